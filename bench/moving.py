@@ -59,7 +59,7 @@ def main() -> None:
             began = time.monotonic()
             imported = bring(settings, path)
             spent = time.monotonic() - began
-            counts = f"{imported.stored} stored, {imported.skipped} skipped"
+            counts = f"{imported.stored} stored, {imported.known + imported.expired} skipped"
             print(f"{attempt} import: {counts}, {spent:.0f} s, peak {peak():.0f} MB", flush=True)
 
 

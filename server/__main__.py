@@ -82,7 +82,7 @@ def _add_user(verb: argparse.ArgumentParser) -> None:
 def _add_key(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True, help="the account, which is created if it does not exist")
     verb.add_argument("--project", metavar="NAME", help="created if it does not exist; default: the oldest project")
-    verb.add_argument("--permissions", default="read,write", help="read or read,write (default)")
+    verb.add_argument("--permissions", default="read,write", help="read, or read,write (default); write includes read")
     verb.add_argument("--expires-in-days", type=whole_number, metavar="N", help="1 to 3650; default: never expires")
 
 
@@ -116,7 +116,7 @@ def _add_connect(verb: argparse.ArgumentParser) -> None:
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as in the URL of its pages"
+        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as on its Settings page, or a name"
     )
 
 

@@ -65,6 +65,7 @@ class Upload:
     total: int = 0
     read: int = 0
     stored: int = 0
+    expired: int = 0
 
     @property
     def is_running(self) -> bool:

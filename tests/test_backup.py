@@ -139,7 +139,8 @@ def test_a_backup_is_one_private_file_that_never_overwrites_another(
     assert f"{file} exists and is not overwritten" in ran.err
     assert file.read_bytes() == before
     missing = tmp_path / "missing" / "backup"
-    assert f"cannot write to the folder {missing.parent} as user {os.geteuid()}: " in command("backup", missing).err
+    assert command("backup", missing).err == f"selfmemory: There is no folder {missing.parent}.\n"
+    assert f"cannot write to the folder {file} as user {os.geteuid()}: " in command("backup", file / "backup").err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data"]
 
 

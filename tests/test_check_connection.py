@@ -47,7 +47,7 @@ NAMES += [f"as {program}" for program in PROGRAMS]
 class Site:
     url: str
     proxy: Proxy
-    check: Callable[[], Awaitable[Checked]]
+    check: Callable[..., Awaitable[Checked]]
 
 
 Serve = Callable[[str | None], AbstractAsyncContextManager[Site]]
@@ -68,8 +68,8 @@ def serve(
     monkeypatch.setenv("SELFMEMORY_TRUSTED_PROXIES", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
 
-    async def check() -> Checked:
-        code = await asyncio.to_thread(main, ["check-connection"])
+    async def check(command: str = "check-connection") -> Checked:
+        code = await asyncio.to_thread(main, [command])
         return Checked(code, capfd.readouterr().out)
 
     @asynccontextmanager
@@ -189,6 +189,22 @@ async def test_nobody_at_the_address_is_one_line(
     checked = await site.check()
     assert (checked.code, checked.out.count("\n")) == (1, 1)
     assert checked.out.startswith("WRONG  address does not answer (ConnectError)")
+
+
+async def test_a_server_at_another_port_than_the_commands_is_noticed(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    monkeypatch.delenv("SELFMEMORY_PUBLIC_URL")
+    monkeypatch.setenv("SELFMEMORY_PORT", str(unused_tcp_port))
+    sentence = (
+        f"a server uses the data folder {tmp_path / 'data'}, but does not answer at "
+        f"http://localhost:{unused_tcp_port}: give this command the same settings, for example in the file .env\n"
+    )
+    checked = await site.check()
+    assert (checked.code, checked.out) == (1, f"WRONG  address {sentence}")
+    checked = await site.check("doctor")
+    assert checked.code == 1
+    assert checked.out.endswith(f"WRONG  public URL  {sentence}")
 
 
 @pytest.mark.needs("nginx")

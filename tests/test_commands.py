@@ -61,8 +61,8 @@ def test_without_a_password_nobody_can_sign_in(run: Run, stored: Database) -> No
         (("create-key", "--email", "ann@example.com", "--permissions", "fly"), "permissions: use read, write or both."),
         (("create-key", "--email", "ann@example.com", "--expires-in-days", "0"), "expires_in_days: use 1 to 3650."),
         (("create-key", "--email", "ann@example.com", "--project", "/"), "name"),
-        (("export", "--project", "proj_0"), "Project not found."),
-        (("import", "--project", "proj_0"), "Project not found."),
+        (("export", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
+        (("import", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_made(
@@ -121,7 +121,7 @@ def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
     assert (brought.code, brought.out) == (0, "")
     assert "Imported 2 memories." in brought.err
     again = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
-    assert "Imported 0 memories. Skipped 2 that already existed or have expired." in again.err
+    assert again.err == "Imported 0 memories. Skipped 2 that already existed and 0 that had expired.\n"
     first, second = run("export", "--project", project_id).out.splitlines()
     assert json.loads(first)["content"] == "Tee ist gut."
     assert json.loads(second)["content"] == "चाय अच्छी है"
@@ -134,7 +134,7 @@ def test_a_bad_line_is_named_with_its_number_and_nothing_is_half_done(
 ) -> None:
     ran = run("import", "--project", project_id, given=lines("Tea is good.") + b"\n" + bad + lines("Or not."))
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith("selfmemory: line 3: ")
+    assert ran.err.splitlines()[-1].startswith("selfmemory: Nothing was imported. line 3: ")
     with stored.read() as session:
         assert session.exec(select(Memory)).all() == []
 

@@ -20,6 +20,18 @@ def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: st
     assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
 
 
+def test_a_project_may_be_given_by_its_name_if_no_other_has_it(run: Run, project_id: str) -> None:
+    told = run("create-key", "--email", "ann@example.com").err
+    assert f"The key is for the project My Memories ({project_id}).\n" in told
+    assert "Imported 1 memory." in run("import", "--project", "my memories", given=b'{"content": "Tea."}').err
+    assert "Tea." in run("export", "--project", "My Memories").out
+    run("create-user", "--email", "ben@example.com")
+    for command in ("import", "export"):
+        told = run(command, "--project", "My Memories").err
+        assert f"Several projects have the name My Memories: give the id of one, such as {project_id}, proj_" in told
+    assert "Tea." in run("export", "--project", project_id).out
+
+
 def test_a_pipe_is_read_to_its_end(run: Run, project_id: str) -> None:
     """`import <(zcat memories.jsonl.gz)` gives the command a pipe, which can be read only once."""
     reader, writer = os.pipe()
@@ -32,6 +44,14 @@ def test_a_pipe_is_read_to_its_end(run: Run, project_id: str) -> None:
 def test_an_empty_import_says_that_there_was_nothing(run: Run, project_id: str) -> None:
     told = run("import", "--project", project_id, given=b"\n")
     assert (told.code, "There was nothing to import." in told.err) == (0, True), told.err
+
+
+def test_what_an_import_skips_is_counted_by_its_reason(run: Run, project_id: str) -> None:
+    given = b'{"content": "Tea."}\n{"content": "Rum.", "expires_at": "2020-01-01T00:00:00Z"}\n'
+    told = run("import", "--project", project_id, given=given).err
+    assert told == "Imported 1 memory. Skipped 0 that already existed and 1 that had expired.\n"
+    told = run("import", "--project", project_id, given=given).err
+    assert told == "Imported 0 memories. Skipped 1 that already existed and 1 that had expired.\n"
 
 
 def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
@@ -51,6 +71,7 @@ def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, proje
     assert "warning: files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in told
     assert "Imported 1 memory." in told
     damaged = run("import", "--project", project_id, given=path.read_bytes()[:-30])
-    assert (damaged.code, "This zip is damaged: its end is missing." in damaged.err) == (1, True)
+    assert (damaged.code, "Nothing was imported. This zip is damaged: its end is missing." in damaged.err) == (1, True)
     long = run("import", "--project", project_id, given=b'{"content": "%s"}' % (b"x" * 10_001))
     assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long.err
+    assert long.err.endswith(" See docs/moving.md.\n")

@@ -40,6 +40,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Pa
 @pytest.mark.parametrize("damage", ["DELETE FROM memory_words", "UPDATE projects SET memory_bytes = 1"])
 def test_reindex_mends_what_the_doctor_finds(run: Run, stored: Database, project_id: str, damage: str) -> None:
     run("import", "--project", project_id, given=lines("Tea is good."))
+    assert "1 memory in 1 piece; 0 changes pending" in line(run, "index")
     with stored.write() as session:
         session.connection().exec_driver_sql(damage)
     ran = run("doctor")

@@ -40,6 +40,7 @@ def create_key(settings: Settings, args: Namespace) -> None:
         row, key = api_keys.issue(session, project, user.id, "Command line", permissions, args.expires_in_days)
         api_keys.announce(session, project, row, None)
     print_result(key)
+    print_message(f"The key is for the project {project.name} ({project.id}).")
     _tell_how_to_sign_in(user)
 
 

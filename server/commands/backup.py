@@ -74,6 +74,8 @@ def _new_file(file: Path) -> Iterator[Path]:
         raise SettingsError(f"{file} exists and is not overwritten: choose another name, or delete it")
     try:
         descriptor, partial = tempfile.mkstemp(prefix=".backup-", dir=file.parent)  # mode 0600
+    except FileNotFoundError:
+        raise SettingsError(f"There is no folder {file.parent}.") from None
     except OSError as error:
         folder = file.parent.absolute()
         raise SettingsError(

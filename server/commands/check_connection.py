@@ -8,7 +8,7 @@ from argparse import Namespace
 import httpx
 
 from oauth.routes import ROUTES
-from server.commands.checks import Check, CheckFailed, run_checks
+from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
 from server.settings import Settings
 from server.statuses import METADATA_PATH
 from server.urls import is_loopback, is_private
@@ -201,6 +201,7 @@ def _ask(
     except httpx.TimeoutException:
         raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and is its port open?") from None
     except httpx.HTTPError as error:
+        require_same_settings(settings, error)
         raise CheckFailed(_why_unreachable(error)) from None
 
 

@@ -2,18 +2,31 @@
 
 from collections.abc import Callable
 
+import httpx
 import sqlalchemy as sa
 
 from server.commands.output import print_result
 from server.database_failures import reason
 from server.errors import ServiceError
+from server.index.upkeep.owner_lock import is_in_use
 from server.settings import Settings, SettingsError
+from server.urls import is_loopback
 
 Check = Callable[[Settings], str]
 
 
 class CheckFailed(Exception):
     """A check found a problem. The message is one sentence for the operator."""
+
+
+def require_same_settings(settings: Settings, error: httpx.HTTPError) -> None:
+    """Raises CheckFailed if a server uses the data folder, but with another port than this command."""
+    is_own_port = is_loopback(settings.public_url) and settings.public_url.endswith(f":{settings.port}")
+    if is_own_port and isinstance(error, httpx.ConnectError) and is_in_use(settings):
+        raise CheckFailed(
+            f"a server uses the data folder {settings.data_dir.absolute()}, but does not answer at "
+            f"{settings.public_url}: give this command the same settings, for example in the file .env"
+        ) from None
 
 
 def run_checks(checks: dict[str, Check], settings: Settings) -> int:

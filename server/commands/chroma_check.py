@@ -9,6 +9,7 @@ from server.commands.output import command_line
 from server.database import Database
 from server.index.chroma.failures import ChromaFailed
 from server.models import IndexTask, Project, ProjectIndex
+from server.plurals import count
 from server.settings import Settings
 
 MOST_COLLECTIONS = 200
@@ -25,8 +26,9 @@ def check_chroma(settings: Settings) -> str:
     """Return a summary of what was found. Raises CheckFailed."""
     with existing(settings) as database:
         ready, missing = _collections(database, settings.exact_scan_limit)
+    collections = count(len(ready), "collection")
     if not settings.chroma_url:
-        return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} not built yet"
+        return f"embedded, opened by the server alone: {collections} ready, {missing} not built yet"
     try:
         wrong = _count_wrong(settings, ready)
     except ChromaFailed as error:
@@ -34,7 +36,7 @@ def check_chroma(settings: Settings) -> str:
         raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
     if wrong:
         raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run {command_line('reindex')}")
-    return f"the server answers: {len(ready)} collections ready, {missing} not built yet"
+    return f"the server answers: {collections} ready, {missing} not built yet"
 
 
 def _collections(database: Database, limit: int) -> tuple[dict[str, int | None], int]:

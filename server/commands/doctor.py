@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
-from server.commands.checks import Check, CheckFailed, run_checks
+from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.output import command_line
@@ -29,6 +29,7 @@ from server.models import IndexTask, Mail, Memory, Piece, Project, SecondFactor
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
 from server.oidc import CALLBACK, ProviderAway, open_provider
+from server.plurals import count
 from server.postgres import is_pooled
 from server.sealing import Purpose, key_id, seal_for
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
@@ -161,8 +162,9 @@ def _index(settings: Settings) -> str:
         if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
             raise CheckFailed(f"does not match the memories in SQL: run {command_line('reindex')}")
         owner = ownership(settings, session)
-    removing = f"; {deleted} deleted projects to be removed from the disk" if deleted else ""
-    return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}; {owner}"
+    removing = f"; {count(deleted, 'deleted project')} to be removed from the disk" if deleted else ""
+    stored = f"{count(memories, 'memory', 'memories')} in {count(pieces, 'piece')}"
+    return f"{stored}; {count(pending, 'change')} pending{removing}; {owner}"
 
 
 def _count(
@@ -232,6 +234,7 @@ def _public_url(settings: Settings) -> str:
     try:
         answer = httpx.get(f"{url}/health/live", timeout=PUBLIC_URL_SECONDS)
     except httpx.HTTPError as error:
+        require_same_settings(settings, error)
         if is_loopback(url) and isinstance(error, httpx.ConnectError):
             return f"{url} (no server is running there)"
         what = (

@@ -1,16 +1,17 @@
 """`export` and `import`: a project's memories as a file."""
 
 import contextlib
+import logging
 import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from tqdm import tqdm
 
-from server.commands.existing import existing
+from server.commands.existing import existing, find_project
 from server.commands.output import print_message, write_result
 from server.domain.memory import activity
 from server.domain.memory.duplicates import OnDuplicate
@@ -22,61 +23,77 @@ from server.domain.memory.exchange.export import (
     write_export,
 )
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import import_memories, publish_committed
-from server.errors import Invalid
+from server.domain.memory.imports import Imported, import_memories, publish_committed
+from server.errors import Invalid, QuotaExceeded
 from server.index import MemoryIndex
+from server.index.model import late
 from server.index.model.embeddings import open_late
+from server.plurals import count
 from server.settings import Settings
 
 CHUNK_BYTES = 1_000_000
+DOCS = "docs/moving.md"
 
 
 def export(settings: Settings, args: Namespace) -> None:
-    """Write the memories in the requested format, oldest first. Raises NotFound."""
+    """Write the memories in the requested format, oldest first. Raises NotFound, Conflict."""
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with existing(settings) as database:
-            publish_committed(database, args.project)  # no server may run that would do it
+            project_id = find_project(database, args.project)
+            publish_committed(database, project_id)  # no server may run that would do it
             with database.read() as session:
-                project = require_existing_project(session, args.project)
-                with tqdm(total=project.memory_count, unit=" memories", file=sys.stderr) as bar:
-                    count = write_export(session, args.project, file, bar.update, ExportFormat(args.format))
+                project = require_existing_project(session, project_id)
+                with _progress_bar(project.memory_count) as bar:
+                    exported = write_export(session, project_id, file, bar.update, ExportFormat(args.format))
             with database.write() as session:
-                record_export(session, None, args.project, count)
+                record_export(session, None, project_id, exported)
                 activity.store_noted(session, settings.activity_days)
         file.seek(0)
         write_result(file)
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import the whole file, or nothing if it has an error. Raises NotFound, QuotaExceeded, and Invalid, which says
-    where the file cannot be read.
+    """Import the whole file, or nothing if it has an error. Raises NotFound, Conflict, QuotaExceeded, and Invalid,
+    which says where the file cannot be read.
     """
     warnings = Warnings()
     with _source(args.path) as path, existing(settings) as database:
+        project_id = find_project(database, args.project)
         name = "standard input" if args.path in (None, "-") else ""
         lines = checked(read_path(path, warnings, Format(args.format), name))
+        logging.getLogger(late.__name__).setLevel(logging.WARNING)  # that the model is ready is no news here
         index = MemoryIndex(settings, database, open_late(settings))
         try:
-            with tqdm(unit=" memories", file=sys.stderr) as bar:
+            with _progress_bar() as bar:
                 imported = import_memories(
                     database,
-                    args.project,
+                    project_id,
                     lines,
                     index,
                     bar.update,
                     OnDuplicate(args.on_duplicate),
                     settings.activity_days,
                 )
+        except (Invalid, QuotaExceeded) as error:
+            docs = f" See {DOCS}." if isinstance(error, Invalid) and error.field else ""
+            raise Invalid(f"Nothing was imported. {error.detail}{docs}") from None
         finally:
             index.close()
     for sentence in warnings.sentences():
         print_message(f"warning: {sentence}")
-    if not imported.stored + imported.skipped:
-        print_message("There was nothing to import.")
-        return
-    memories = "1 memory" if imported.stored == 1 else f"{imported.stored} memories"
-    skipped = f"Skipped {imported.skipped} that already existed or have expired."
-    print_message(f"Imported {memories}. {skipped}")
+    print_message(_summary(imported))
+
+
+def _summary(imported: Imported) -> str:
+    if not any(imported):
+        return "There was nothing to import."
+    skipped = f"Skipped {imported.known:,} that already existed and {imported.expired:,} that had expired."
+    return f"Imported {count(imported.stored, 'memory', 'memories')}. {skipped}"
+
+
+def _progress_bar(total: int | None = None) -> "tqdm[NoReturn]":
+    """Return a bar of memories on standard error, which shows nothing if that is not a terminal."""
+    return tqdm(total=total, unit=" memories", file=sys.stderr, disable=None)
 
 
 @contextlib.contextmanager
@@ -106,7 +123,7 @@ def _source(file_name: str | None) -> Iterator[Path]:
 @contextlib.contextmanager
 def _copy_of(stream: IO[bytes]) -> Iterator[Path]:
     with tempfile.NamedTemporaryFile() as file:
-        with tqdm(unit="B", unit_scale=True, desc="Reading", file=sys.stderr) as bar:
+        with tqdm(unit="B", unit_scale=True, desc="Reading", file=sys.stderr, disable=None) as bar:
             while chunk := stream.read(CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))

@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from server.commands.sqlite_copy import require_database
 from server.database import Database, migrated
+from server.domain import names
+from server.errors import Conflict, NotFound
+from server.models import Project
+from server.models.projects import IS_DELETED
 from server.settings import Settings, SettingsError
+
+MOST_PROJECTS = 20
+"""A refusal lists at most this many projects with the same name."""
 
 
 @contextmanager
@@ -18,6 +26,22 @@ def existing(settings: Settings, *, connections: int = 2) -> Iterator[Database]:
     _require_tables(url)
     with migrated(url, connections=connections, quota=settings.quota) as database:
         yield database
+
+
+def find_project(database: Database, name: str) -> str:
+    """Return the id of the project with this id, or with this name if no other has it. Raises NotFound, Conflict."""
+    is_meant = col(Project.id) == name, col(Project.name_key) == names.key_of(name.strip())
+    query = sa.select(col(Project.id)).where(sa.or_(*is_meant), sa.not_(IS_DELETED))
+    with database.read() as session:
+        ids = session.scalars(query.order_by(col(Project.id) != name, col(Project.id)).limit(MOST_PROJECTS)).all()
+    if not ids:
+        raise NotFound(
+            f"There is no project with the id {name}. An id begins with proj_; the Settings page of the project shows "
+            "it, and so does GET /api/projects."
+        )
+    if len(ids) > 1 and ids[0] != name:
+        raise Conflict(f"Several projects have the name {name}: give the id of one, such as {', '.join(ids)}.")
+    return ids[0]
 
 
 def _require_tables(url: str) -> None:

@@ -7,6 +7,7 @@ from server.database import Database
 from server.health import advice_for
 from server.index.model import languages
 from server.index.upkeep import survey
+from server.plurals import count
 from server.settings import Settings
 
 LOOKING_SECONDS = 5.0
@@ -21,8 +22,8 @@ def vectors(settings: Settings) -> str:
     if not models:
         return "none yet"
     counts = ", ".join(
-        f"{count:,} memories {f'with vectors of {name}' if name else 'without vectors'}"
-        for name, count in sorted(models.items())
+        f"{count(number, 'memory', 'memories')} {f'with vectors of {name}' if name else 'without vectors'}"
+        for name, number in sorted(models.items())
     )
     if len(models) == 1 and "" not in models:
         return counts

@@ -14,7 +14,6 @@ CONNECTIONS = 4
 
 def prepare_model(settings: Settings, _args: Namespace) -> None:
     """Export the configured model if necessary, and load it. Raises SettingsError."""
-    print_message("Preparing the embedding model (about a minute the first time) …")
     embedder = open_model(settings)
     print_message(f"The embedding model is ready: {embedder.name}, {embedder.dimensions} dimensions.")
     embedder.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from server.dashboard.rendering import count
+from server.plurals import count
 
 DONE = {
     "added": "Memory added. Searches find it right away.",

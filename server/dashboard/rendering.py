@@ -12,6 +12,7 @@ from server import csp, templating
 from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.models.base import JSON
+from server.plurals import count
 
 
 def render(template: str, context: dict[str, object]) -> str:
@@ -26,11 +27,6 @@ def problem_page(
     context = {"problem": problem, "status": status, "right_address": right_address}
     html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
-
-
-def count(number: int, singular: str, plural: str | None = None) -> str:
-    """Return `1 memory`, `12,000 memories`."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def pretty(value: JSON) -> str:

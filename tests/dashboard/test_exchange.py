@@ -98,6 +98,8 @@ async def test_an_export_can_be_imported(ann: Visitor, ben: Visitor) -> None:
     assert "0 memories imported. 2 memories skipped: they already exist" in seen(await import_all(ben, file.content))
     again = file.content.splitlines(keepends=True)[0] + line("New.")
     assert "1 memory imported. 1 memory skipped: it already exists" in seen(await import_all(ben, again))
+    again += line("Old.", expires_at="2020-01-01")
+    assert "3 memories skipped: 2 already exist, and 1 has expired." in seen(await import_all(ben, again))
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("markdown", "zip"), ("csv", "csv")])
@@ -143,9 +145,7 @@ async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor
         assert "files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in shown
         await ann.do(page)
     damaged = await upload(ann, file.getvalue()[:-30])
-    assert "This zip is damaged: its end is missing. Download or create it again. Nothing was imported." in seen(
-        damaged
-    )
+    assert "Nothing was imported. This zip is damaged: its end is missing. Download or" in seen(damaged)
     long = seen(await upload(ann, line("x" * 10_001)))
     assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long
 
@@ -276,8 +276,8 @@ async def import_all(visitor: Visitor, content: bytes) -> httpx.Response:
     return await visitor.get(page)
 
 
-def line(content: str) -> bytes:
-    return json.dumps({"content": content}).encode() + b"\n"
+def line(content: str, **more: str) -> bytes:
+    return json.dumps({"content": content, **more}).encode() + b"\n"
 
 
 def conversation(title: str, question: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from server.domain.access import Action, require_project
 from server.domain.memory.activity import noted_in
 from server.domain.memory.exchange.export import FILES, ExportFormat, record_export, write_export
 from server.domain.memory.exchange.lines import ExportRunning
+from server.domain.memory.exchange.sources import EXAMPLE
 from server.domain.teams import projects
 from server.errors import Invalid
 from server.principal import Principal
@@ -42,7 +43,7 @@ class Download(StreamingResponse):
 
 
 async def show(request: PageRequest) -> Response:
-    return await request.render("exchange.html", request.project_id)
+    return await request.render("exchange.html", request.project_id, example=EXAMPLE)
 
 
 async def export_file(request: PageRequest) -> Response:

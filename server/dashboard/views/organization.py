@@ -9,7 +9,6 @@ from server.dashboard.event_titles import event_title
 from server.dashboard.layout import ProjectEntry
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.rendering import count
 from server.dashboard.views.titles import DELETED_ACCOUNT, titles_of
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
@@ -19,6 +18,7 @@ from server.domain.teams import organization_members, organizations, projects
 from server.domain.teams.organizations import Membership
 from server.models import AuditEvent, OrganizationRole
 from server.models.organizations import OrganizationKind
+from server.plurals import count
 
 ORGANIZATIONS = f"{HOME}/organizations"
 EVENTS_PER_PAGE = 50

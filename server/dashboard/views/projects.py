@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.rendering import count
 from server.domain.memory import deletions, model_notes
 from server.domain.teams import projects
 from server.errors import Invalid
+from server.plurals import count
 
 TRASH_DAYS = {"": "Server default", "0": "Don’t keep them", "7": "7 days", "30": "30 days", "90": "90 days"}
 """The choices of the form, by days. A project that has other days offers those too."""

@@ -44,6 +44,8 @@ MOST_SAMPLES = 3
 SAMPLE_LENGTH = 300
 """How many of its first memories the page of a file shows, and how many characters of each."""
 
+NOTHING = imports.Imported()
+
 _uploading: set[str] = set()
 """The users who are currently sending a file to this process."""
 
@@ -94,7 +96,7 @@ async def upload(request: PageRequest) -> Response:
     await _in_background(store, stored_upload, call.runtime.in_thread(_read_through, store, stored_upload))
     stored_upload = await _upload_of(request, stored_upload.id)
     if stored_upload.state is State.FAILED:
-        raise Invalid(f"{stored_upload.problem} Nothing was imported.")
+        raise Invalid(f"Nothing was imported. {stored_upload.problem}")
     return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
 
 
@@ -249,7 +251,7 @@ async def _publish(call: Call, store: Uploads, stored_upload: Upload) -> None:
         try:
             for import_id in await call.read(imports.committed_in, stored_upload.project_id):
                 while await _step(call, imports.publish, import_id):
-                    await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # or it looks interrupted
+                    await call.runtime.in_thread(_progressed, store, stored_upload, 0)  # or it looks interrupted
         except Unavailable:
             await asyncio.sleep(RETRY_SECONDS)
         else:
@@ -268,13 +270,18 @@ async def _staged(
     in_thread: Callable[..., Any] = call.runtime.in_thread
     chunks = imports.in_chunks(_lines(store, stored_upload, Warnings(), left_out))
     while chunk := await in_thread(next, chunks, None):
-        stored = await _step(call, imports.stage, import_id, chunk, call.index)
-        stored_upload = await in_thread(_progressed, store, stored_upload, len(chunk), stored)
+        counts = await _step(call, imports.stage, import_id, chunk, call.index)
+        stored_upload = await in_thread(_progressed, store, stored_upload, len(chunk), counts)
     return stored_upload
 
 
-def _progressed(store: Uploads, stored_upload: Upload, read: int, stored: int) -> Upload:
-    return store.save(stored_upload, read=stored_upload.read + read, stored=stored_upload.stored + stored)
+def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: imports.Imported = NOTHING) -> Upload:
+    return store.save(
+        stored_upload,
+        read=stored_upload.read + read,
+        stored=stored_upload.stored + counts.stored,
+        expired=stored_upload.expired + counts.expired,
+    )
 
 
 def _finish(store: Uploads, stored_upload: Upload) -> None:

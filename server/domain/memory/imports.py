@@ -42,10 +42,11 @@ _staged = metadata.tables["staged_memories"]
 
 
 class Imported(NamedTuple):
-    """How many memories an import stored, and how many it skipped because the project had them."""
+    """How many memories an import stored, and how many it skipped: the project had them, or they had expired."""
 
     stored: int = 0
-    skipped: int = 0
+    known: int = 0
+    expired: int = 0
 
 
 class Staged(NamedTuple):
@@ -88,17 +89,18 @@ def stage(
     lines: Sequence[NumberedLine],
     index: Index,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
-) -> int:
-    """Keep the lines with their vectors. Return how many, not counting those that have expired or already exist.
+) -> Imported:
+    """Keep the lines with their vectors, except those that have expired or already exist.
 
     Raises NotFound if the project was deleted in the meantime, and QuotaExceeded.
     """
-    lines = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
-    if on_duplicate is OnDuplicate.SKIP:
-        lines = without_known(session, import_id, lines)
+    live = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
+    expired = len(lines) - len(live)
+    lines = without_known(session, import_id, live) if on_duplicate is OnDuplicate.SKIP else live
+    counts = Imported(len(lines), len(live) - len(lines), expired)
     if not lines:
         _touch(session, import_id)
-        return 0
+        return counts
     embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
     parts: list[StagedMemory] = []
     new: list[Staged] = []
@@ -111,7 +113,7 @@ def stage(
         end_turn(session)
         _touch(session, import_id)
         session.add(part)
-    return len(new)
+    return counts
 
 
 def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
@@ -230,12 +232,11 @@ def import_memories(
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
-    count = stored = 0
+    counts = [Imported()]
     try:
         for chunk in in_chunks(lines):
             with database.write() as session:
-                stored += stage(session, None, import_id, chunk, index, on_duplicate)
-            count += len(chunk)
+                counts.append(stage(session, None, import_id, chunk, index, on_duplicate))
             progress(len(chunk))
         with database.write() as session:
             commit(session, None, import_id)
@@ -243,7 +244,7 @@ def import_memories(
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
     publish_committed(database, project_id)
-    return Imported(stored, count - stored)
+    return Imported(*map(sum, zip(*counts, strict=True)))
 
 
 def publish_committed(database: Database, project_id: str) -> None:

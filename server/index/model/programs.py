@@ -30,5 +30,5 @@ def run_program(name: str, *arguments: str | Path) -> None:
 
 def export(source: Path, pooling: str, scratch: Path) -> None:
     """Write `exported.onnx` to the folder `scratch`. Raises ProgramFailed, ModelUnusable."""
-    log.info("preparing the embedding model, once; this takes about half a minute")
+    log.info("preparing the embedding model, once; this takes about a minute")
     run_program("onnx_export.py", source, pooling, scratch / "full.fp32", scratch / "exported.onnx")

@@ -126,10 +126,16 @@ def ownership(settings: Settings, session: Session) -> str:
         names = leases.owners(session)
         whole = "" if all(names) else "; a part of it is not kept up to date"
         return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
+    if is_in_use(settings):
+        return f"kept up to date by a process that uses {settings.data_dir.absolute()}"
+    return NOBODY
+
+
+def is_in_use(settings: Settings) -> bool:
+    """Return whether a process that uses the data folder keeps the index up to date."""
     lock = FileLock(settings.data_dir / FILE)
     if not lock.exists():
-        return NOBODY
-    if not lock.acquire():
-        return f"kept up to date by a process that uses {settings.data_dir.absolute()}"
+        return False
+    is_free = lock.acquire()
     lock.release()
-    return NOBODY
+    return not is_free

@@ -98,7 +98,8 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
             b'{"content": "a", "metadata": {"n": %s}}' % (b"9" * 5_000),
             "line 1: has a number with more than 4,300 digits.",
         ),
-        (b'{"title": "a"}', "line 1: content: is required."),
+        (b'{"title": "a"}', "line 1: content: is required. title: is not a field. A valid line"),
+        (b'{"contnt": "a"}', "line 1: content: is required. contnt: is not a field; did you mean content? A valid"),
         (b"Wir m\xf6gen Tee", "line 1: is not UTF-8 or UTF-16 text. Save the file as UTF-8"),
         (
             b"Name,Tags\nTea,a",
@@ -116,7 +117,7 @@ def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes 
     assert refused.value.detail.startswith(reason)
     if refused.value.field:
         assert "A valid line looks like this: {" in refused.value.detail
-        assert "docs/moving.md" in refused.value.detail
+        assert "docs/" not in refused.value.detail
 
 
 def test_a_table_keeps_line_ends_in_cells_labels_and_times(path: Path) -> None:
@@ -266,10 +267,10 @@ def test_what_is_there_is_skipped_unless_it_is_wanted_twice(world: World, path: 
     lines = [{"content": "tea"}, {"content": "tea", "created_at": AT}, {"content": "tea", "user_id": "ann"}]
     content = "\n".join(map(json.dumps, lines))
 
-    def bring(on_duplicate: OnDuplicate = OnDuplicate.SKIP) -> tuple[int, int]:
+    def bring(on_duplicate: OnDuplicate = OnDuplicate.SKIP) -> tuple[int, int, int]:
         given = read(path, content)
         return import_memories(world.database, world.project_id, given, world.index, on_duplicate=on_duplicate)
 
-    assert bring() == (3, 0)
-    assert bring() == (0, 3)
-    assert bring(OnDuplicate.KEEP) == (3, 0)
+    assert bring() == (3, 0, 0)
+    assert bring() == (0, 3, 0)
+    assert bring(OnDuplicate.KEEP) == (3, 0, 0)

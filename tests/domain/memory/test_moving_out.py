@@ -59,7 +59,7 @@ def test_what_goes_out_comes_in_as_the_same(world: World, tmp_path: Path, wanted
     other = world.another_project()
     warnings = Warnings()
     lines = list(checked(read_path(path, warnings)))
-    assert import_memories(other.database, other.project_id, lines, other.index) == (len(HARD) + 1, 0)
+    assert import_memories(other.database, other.project_id, lines, other.index) == (len(HARD) + 1, 0, 0)
     assert comparable(out(other, ExportFormat.JSONL), wanted) == comparable(out(world, ExportFormat.JSONL), wanted)
     assert warnings.sentences() == []
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, NamedTuple, TypeAlias
 
-from server.spelling import nearest
+from server.spelling import not_a
 
 Foreign: TypeAlias = dict[str, Any]
 """An object from another program. Nothing is known about it until it is checked."""
@@ -35,7 +35,7 @@ class Warnings:
         self._examples: dict[str, str] = {}
 
     def unknown(self, name: str) -> None:
-        self.add(f"{printable(name)[:NAME_LENGTH]}: is not a field{_hint(name)}")
+        self.add(not_a_field(name).removesuffix("."))
 
     def add(self, sentence: str, example: str = "") -> None:
         """Count the sentence. Only its first example is kept."""
@@ -53,11 +53,11 @@ class Warnings:
         return f"{sentence}{such} ({count:,} {'time' if count == 1 else 'times'})"
 
 
+def not_a_field(name: str) -> str:
+    """Return a sentence that ends with the field that is probably meant."""
+    return f"{printable(name)[:NAME_LENGTH]}: {not_a('field', name, FIELDS + LABEL_FIELDS)}"
+
+
 def printable(name: str) -> str:
     """Return a name from a file so that it is safe in a sentence, without characters that could control a terminal."""
     return "".join(filter(str.isprintable, name))
-
-
-def _hint(name: str) -> str:
-    suggestion = nearest(name, FIELDS + LABEL_FIELDS)
-    return f"; did you mean {suggestion}?" if suggestion else ""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
+from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
+from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
 """The names for the text. All mean the same, and the first one with a value is used."""
@@ -20,6 +21,9 @@ MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
+MOST_NAMED = 3
+"""An error names at most this many unknown fields."""
+
 _LEFT_OUT = (None, "")
 _MOST_SECONDS = 100_000_000_000
 _SMALLER_UNITS = ("milliseconds", "microseconds", "nanoseconds")
@@ -27,7 +31,10 @@ _AS_IN_MAIL = re.compile(r"([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d")
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`."""
+    """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`.
+
+    Raises Invalid if there is no text but a field that may be a misspelled one.
+    """
     if record.get("state") == "deleted" or record.get("deleted_at"):
         warnings.add("memories that were deleted there were left out", place)
         return
@@ -46,9 +53,11 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
-    for name in record:
-        if not _is_known(name) and record[name] is not None:
-            warnings.unknown(name)
+    unknown = [name for name in record if not _is_known(name) and record[name] is not None]
+    if content is None and unknown:
+        raise Invalid(" ".join(["content: is required.", *map(not_a_field, unknown[:MOST_NAMED])]), field=place)
+    for name in unknown:
+        warnings.unknown(name)
     yield Entry(place, fields, group)
 
 

@@ -24,9 +24,8 @@ from server.domain.memory.exchange.texts import HEAD_BYTES, encoding_of, head_of
 from server.errors import Invalid
 
 MAX_MARKDOWN_LENGTH = 10_000_000
-DOCS = "docs/moving.md"
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
-HELP = f"A valid line looks like this: {EXAMPLE} See {DOCS}."
+HELP = f"A valid line looks like this: {EXAMPLE}"
 
 _ITEM_FIELDS = frozenset({*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType"})
 
