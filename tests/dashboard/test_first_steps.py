@@ -123,6 +123,11 @@ async def test_example_memories_come_on_request_and_go_together(ann: Visitor) ->
     page = await ann.get(f"{ann.project}/memories?tags=example")
     ids = re.findall(r'name="ids" form="selected" value="(mem_\w+)"', page.text)
     assert len(ids) == 8
+    shown = seen(page)
+    assert "Release checklist 1. Run make check 2. Tag the release 3. Publish the notes" in shown
+    about_anna = seen(await ann.get(f"{ann.project}/memories?people=Anna"))
+    assert "Anna prefers the window seat on trains" in about_anna
+    assert "Release checklist" not in about_anna
     assert (await ann.post(f"{ann.project}/examples")).status_code == 400
     await ann.do(f"{ann.project}/memories/selected", {"action": "delete", "ids": ids})
     assert "No memories yet" in await ann.see(f"{ann.project}/memories")
