@@ -171,6 +171,25 @@ async def test_the_page_says_connected_after_the_first_call(ann: Visitor, client
     since = parse_qs(urlsplit(status).query)["since"][0]
     again = await ann.client.get(f"{ann.project}/connect", params={"client": "cursor", "since": since})
     assert "Connected: Cursor" in seen(again)
+    reloaded = await ann.get(f"{ann.project}/connect?client=python")
+    assert re.search(r"Connected: Cursor \(last call \S.*? \)\. Waiting for another assistant\.", seen(reloaded))
+    assert "data-waiting" in reloaded.text
+    assert "Waiting for the first call" not in seen(reloaded)
+
+
+async def test_the_page_waits_for_the_first_call_of_ones_own(ann: Visitor, viewer: Visitor) -> None:
+    await ann.client.get("/api/memories", headers=ann.tenant.auth)
+    page = await viewer.see(f"{ann.project}/connect?client=cursor")
+    assert "Waiting for the first call." in page
+    assert "Connected:" not in page
+
+
+async def test_the_page_does_not_wait_for_a_client_that_cannot_reach_the_server(ann: Visitor) -> None:
+    await ann.client.get("/api/memories", headers=ann.tenant.auth)
+    page = seen(answer := await ann.get(f"{ann.project}/connect?client=claude"))
+    assert "Waiting for" not in page
+    assert "Connected:" not in page
+    assert "data-waiting" not in answer.text
 
 
 @pytest.mark.parametrize("since", ["", "soon", "2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "2026-01-01"])
