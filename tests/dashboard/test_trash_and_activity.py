@@ -109,8 +109,7 @@ async def test_the_command_line_is_one_filter(
     assert await command("import", "--project", project, str(file)) == 0
     for _ in range(2):
         assert await command("export", "--project", project) == 0
-    page = await ann.get(f"{ann.project}/activity")
-    assert page.text.count("via Command line") == 1
+    assert (await ann.see(f"{ann.project}/activity")).count("via Command line") == 1
     page = await ann.see(f"{ann.project}/activity?source=command")
     assert "Command line imported 1 memory Undo from here" in page
     assert "Command line exported 1 memory" in page
