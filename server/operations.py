@@ -52,7 +52,7 @@ NAMES: dict[Callable[..., object], str] = {
     authorizations.deny: "authorizations.deny",
     connections.list_connections: "connections.list_connections",
     connections.disconnect: "connections.disconnect",
-    connections.first_use: "connections.first_use",
+    connections.last_uses: "connections.last_uses",
     connections.list_reaching: "connections.list_reaching",
     connections.list_reaching_in: "connections.list_reaching_in",
     memories.add: "memories.add",

@@ -26,6 +26,7 @@ from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
+from tests.support.commands import command as command
 from tests.support.commands import data_dir as data_dir
 from tests.support.commands import project_id as project_id
 from tests.support.commands import run as run

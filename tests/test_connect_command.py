@@ -154,6 +154,32 @@ def test_without_write_both_ways_are_printed(home: Path, capsys: pytest.CaptureF
     assert not list(home.iterdir())
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("client", "name", "scheme"),
+    [("cursor", "Cursor", "cursor:"), ("vscode", "VS Code", "vscode:"), ("goose", "Goose", "goose:")],
+)
+def test_a_printed_link_is_opened_in_the_browser(
+    client: str, name: str, scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["connect", client]) == 0
+    step = f"1. Open this link in your browser; {name} asks whether to install the server.\n     {scheme}"
+    assert step in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("home")
+def test_a_link_with_a_key_is_printed_only_with_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    again = "Run this again with --key KEY to get a link that installs it."
+    assert main(["connect", "lm-studio"]) == 0
+    printed = capsys.readouterr().out
+    assert again in printed
+    assert "lmstudio:" not in printed
+    assert main(["connect", "lm-studio", "--key", new_api_key()]) == 0
+    printed = capsys.readouterr().out
+    assert again not in printed
+    assert "lmstudio:" in printed
+
+
 @pytest.mark.parametrize("more", [[], ["--write"]])
 @pytest.mark.parametrize(
     "spoil", [lambda _: "nonsense", lambda _: "", lambda key: key[:-1], lambda key: f"Bearer {key}"]

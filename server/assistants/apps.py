@@ -2,7 +2,16 @@
 
 from urllib.parse import quote, urlencode, urlsplit
 
-from server.assistants.instructions import SERVER_NAME, Assistant, ConfigFile, Step, Target, encoded, same_path
+from server.assistants.instructions import (
+    SERVER_NAME,
+    Assistant,
+    ConfigFile,
+    Step,
+    Target,
+    encoded,
+    install_step,
+    same_path,
+)
 from server.urls import is_loopback
 
 
@@ -52,16 +61,18 @@ def goose(target: Target) -> Assistant:
     }
     paths = same_path("~/.config/goose/config.yaml") | {"win32": "%APPDATA%/Block/goose/config/config.yaml"}
     config = ConfigFile("yaml", paths, ("extensions", SERVER_NAME), {**entry, "headers": target.headers}, entry)
-    query = {"url": target.url, "type": "streamable_http", "id": SERVER_NAME, "name": "SelfMemory"}
+    query = {
+        "url": target.url,
+        "type": "streamable_http",
+        "id": SERVER_NAME,
+        "name": "SelfMemory",
+        "description": entry["description"],
+    }
     return Assistant(
         "goose",
         "Goose",
         sign_in=(
-            Step(
-                "Install the server in Goose Desktop.",
-                link="goose://extension?" + urlencode({**query, "description": entry["description"]}, quote_via=quote),
-                link_name="Add to Goose",
-            ),
+            install_step("Goose", f"goose://extension?{urlencode(query, quote_via=quote)}"),
             Step("Or add it to the configuration file yourself.", config.snippet(with_key=False), config.shown_path),
             Step("Sign in when your browser opens, choose a project and allow access."),
         ),
@@ -74,23 +85,21 @@ def goose(target: Target) -> Assistant:
 def lm_studio(target: Target) -> Assistant:
     entry = {"url": target.url, "headers": target.headers}
     config = ConfigFile("json", same_path("~/.lmstudio/mcp.json"), ("mcpServers", SERVER_NAME), entry)
+    link = f"lmstudio://add_mcp?name={SERVER_NAME}&config={encoded(entry)}"
     return Assistant(
         "lm-studio",
         "LM Studio",
         with_key=(
+            *([install_step("LM Studio", link)] if target.has_key else []),
             Step(
-                "Install the server in LM Studio.",
-                link=f"lmstudio://add_mcp?name={SERVER_NAME}&config={encoded(entry)}",
-                link_name="Add to LM Studio",
-            ),
-            Step(
-                "Or open Program, then Install, then “Edit mcp.json”, and add this.",
+                f"{'Or open' if target.has_key else 'Open'} Program, then Install, then “Edit mcp.json”, and add this.",
                 config.snippet(with_key=True),
                 "mcp.json",
             ),
         ),
         config=config,
         guide="https://lmstudio.ai/docs/app/mcp",
+        links_with_key=True,
     )
 
 

@@ -13,6 +13,7 @@ from server.assistants.instructions import (
     Target,
     as_json,
     encoded,
+    install_step,
     same_path,
 )
 
@@ -24,7 +25,7 @@ def cursor(target: Target) -> Assistant:
         "cursor",
         "Cursor",
         sign_in=(
-            Step("Install the server in Cursor.", link=link + encoded({"url": target.url}), link_name="Add to Cursor"),
+            install_step("Cursor", link + encoded({"url": target.url})),
             *_by_hand(config, "Or add it to the configuration file yourself."),
             Step(
                 "In Cursor, open Customize, then MCPs (in older versions: Settings, then MCP), and connect selfmemory. "
@@ -51,7 +52,7 @@ def vscode(target: Target) -> Assistant:
         "vscode",
         "VS Code",
         sign_in=(
-            Step("Install the server in VS Code.", link=link, link_name="Add to VS Code"),
+            install_step("VS Code", link),
             Step(
                 "Or run “MCP: Open User Configuration” from the Command Palette and add this.",
                 config.snippet(with_key=False),

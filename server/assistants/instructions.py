@@ -15,10 +15,14 @@ Entry = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """This server as its clients reach it. `key` is an API key to insert into the texts, or None."""
+    """This server as its clients reach it. `key` is an API key to insert into the texts, or the placeholder."""
 
     public_url: str
     key: str = KEY_PLACEHOLDER
+
+    @property
+    def has_key(self) -> bool:
+        return self.key != KEY_PLACEHOLDER
 
     @property
     def url(self) -> str:
@@ -36,13 +40,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instruction, with the text to paste into `target` if there is one. `link` opens the client itself."""
+    """One instruction, with the text to paste into `target` if there is one. `link` opens the client itself, through
+    a button on the page. `printed` replaces the instruction where the link is printed instead.
+    """
 
     instruction: str
     snippet: str | None = None
     target: str | None = None
     link: str | None = None
     link_name: str | None = None
+    printed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,8 @@ class Assistant:
 
     `vendor` is set if the client connects from its vendor's servers, so that it needs a public https address. `guide`
     is the page of the client's own documentation that the text was checked against. `start` loads the context of each
-    conversation.
+    conversation. With `links_with_key`, the steps with a key include an install link once there is a key. Nobody can
+    replace a placeholder in the link.
     """
 
     id: str
@@ -84,8 +92,18 @@ class Assistant:
     config: ConfigFile | None = None
     vendor: str | None = None
     guide: str = ""
+    links_with_key: bool = field(default=False, kw_only=True)
     note: str = field(default="", kw_only=True)
     start: Step | None = field(default=None, kw_only=True)
+
+
+def install_step(client: str, link: str) -> Step:
+    return Step(
+        f"Install the server in {client}.",
+        link=link,
+        link_name=f"Add to {client}",
+        printed=f"Open this link in your browser; {client} asks whether to install the server.",
+    )
 
 
 def same_path(path: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
     for title, steps in sections:
         lines += ["", f"{title}:" if len(sections) > 1 else "Steps:", *_numbered(steps)]
     if key is None and assistant.with_key:
-        lines += ["", f"Replace {KEY_PLACEHOLDER} with a key, or run this again with --key KEY."]
+        lines += ["", _key_hint(assistant)]
     if step := assistant.start:
         lines += [
             "",
@@ -72,12 +72,19 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
     return [*lines, *(["", assistant.note] if assistant.note else [])]
 
 
+def _key_hint(assistant: Assistant) -> str:
+    replace = f"Replace {KEY_PLACEHOLDER} with a key"
+    if assistant.links_with_key:
+        return f"{replace}. Run this again with --key KEY to get a link that installs it."
+    return f"{replace}, or run this again with --key KEY."
+
+
 def _numbered(steps: Sequence[Step]) -> list[str]:
     lines = []
     for number, step in enumerate(steps, 1):
         target = step.target or ""
         is_file = bool(Path(target).suffix) and target not in step.instruction
-        lines.append(f"{number}. {step.instruction}" + (f" ({target})" if is_file else ""))
+        lines.append(f"{number}. {step.printed or step.instruction}" + (f" ({target})" if is_file else ""))
         text = step.snippet or step.link
         lines += [f"     {line}" for line in text.split("\n")] if text else []
     return lines

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from server.dashboard.markdown import to_text
 from server.domain.memory.excerpts import excerpt_of
 from server.domain.memory.highlights import Highlighter
 
@@ -28,7 +29,8 @@ class Part(NamedTuple):
 
 def heading(title: str) -> str:
     """Return a memory's title without its speaker and without Markdown markers."""
-    return _SPEAKER.sub("", title, count=1).lstrip("#>*- ")
+    line = _SPEAKER.sub("", title, count=1).lstrip("#>*- ")
+    return to_text(line) or line
 
 
 def is_conversation(content: str) -> bool:
@@ -38,16 +40,20 @@ def is_conversation(content: str) -> bool:
 
 
 def excerpt(content: str, question: str = "", piece: str = "") -> list[Part]:
-    """Return about EXCERPT_LENGTH characters around what the question matched. `piece` is the closest passage. Without
-    a question, return the beginning.
+    """Return about EXCERPT_LENGTH characters around what the question matched, without Markdown marks. `piece` is the
+    closest passage. Without a question, return the beginning.
     """
-    text = _BLANK_LINES.sub("\n", excerpt_of(content, question, piece, EXCERPT_LENGTH))
-    piece = "" if piece == content.strip() else _BLANK_LINES.sub("\n", piece)
+    text = _lines_of(excerpt_of(content, question, piece, EXCERPT_LENGTH))
+    piece = "" if piece == content.strip() else _lines_of(piece)
     words = Highlighter(question).spans(text) if question else []
     start = text.find(piece) if piece else -1
     passages = [(start, start + len(piece))] if start >= 0 else []
     speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(content) else []
     return _parts(text, words, passages, speakers)
+
+
+def _lines_of(text: str) -> str:
+    return _BLANK_LINES.sub("\n", to_text(text))
 
 
 def _parts(text: str, words: Sequence[Span], passages: Sequence[Span], speakers: Sequence[Span]) -> list[Part]:

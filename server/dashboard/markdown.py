@@ -1,8 +1,9 @@
-"""Renders memories as Markdown, into safe HTML. HTML in a text is shown as text. Links lead only to web pages and mail
-addresses, and images become links, so that a page never loads anything that a memory names.
+"""Renders memories as Markdown, into safe HTML or plain lines. HTML in a text is shown as text. Links lead only to web
+pages and mail addresses, and images become links, so that a page never loads anything that a memory names.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ TOP_HEADING = 3
 """The level of a text's top headings, because the page has headings of its own."""
 
 LOWEST_HEADING = 6
+_HAS_MARKS = re.compile(r"[#*_`~\[>&|\\]|^(-{3}|={3})", re.MULTILINE)
+_LINES = {"inline", "fence", "code_block"}
 
 
 def to_html(text: str) -> Markup:
@@ -30,6 +33,26 @@ def to_html(text: str) -> Markup:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + TOP_HEADING - 1, LOWEST_HEADING)}"
     return Markup(_parser().renderer.render(tokens, _parser().options, {}))  # noqa: S704 - the renderer escapes
+
+
+def to_text(text: str) -> str:
+    """Return the lines of a text without Markdown marks. List items keep their numbers and dashes."""
+    if not _HAS_MARKS.search(text):
+        return text
+    lines, marker = [], ""
+    for token in _parser().parse(text):
+        if token.type == "list_item_open":
+            marker = f"{token.info}{token.markup} " if token.info else "- "
+        elif token.type in _LINES:
+            lines.append(marker + _text_of(token))
+            marker = ""
+    return "\n".join(lines)
+
+
+def _text_of(token: Token) -> str:
+    if token.children is None:
+        return token.content.rstrip("\n")
+    return "".join("\n" if child.type in ("softbreak", "hardbreak") else child.content for child in token.children)
 
 
 @functools.cache

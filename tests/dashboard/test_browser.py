@@ -286,7 +286,7 @@ def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Brows
 def test_a_page_says_connected_when_the_assistant_makes_its_first_call(ann: Browser) -> None:
     project = signed_up(ann, "Cora")
     ann.open(f"{project}/connect?client=cursor")
-    ann.press("Create an API key and put it in")
+    ann.press("Create a key and fill it in below")
     assert ann.shows("Waiting for the first call.")
     key = re.search(r"sk_im_\w+", ann.text)
     assert key

@@ -27,9 +27,10 @@ async def snippets(visitor: Visitor, client: str) -> list[str]:
     return [html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)]
 
 
-async def links(visitor: Visitor, client: str) -> list[str]:
+async def links(visitor: Visitor, client: str, *, new_key: bool = False) -> list[str]:
     """Return the install links, in order."""
-    page = await visitor.get(f"{visitor.project}/connect?client={client}")
+    path = f"{visitor.project}/connect?client={client}"
+    page = await (visitor.post(path) if new_key else visitor.get(path))
     return [html.unescape(link) for link in re.findall(r'<a class="button" href="([^"]+)">Add to', page.text)]
 
 
@@ -105,8 +106,29 @@ async def test_install_links_carry_the_complete_configuration(ann: Visitor) -> N
     goose = urlsplit((await links(ann, "goose"))[0])
     assert (goose.scheme, goose.netloc) == ("goose", "extension")
     assert parse_qs(goose.query)["url"] == [URL]
-    studio = parse_qs(urlsplit((await links(ann, "lm-studio"))[0]).query)
-    assert json.loads(base64.b64decode(studio["config"][0])) == {"url": URL, "headers": HEADERS}
+    studio = parse_qs(urlsplit((await links(ann, "lm-studio", new_key=True))[0]).query)
+    entry = json.loads(base64.b64decode(studio["config"][0]))
+    assert entry["url"] == URL
+    assert KEY.fullmatch(entry["headers"]["Authorization"].removeprefix("Bearer "))
+
+
+async def test_a_link_with_a_key_waits_for_the_key(ann: Visitor) -> None:
+    path = f"{ann.project}/connect?client=lm-studio"
+    hint = "Create a key first; then a button adds the server with it."
+    before = await ann.see(path)
+    assert await links(ann, "lm-studio") == []
+    assert hint in before
+    assert "Or open Program" not in before
+    after = seen(await ann.post(path))
+    assert hint not in after
+    assert "Or open Program" in after
+
+
+@pytest.mark.parametrize("assistant", ALL, ids=lambda each: each.id)
+def test_no_link_hides_the_placeholder_of_a_key(assistant: Assistant) -> None:
+    for link in (step.link for step in (*assistant.sign_in, *assistant.with_key) if step.link):
+        config = parse_qs(urlsplit(link).query).get("config", [""])[0]
+        assert "YOUR_API_KEY" not in unquote(link) + base64.b64decode(config).decode()
 
 
 @pytest.mark.parametrize("assistant", [each for each in ALL if each.with_key], ids=lambda each: each.id)
@@ -149,6 +171,25 @@ async def test_the_page_says_connected_after_the_first_call(ann: Visitor, client
     since = parse_qs(urlsplit(status).query)["since"][0]
     again = await ann.client.get(f"{ann.project}/connect", params={"client": "cursor", "since": since})
     assert "Connected: Cursor" in seen(again)
+    reloaded = await ann.get(f"{ann.project}/connect?client=python")
+    assert re.search(r"Connected: Cursor \(last call \S.*? \)\. Waiting for another assistant\.", seen(reloaded))
+    assert "data-waiting" in reloaded.text
+    assert "Waiting for the first call" not in seen(reloaded)
+
+
+async def test_the_page_waits_for_the_first_call_of_ones_own(ann: Visitor, viewer: Visitor) -> None:
+    await ann.client.get("/api/memories", headers=ann.tenant.auth)
+    page = await viewer.see(f"{ann.project}/connect?client=cursor")
+    assert "Waiting for the first call." in page
+    assert "Connected:" not in page
+
+
+async def test_the_page_does_not_wait_for_a_client_that_cannot_reach_the_server(ann: Visitor) -> None:
+    await ann.client.get("/api/memories", headers=ann.tenant.auth)
+    page = seen(answer := await ann.get(f"{ann.project}/connect?client=claude"))
+    assert "Waiting for" not in page
+    assert "Connected:" not in page
+    assert "data-waiting" not in answer.text
 
 
 @pytest.mark.parametrize("since", ["", "soon", "2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "2026-01-01"])

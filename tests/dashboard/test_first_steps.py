@@ -35,6 +35,13 @@ async def test_the_first_page_stays_the_first_page_after_a_wrong_field(client: h
     assert "This server is new." not in (await sign_up(client, email="nobody")).text
 
 
+async def test_the_first_account_is_asked_for_the_same_as_any_other(client: httpx.AsyncClient) -> None:
+    first, later = [re.findall(r"<input[^>]*>", (await client.get(path)).text) for path in ("/setup", "/sign-up")]
+    assert first == later
+    assert [re.findall(r'name="(\w+)"', field)[0] for field in first] == ["email", "name", "password"]
+    assert ["required" in field for field in first] == [True, False, True]
+
+
 @pytest.mark.parametrize("path", ["/sign-up", "/sign-in", "/forgot-password", "/sign-out"])
 async def test_a_form_from_the_wrong_address_gets_the_right_one(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.post(path, data=FORM, headers={"Host": LAN.removeprefix("http://"), "Origin": LAN})
@@ -84,6 +91,7 @@ async def test_without_mail_nobody_is_sent_to_confirm_an_address(client: httpx.A
     page = (await client.get("/dashboard/notifications")).text
     assert "Ask the person who invited you for the link" in page
     assert "Confirm your email address" not in page
+    assert "You don’t need to do anything" in (await client.get("/dashboard/account")).text
 
 
 @pytest.mark.parametrize(
@@ -107,12 +115,19 @@ async def test_pages_over_plain_http_let_the_browser_send_origin_to_ourselves_al
 
 
 async def test_example_memories_come_on_request_and_go_together(ann: Visitor) -> None:
-    assert "Add example memories" in await ann.see(ann.project)
+    numbered, _, below = (await ann.get(ann.project)).text.partition("</ol>")
+    assert "Add example memories" not in numbered
+    assert "Add example memories" in below
     pressed = await asyncio.gather(*(ann.post(f"{ann.project}/examples") for _ in range(4)))
     assert sorted(answer.status_code for answer in pressed) == [303, 400, 400, 400]
     page = await ann.get(f"{ann.project}/memories?tags=example")
     ids = re.findall(r'name="ids" form="selected" value="(mem_\w+)"', page.text)
     assert len(ids) == 8
+    shown = seen(page)
+    assert "Release checklist 1. Run make check 2. Tag the release 3. Publish the notes" in shown
+    about_anna = seen(await ann.get(f"{ann.project}/memories?people=Anna"))
+    assert "Anna prefers the window seat on trains" in about_anna
+    assert "Release checklist" not in about_anna
     assert (await ann.post(f"{ann.project}/examples")).status_code == 400
     await ann.do(f"{ann.project}/memories/selected", {"action": "delete", "ids": ids})
     assert "No memories yet" in await ann.see(f"{ann.project}/memories")

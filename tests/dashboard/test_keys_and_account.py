@@ -80,7 +80,7 @@ async def test_unread_notifications_of_others_are_counted(ann: Visitor, viewer: 
     await create_read_key(viewer, ann.project)
     await create_read_key(viewer, ann.project)
     assert "1 unread" in await ann.see(ann.project)
-    assert "2 API keys of My Memories were created by bob" in await ann.see("/dashboard/notifications")
+    assert "2 API keys were created in the project “My Memories” by bob" in await ann.see("/dashboard/notifications")
     await ann.do("/dashboard/notifications/read-all")
     assert "unread" not in await ann.see(ann.project)
 

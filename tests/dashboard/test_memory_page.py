@@ -27,6 +27,28 @@ async def test_a_memory_is_titled_by_its_first_line(ann: Visitor) -> None:
     assert re.search(r"<h1[^>]*>Release checklist</h1>", page.text)
 
 
+async def test_a_title_and_a_row_show_no_markdown_marks(ann: Visitor) -> None:
+    steps = "1. Run `make check`\n2. *Tag* [it](https://example.com)\n- __Rest__ ~~now~~"
+    text = f"# The **whole** `plan`\n\n{steps}\n\n> Quoted"
+    assert '<h1 dir="auto">The whole plan</h1>' in (await opened(ann, text)).text
+    await ann.remember("2 * 3 * 4 is snake_case_name & <b>\n\n```\nx = 1\n```")
+    page = await ann.see(f"{ann.project}/memories")
+    assert "The whole plan 1. Run make check 2. Tag it - Rest now Quoted" in page
+    assert "2 * 3 * 4 is snake_case_name & <b> x = 1" in page
+    found = await ann.see(f"{ann.project}/memories?q=make+check")
+    assert "1. Run make check 2. Tag it" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shown"),
+    [("Tea at five.", False), ("Tea_at_five <b> & more", False), ("Tea **at** five.", True), ("Tea.\nMilk.", True)],
+)
+async def test_plain_text_is_offered_only_if_it_differs(ann: Visitor, text: str, is_shown: bool) -> None:
+    page = (await opened(ann, text)).text
+    assert ("<summary>Plain text</summary>" in page) is is_shown
+    assert page.count('id="plain"') == 1
+
+
 async def test_markdown_is_rendered(ann: Visitor) -> None:
     text = prose(
         await opened(ann, "# Steps\n\n1. Run `make`\n2. **Tag**\n\n| a | b |\n|:-:|---|\n| 1 | 2 |\n\n```\nx < y\n```")

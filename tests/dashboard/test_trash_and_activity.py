@@ -1,6 +1,8 @@
 """The trash and the activity of a project: what was deleted comes back, and what an application did is undone."""
 
 import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor
@@ -96,6 +98,23 @@ async def test_the_overview_says_what_each_assistant_did(ann: Visitor) -> None:
     await ann.see(f"{ann.project}/activity")  # writes what was noted
     page = await ann.see(ann.project)
     assert re.search(r"all \w+ Searched 2 times, added 2 memories", page)
+
+
+async def test_the_command_line_is_one_filter(
+    ann: Visitor, command: Callable[..., Awaitable[int]], tmp_path: Path
+) -> None:
+    file = tmp_path / "notes.jsonl"
+    file.write_text('{"content": "The red canoe."}\n')
+    project = ann.project.rpartition("/")[2]
+    assert await command("import", "--project", project, str(file)) == 0
+    for _ in range(2):
+        assert await command("export", "--project", project) == 0
+    assert (await ann.see(f"{ann.project}/activity")).count("via Command line") == 1
+    page = await ann.see(f"{ann.project}/activity?source=command")
+    assert "Command line imported 1 memory Undo from here" in page
+    assert "Command line exported 1 memory" in page
+    assert "via Command line ×" in page
+    assert "Command line Imported 1 memory, exported 2 times" in await ann.see(ann.project)
 
 
 async def test_admins_see_what_reaches_their_project_and_others_do_not(ann: Visitor, viewer: Visitor) -> None:

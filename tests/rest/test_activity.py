@@ -1,6 +1,5 @@
 """Members read what was done with the memories of their project, through what and by whom."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,13 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from server import activity_log, waits
-from server.__main__ import main
 from server.activity_log import MOST_WAITING, ActivityLog
 from server.database import Database
 from server.domain.memory import activity
 from server.models import ActivityEvent
 from server.models.base import new_id, now
-from server.settings import Settings
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.world import eventually
@@ -40,26 +37,13 @@ def events(api: Caller, alice: Tenant) -> Any:
     return read
 
 
-@pytest.fixture
-def command(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_logging: None
-) -> Callable[..., Awaitable[int]]:
-    """Return a function that runs a command on the database of the server."""
-    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
-    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
-    monkeypatch.chdir(tmp_path)
-
-    async def run(*arguments: str) -> int:
-        return await asyncio.to_thread(main, arguments)
-
-    return run
-
-
 async def test_the_command_line_is_in_the_activity(
     alice: Tenant, events: Any, command: Callable[..., Awaitable[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "notes.jsonl"
     file.write_text('{"content": "The red canoe."}\n{"content": "A kayak."}\n')
+    nothing = tmp_path / "nothing.jsonl"
+    nothing.write_text("")
     assert await command("import", "--project", alice.project_id, str(file)) == 0
     assert await command("export", "--project", alice.project_id) == 0
     exported, imported = await events("?source=command")
@@ -67,6 +51,8 @@ async def test_the_command_line_is_in_the_activity(
     assert exported["source"] == {"kind": "command", "id": "command", "name": "Command line"}
     assert (exported["actor_id"], exported["actor_name"]) == (None, None)
     assert [event["id"] for event in await events(f"?source={imported['source']['id']}")] == [imported["id"]]
+    assert await command("import", "--project", alice.project_id, str(nothing)) == 0
+    assert len(await events("?source=command")) == 2
     monkeypatch.setenv("SELFMEMORY_ACTIVITY_DAYS", "0")
     assert await command("export", "--project", alice.project_id) == 0
     assert len(await events("?source=command")) == 2

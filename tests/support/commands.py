@@ -1,9 +1,10 @@
 """Runs commands in this process, each in its own empty folder."""
 
+import asyncio
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlmodel import select
 from server.__main__ import main
 from server.database import Database
 from server.models import Project
+from server.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,18 @@ def lines(*contents: str) -> bytes:
         for content in contents
     ]
     return "".join(json.dumps(memory, ensure_ascii=False) + "\n" for memory in memories).encode()
+
+
+@pytest.fixture
+def command(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_logging: None
+) -> Callable[..., Awaitable[int]]:
+    """Return a function that runs a command on the database of the server."""
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.chdir(tmp_path)
+
+    async def execute(*arguments: str) -> int:
+        return await asyncio.to_thread(main, arguments)
+
+    return execute

@@ -39,7 +39,7 @@ async function copy(button, source) {
   if (source.select) source.select();
   else getSelection().selectAllChildren(source);
   try {
-    await navigator.clipboard.writeText(source.value ?? source.textContent);
+    await navigator.clipboard.writeText(source.value ?? source.textContent.trimEnd());
     button.textContent = "Copied";
   } catch {
     button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";

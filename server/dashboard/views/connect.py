@@ -1,5 +1,6 @@
 """Connect an assistant: shows the text to paste, with a new API key, and says when the assistant has connected."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Target
 from server.dashboard.pages import PageRequest
 from server.domain.access import Action
 from server.domain.grants import connections
+from server.domain.grants.connections import Use
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.models import base
@@ -27,6 +29,7 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
     listed = assistants(target, hosted_first=not is_local)
     chosen = _chosen(request, listed)
     opened_at = _opened_at(request)
+    uses = await request.call.read(connections.last_uses, request.project_id)
     return await request.render(
         "connect.html",
         request.project_id,
@@ -36,7 +39,8 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
         reached_from="this computer" if is_loopback(settings.public_url) else "your network",
         new_key=new_key,
         opened_at=opened_at.isoformat(),
-        connected=await request.call.read(connections.first_use, request.project_id, opened_at),
+        connected=_first_since(opened_at, uses),
+        last_use=uses[0] if uses else None,
         status_path=f"{request.project_path}/connect/status?" + urlencode({"since": opened_at.isoformat()}),
     )
 
@@ -52,8 +56,14 @@ async def create_key(request: PageRequest) -> Response:
 
 async def status(request: PageRequest) -> Response:
     """Tell a waiting page the name of the assistant that has connected since the page was opened, or null."""
-    name = await request.call.read(connections.first_use, request.project_id, _opened_at(request))
-    return JSONResponse({"connected": name}, headers={"Cache-Control": "no-store"})
+    opened_at = _opened_at(request)
+    uses = await request.call.read(connections.last_uses, request.project_id, opened_at)
+    return JSONResponse({"connected": _first_since(opened_at, uses)}, headers={"Cache-Control": "no-store"})
+
+
+def _first_since(moment: datetime, uses: Sequence[Use]) -> str | None:
+    """Return the name of the first that was used after `moment`, or None. `uses` are sorted, newest first."""
+    return next((use.name for use in reversed(uses) if use.used_at > moment), None)
 
 
 def _chosen(request: PageRequest, listed: list[Assistant]) -> Assistant:

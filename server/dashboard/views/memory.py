@@ -13,6 +13,7 @@ from server.dashboard.details import KIND_NAMES, DetailRow, details_of, rows_in_
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
 from server.dashboard.fields import LABEL_KEYS, label_text, labels_of, other_details, parse_fields
+from server.dashboard.markdown import to_text
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS, number_in
 from server.dashboard.views import memories as memory_list
@@ -85,6 +86,7 @@ async def show(request: PageRequest) -> Response:
         title=_title(memory),
         turns=_turns(memory, length),
         text=memory.content[:length],
+        is_plain=_is_plain(memory),
         row=Row.of(memory),
         other=other_details(memory.details),
         changes=[_change(version, successor) for successor, version in pairwise(page.versions)],
@@ -219,6 +221,12 @@ def _change(version: Version, successor: Version) -> Change:
         text_differences(version.content, successor.content),
         detail_differences(version.details, successor.details),
     )
+
+
+def _is_plain(memory: Memory) -> bool:
+    """Return whether the memory's page shows its text as it is."""
+    content = memory.content
+    return not memory.messages and "\n" not in content and to_text(content) == content
 
 
 def _turns(memory: Memory, length: int) -> list[Turn]:

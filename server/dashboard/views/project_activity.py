@@ -75,7 +75,7 @@ class Row(NamedTuple):
             event.created_at,
             event.source_id,
             event.source_kind == SourceKind.SESSION,
-            _minute_before(event.created_at) if event.kind in WRITES else None,
+            _minute_before(event.created_at) if event.kind in WRITES and event.count else None,
         )
 
 

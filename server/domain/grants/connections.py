@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -110,28 +111,33 @@ def _reaching(session: Session, projects: sa.ColumnElement[bool]) -> list[Reach]
     return sorted(reaching, key=lambda one: one.last_used_at or one.created_at, reverse=True)
 
 
-def first_use(session: Session, principal: Principal, project_id: str, since: datetime) -> str | None:
-    """Return the name of the principal's first connection to this project after `since`, or None.
+class Use(NamedTuple):
+    """The last use of an application or API key."""
 
-    A connection is an application's grant or the principal's own API key. Raises NotFound.
+    used_at: datetime
+    name: str
+
+
+def last_uses(session: Session, principal: Principal, project_id: str, since: datetime | None = None) -> list[Use]:
+    """Return the last uses of this project by the principal's applications and own API keys after `since` (None: ever),
+    newest first. Raises NotFound.
     """
     project = require_project(session, principal, project_id, Action.READ)
-    client = (
+    after = since or datetime.fromtimestamp(0, UTC)
+    clients = (
         sa.select(col(OAuthGrant.last_used_at), OAuthClient)
         .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
         .where(col(OAuthGrant.project_id) == project.id, col(OAuthGrant.user_id) == principal.user_id)
-        .where(col(OAuthGrant.last_used_at) > since)
-        .order_by(col(OAuthGrant.last_used_at))
+        .where(col(OAuthGrant.last_used_at) > after)
     )
-    key = (
+    keys = (
         sa.select(col(ApiKey.last_used_at), col(ApiKey.name))
         .where(col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == principal.user_id)
-        .where(col(ApiKey.last_used_at) > since)
-        .order_by(col(ApiKey.last_used_at))
+        .where(col(ApiKey.last_used_at) > after)
     )
-    uses = [(moment, shown_name(row)) for moment, row in session.execute(client.limit(1))]
-    uses += [(moment, name) for moment, name in session.execute(key.limit(1))]
-    return min(uses)[1] if uses else None
+    uses = [Use(moment, shown_name(client)) for moment, client in session.execute(clients)]
+    uses += [Use(moment, name) for moment, name in session.execute(keys)]
+    return sorted(uses, reverse=True)
 
 
 def disconnect(session: Session, principal: Principal, connection_id: str) -> None:

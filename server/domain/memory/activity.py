@@ -35,8 +35,8 @@ COUNTED_EVENTS = 300
 
 COUNTED_IDS = 10
 _NOTED = "activity"
-_SHOWING = frozenset({ActivityKind.READ, ActivityKind.LIST})
-_READING = _SHOWING | {ActivityKind.SEARCH}
+_READING = frozenset({ActivityKind.READ, ActivityKind.LIST, ActivityKind.SEARCH})
+_WORTH_NOTING_EMPTY = frozenset({ActivityKind.SEARCH, ActivityKind.EXPORT})
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
 """Leaves out reads of a whole context: a memory does not become a frequent one just because contexts include it."""
@@ -75,13 +75,14 @@ def note(
     query: str | None = None,
     import_id: str | None = None,
 ) -> None:
-    """Note what the operation did. A list or a read that showed no memory is nothing to note.
+    """Note what the operation did. Only a search and an export are worth a note if they concern no memory.
 
     `principal` is None for the command line, whose imports have an `import_id`. `count` is the number of affected
     memories. Give it if `memory_ids` does not name all of them.
     """
     ids = list(memory_ids)
-    if kind in _SHOWING and not ids:
+    count = len(ids) if count is None else count
+    if count == 0 and kind not in _WORTH_NOTING_EMPTY:
         return
     source = source_of(principal) if principal else source_of_command(import_id)
     event: Noted = {
@@ -94,7 +95,7 @@ def note(
         "actor_id": principal.user_id if principal else "",
         "memory_ids": ids[: SHOWN_IDS if kind in _READING else MOST_IDS],
         "query": None if query is None else query[:QUERY_LENGTH],
-        "count": len(ids) if count is None else count,
+        "count": count,
         "created_at": now(),
     }
     session.info.setdefault(_NOTED, []).append(event)

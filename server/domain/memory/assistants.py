@@ -12,7 +12,7 @@ from server.domain.access import Action, require_project
 from server.models import ActivityEvent
 from server.models.activity import ActivityKind
 from server.models.base import new_id, now
-from server.models.sources import SourceKind
+from server.models.sources import COMMAND, SourceKind
 from server.principal import Principal
 
 DAYS = 7
@@ -23,7 +23,7 @@ MOST_SOURCES = 8
 
 
 class Work(NamedTuple):
-    """What one source did. `source` is its id, or "session" for all browsers of a person.
+    """What one source did. `source` is its id, or the kind for all browsers of a person and for the command line.
 
     `counts` holds how often it searched or listed, and how many memories it changed.
     """
@@ -34,6 +34,9 @@ class Work(NamedTuple):
     counts: Counter[ActivityKind]
     last_at: datetime
 
+
+_BY_KIND = frozenset({SourceKind.SESSION, COMMAND})
+"""Kinds whose sources count as one. Each import on the command line has an id of its own."""
 
 PER_EVENT = frozenset({ActivityKind.SEARCH, ActivityKind.LIST, ActivityKind.EXPORT})
 """Kinds that count once per event. The others count the memories of the event."""
@@ -58,7 +61,7 @@ def recent_work(session: Session, principal: Principal, project_id: str) -> Sequ
     events = newest.with_only_columns(*(getattr(ActivityEvent, name) for name in columns))
     works: dict[tuple[str, str], Work] = {}
     for source_id, source_kind, name, actor_id, kind, count, created_at in session.execute(events):
-        source = source_kind if source_kind == SourceKind.SESSION else source_id
+        source = source_kind if source_kind in _BY_KIND else source_id
         new = Work(source, name, actor_id, Counter(), created_at)
         kind = ActivityKind(kind)
         works.setdefault((source, actor_id), new).counts[kind] += 1 if kind in PER_EVENT else count

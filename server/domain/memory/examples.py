@@ -18,15 +18,15 @@ from server.principal import Principal
 TAG = "example"
 
 _TEXTS = (
-    (200, "I prefer the window seat on trains, and the aisle on planes.", "travel", "", "preferences"),
+    (200, "Anna prefers the window seat on trains, and the aisle on planes.", "travel", "Anna", "preferences"),
     (150, "Tom is allergic to hazelnuts and shellfish. His EpiPen is in the outer pocket of the backpack.",
      "family, health", "Tom", "people"),
     (90, "Anna moved to Porto in September. Her new flat is near the Bolhão market.", "family", "Anna", "people"),
     (60, "Answer me in British English, short, without bullet points.", "", "", "preferences"),
     (30, "Decided against Kubernetes for now: three machines and systemd are enough until the second region.",
      "work", "", "decisions"),
-    (12, "# Release checklist\n\n1. Run `make check`\n2. Tag the release\n3. Tell Anna and **publish the notes**",
-     "work", "Anna", "how-to"),
+    (12, "# Release checklist\n\n1. Run `make check`\n2. Tag the release\n3. **Publish the notes**",
+     "work", "", "how-to"),
     (5, "Dr Li recommended 2,000 IU of vitamin D a day until the next blood test in April.",
      "health", "Dr Li", "health"),
     (1, "Deploys to production happen on Thursdays after 14:00. Nobody deploys on Fridays since the March outage.",

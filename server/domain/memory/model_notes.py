@@ -12,12 +12,12 @@ from server.settings import Settings
 
 
 class ModelNotes(NamedTuple):
-    """`models` counts the whole server's memories by the model of their vectors; `work` is a job and its progress.
+    """`models` names the models that made the server's vectors; `work` is a job and its progress.
 
     `advice` names the setting to change if the model does not suit the languages of much of the project.
     """
 
-    models: dict[str, int]
+    models: list[str]
     work: str | None
     advice: str | None
 
@@ -27,4 +27,4 @@ def of_project(session: Session, principal: Principal, project_id: str, settings
     project = require_project(session, principal, project_id, Action.READ)
     counts = survey.read(session)
     advice = languages.advice(settings) if survey.is_misread(session, project.id) else None
-    return ModelNotes(counts.models, counts.work, advice)
+    return ModelNotes([name for name in counts.models if name != survey.NO_MODEL], counts.work, advice)

@@ -121,7 +121,7 @@ def notify_invited(session: Session, user: User, invitation: Invitation, organiz
         [user.id],
         Notice.INVITATION_RECEIVED,
         f"Invitation to {organization_name}",
-        f"You have been invited to {organization_name}.",
+        f"You have been invited to the organization “{organization_name}”.",
         topic=f"invitation:{invitation.project_id or invitation.organization_id}",
         invitation_id=invitation.id,
         organization_id=invitation.organization_id,

@@ -155,9 +155,9 @@ def _notify_administrators(
     by = f"by {actor.name}" if actor else "on the command line"
     notifications.notify(
         session, _project_administrators(session, project.id), notice, f"API key {verb}",
-        f"The API key {key.name} of {project.name} was {verb}.",
+        f"The API key “{key.name}” was {verb} in the project “{project.name}”.",
         topic=f"{notice}:{project.id}:{actor_id}",
-        gathered=f"%d API keys of {project.name} were {verb} {by}. The last one was {key.name}.",
+        gathered=f"%d API keys were {verb} in the project “{project.name}” {by}. The last one was “{key.name}”.",
         project_id=project.id, api_key_id=key.id, prefix=key.prefix, **({"actor_id": actor_id} if actor_id else {}),
     )  # fmt: skip
 

@@ -101,9 +101,10 @@ def accept(session: Session, principal: Principal, handle: str) -> AcceptedInvit
     projects_added = sum(_join_project(session, row, user) for row in included)
     offer = _offer(session, invitation)
     audit.record(session, Event.INVITATION_ACCEPTED, user.id, organization.id, invitation.id, role=offer.role)
+    joined = f"project “{offer.project_name}”" if offer.project_name else f"organization “{organization.name}”"
     notifications.notify(
         session, [invitation.invited_by], Notice.INVITATION_ACCEPTED, f"{user.name} joined {organization.name}",
-        f"{user.name} accepted your invitation to {offer.project_name or organization.name}.",
+        f"{user.name} accepted your invitation to the {joined}.",
         organization_id=organization.id, user_id=user.id, actor_id=user.id,
     )  # fmt: skip
     return AcceptedInvitation(organization, offer.role, projects_added)

@@ -88,7 +88,7 @@ def change_role(
     audit.record(session, Event.MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **changes)
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, "Your role has changed",
-        f"Your role in {organization.name} is now {role}.",
+        f"Your role in the organization “{organization.name}” is now {role}.",
         topic=f"role:{organization.id}", organization_id=organization.id, role=role,
         actor_id=principal.user_id,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
     if not is_leaving:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {organization.name}",
-            f"You no longer belong to {organization.name}.",
+            f"You no longer belong to the organization “{organization.name}”.",
             topic=f"removed:{organization.id}", organization_id=organization.id, actor_id=principal.user_id,
         )  # fmt: skip
     return Removal(revoked.api_keys, cancelled)

@@ -93,7 +93,8 @@ def transfer(session: Session, principal: Principal, organization_id: str, new_o
     audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, organization.id, new_owner_id)
     notifications.notify(
         session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are now the owner",
-        f"You now own {organization.name}.", organization_id=organization.id, actor_id=principal.user_id,
+        f"You now own the organization “{organization.name}”.", organization_id=organization.id,
+        actor_id=principal.user_id,
     )  # fmt: skip
     return organization
 
@@ -111,7 +112,7 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     counts = cascades.remove_organization(session, organization)
     # The organization's audit trail is deleted with it, so the event goes to the owner's trail.
     audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
-    message = f"The owner deleted {organization.name} and all its projects."
+    message = f"The owner deleted the organization “{organization.name}” and all its projects."
     title = f"{organization.name} was deleted"
     notifications.notify(session, member_ids, Notice.REMOVED, title, message, actor_id=principal.user_id)
     return counts

@@ -118,8 +118,8 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
     if not is_leaving:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {project.name}",
-            f"You no longer have a role in {project.name}.", topic=f"removed:{project.id}", project_id=project.id,
-            actor_id=principal.user_id,
+            f"You no longer have a role in the project “{project.name}”.", topic=f"removed:{project.id}",
+            project_id=project.id, actor_id=principal.user_id,
         )  # fmt: skip
     return Removal(revoked.api_keys, cancelled)
 
@@ -153,6 +153,6 @@ def _require_other_admin(session: Session, principal: Principal, organization: O
 def _notify_role(session: Session, principal: Principal, project: Project, user_id: str, role: ProjectRole) -> None:
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, f"Your role in {project.name}",
-        f"You are now {role} of {project.name}.",
+        f"Your role in the project “{project.name}” is now {role}.",
         topic=f"role:{project.id}", project_id=project.id, role=role.value, actor_id=principal.user_id,
     )  # fmt: skip

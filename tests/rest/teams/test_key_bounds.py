@@ -39,8 +39,9 @@ async def test_many_keys_of_one_person_are_one_unread_notice(team: Team) -> None
     listed = await notices(team)
     assert [one["type"] for one in listed] == ["api_key_deleted", "api_key_created", "api_key_created"]
     assert [one["metadata"].get("count") for one in listed] == [8, 8, 1]
-    assert "8 API keys of Wiki were created by Viewer" in listed[1]["message"]
-    assert "k7" in listed[1]["message"]
+    several = "8 API keys were created in the project “Wiki” by Viewer. The last one was “k7”."
+    assert listed[1]["message"] == several
+    assert listed[2]["message"] == "The API key “first” was created in the project “Wiki”."
 
 
 async def test_a_notice_that_was_read_is_not_taken_back(team: Team) -> None:
