@@ -194,12 +194,13 @@ async def test_a_full_disk_is_said_in_a_sentence(ann: Visitor, monkeypatch: pyte
 async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
     page = await uploaded(ann, line("Tea."))
     store = Uploads(settings.data_dir)
-    kept = store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id)
-    assert store.claim(kept)
+    work = store.claim(store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id))
+    assert work
     assert "the import continues" in await ann.see(page)
     assert (await ann.get(page)).headers["refresh"] == "2"
-    os.utime(store.path_of(kept).with_suffix(".json"), (0, 0))
-    assert "The import was interrupted. Start it again." in await ann.see(page)
+    assert (await upload(ann, line("Coffee."))).status_code == 409
+    work.lock.close()  # as the kernel does when a process ends
+    assert "The import was interrupted, and nothing was imported. Start it again." in await ann.see(page)
     await ann.do(page)
     assert "1 memory imported" in await ann.see(page)
 
