@@ -163,7 +163,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "invitation_answers.decline invitation_answers.list_pending invitation_answers.show invitations.cancel "
         "invitations.invite invitations.invite_to_project invitations.list_waiting "
         "invitations.list_waiting_for_project memories.add memories.add_many memories.delete memories.delete_all "
-        "memories.get memories.history memories.list_memories memories.merge memories.remember memories.restore "
+        "memories.edit memories.get memories.history memories.list_memories memories.merge memories.remember memories.restore "
         "memories.stats memories.to_change memories.update notifications.list_from_others "
         "notifications.list_notifications "
         "notifications.mark_all_read notifications.mark_read organization_members.change_role "
