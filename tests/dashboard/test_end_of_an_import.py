@@ -45,6 +45,17 @@ async def test_what_an_import_skips_can_be_found(
     assert "Tea." in await ann.see(f"{ann.project}/memories")
 
 
+async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
+    page, work = await claimed(ann, settings)
+    assert "the import continues" in await ann.see(page)
+    assert (await ann.get(page)).headers["refresh"] == "2"
+    assert (await upload(ann, line("Coffee."))).status_code == 409
+    work.lock.close()  # as the kernel does when a process ends
+    assert "The import was interrupted, and nothing was imported. Start it again." in await ann.see(page)
+    await ann.do(page)
+    assert "1 memory imported" in await ann.see(page)
+
+
 async def test_a_new_file_is_accepted_after_an_interruption(ann: Visitor, settings: Settings) -> None:
     for state in (State.READING, State.IMPORTING, State.COMMITTED):
         _, work = await claimed(ann, settings)

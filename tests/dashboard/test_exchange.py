@@ -191,20 +191,6 @@ async def test_a_full_disk_is_said_in_a_sentence(ann: Visitor, monkeypatch: pyte
     assert (refused.status_code, "no space left for this file" in seen(refused)) == (503, True)
 
 
-async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
-    page = await uploaded(ann, line("Tea."))
-    store = Uploads(settings.data_dir)
-    work = store.claim(store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id))
-    assert work
-    assert "the import continues" in await ann.see(page)
-    assert (await ann.get(page)).headers["refresh"] == "2"
-    assert (await upload(ann, line("Coffee."))).status_code == 409
-    work.lock.close()  # as the kernel does when a process ends
-    assert "The import was interrupted, and nothing was imported. Start it again." in await ann.see(page)
-    await ann.do(page)
-    assert "1 memory imported" in await ann.see(page)
-
-
 async def test_uploads_are_removed_after_a_day(ann: Visitor, settings: Settings) -> None:
     page = await uploaded(ann, line("Tea."))
     files = [path for path in (settings.data_dir / "uploads").rglob("*") if path.is_file()]
