@@ -2,9 +2,11 @@
 others' files.
 
 The state is in a file next to the upload, so that it survives a restart. Processes on one machine share the folders.
+Who works on an upload holds its user's lock, which the kernel releases when the process ends.
 """
 
 import errno
+import fcntl
 import json
 import re
 import secrets
@@ -15,17 +17,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from server.errors import Conflict, NotFound, Unavailable
 from server.settings import make_private
 
 KEPT_SECONDS = 86_400
-INTERRUPTED_SECONDS = 300
-"""Work that reports no progress for this long was interrupted, for example by a restart."""
 
 NAME_LENGTH = 255
 """The longest name that a file system takes. Its ending has to be kept, because it says that a file is Markdown."""
+
+INTERRUPTED = "The import was interrupted, and nothing was imported. Start it again."
 
 _ID = re.compile(r"upl_[0-9a-f]{32}\Z")
 
@@ -34,6 +36,7 @@ class State(StrEnum):
     READING = "reading"
     WAITING = "waiting"
     IMPORTING = "importing"
+    COMMITTED = "committed"
     DONE = "done"
     FAILED = "failed"
 
@@ -49,7 +52,8 @@ class NoSpace(Unavailable):
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file that was uploaded into a project. `program` is the one that wrote it, if that is known, `sample` the
-    beginnings of its first memories, and `groups` counts its memories by conversation or file.
+    beginnings of its first memories, and `groups` counts its memories by conversation or file. `import_id` is the
+    import that was committed.
     """
 
     id: str
@@ -66,10 +70,18 @@ class Upload:
     read: int = 0
     stored: int = 0
     expired: int = 0
+    import_id: str = ""
 
     @property
     def is_running(self) -> bool:
-        return self.state in (State.READING, State.IMPORTING)
+        return self.state in (State.READING, State.IMPORTING, State.COMMITTED)
+
+
+class Work(NamedTuple):
+    """An upload and the lock on it. Close the lock when the work ends."""
+
+    upload: Upload
+    lock: IO[bytes]
 
 
 class Uploads:
@@ -78,24 +90,24 @@ class Uploads:
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "uploads"
 
-    def keep(self, user_id: str, project_id: str, name: str, file: IO[bytes]) -> Upload:
-        """Copy the file, and delete the user's earlier uploads. Raises UploadRunning, NoSpace."""
-        folder = self.folder / user_id
-        make_private(folder)
-        for path in folder.glob("*.json"):
-            earlier = self._read(path)
-            if earlier and earlier.is_running:
-                raise UploadRunning
-            if earlier:
+    def keep(self, user_id: str, project_id: str, name: str, file: IO[bytes]) -> Work:
+        """Copy the file, delete the user's earlier uploads, and lock. Raises UploadRunning, NoSpace."""
+        make_private(self.folder / user_id)
+        lock = self._lock(user_id)
+        if lock is None:
+            raise UploadRunning
+        for path in (self.folder / user_id).glob("*.json"):
+            if earlier := self._read(path):
                 self.remove(earlier)
         upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:NAME_LENGTH])
         with translating_full_disk():
             try:
                 with self.path_of(upload).open("xb") as copy:
                     shutil.copyfileobj(file, copy)
-                return self.save(upload)
+                return Work(self.save(upload), lock)
             except OSError:
                 self.remove(upload)
+                lock.close()
                 raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
@@ -104,7 +116,11 @@ class Uploads:
         upload = self._read(path) if _ID.match(upload_id) else None
         if upload is None or upload.project_id != project_id:
             raise NotFound
-        return upload
+        lock = self._lock(user_id) if upload.is_running else None
+        if lock is None:
+            return upload
+        with lock:
+            return self._after_interruption(self._read(path) or upload)
 
     def save(self, upload: Upload, **changes: object) -> Upload:
         """Save the upload with the changes, and return it. Raises NoSpace."""
@@ -116,15 +132,17 @@ class Uploads:
             new.replace(path)
         return upload
 
-    def claim(self, upload: Upload) -> Upload | None:
-        """Mark the upload as running and return it, or None if another request was first."""
-        claimed = self.path_of(upload).with_suffix(".claimed")
-        try:
-            claimed.touch(exist_ok=False)
-        except FileExistsError:
+    def claim(self, upload: Upload) -> Work | None:
+        """Lock the upload and mark it as running. Return None if another request was first."""
+        lock = self._lock(upload.user_id)
+        if lock is None:
+            return None
+        current = self._read(self.path_of(upload).with_suffix(".json"))
+        if current is None or current.state is not State.WAITING:
+            lock.close()
             return None
         # The state outlives the file by a day, so it must not keep text of memories.
-        return self.save(upload, state=State.IMPORTING, problem="", read=0, stored=0, sample=[])
+        return Work(self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, sample=[]), lock)
 
     def remove_file(self, upload: Upload) -> None:
         """Remove the file. Its state stays for a day."""
@@ -148,17 +166,36 @@ class Uploads:
         about = path.with_suffix(".json")
         return about.exists() and time.time() - about.stat().st_mtime < KEPT_SECONDS
 
+    def _lock(self, user_id: str) -> IO[bytes] | None:
+        with translating_full_disk():
+            return try_lock(self.folder / user_id / "lock")
+
     def _read(self, path: Path) -> Upload | None:
         try:
             upload = Upload(**json.loads(path.read_text()))
-            age = time.time() - path.stat().st_mtime
+            return replace(upload, state=State(upload.state))
         except (OSError, ValueError, TypeError):
             return None
-        upload = replace(upload, state=State(upload.state))
-        if not upload.is_running or age < INTERRUPTED_SECONDS:
-            return upload
-        path.with_suffix(".claimed").unlink(missing_ok=True)
-        return self.save(upload, state=State.WAITING, problem="The import was interrupted. Start it again.")
+
+    def _after_interruption(self, upload: Upload) -> Upload:
+        """Return the upload on which no process works any more. Housekeeping publishes a committed import."""
+        if upload.state is State.IMPORTING:
+            return self.save(upload, state=State.WAITING, problem=INTERRUPTED)
+        if upload.state is State.READING:
+            upload = self.save(upload, state=State.FAILED, problem="Reading the file was interrupted.")
+        self.remove_file(upload)
+        return upload
+
+
+def try_lock(path: Path) -> IO[bytes] | None:
+    """Take a lock that all processes on this machine respect, and that ends with the process. None if it is held."""
+    lock = path.open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
 
 
 @contextmanager

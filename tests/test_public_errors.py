@@ -62,6 +62,7 @@ SENTENCES = {
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
     "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",
+    "ChangedSince": "This memory was changed in the meantime. Check it, then save again.",
     "Conflict": "This conflicts with stored data.",
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",

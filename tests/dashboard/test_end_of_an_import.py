@@ -10,7 +10,9 @@ from server.domain.memory.exchange.lines import Line, memory_of
 from server.errors import Unavailable
 from server.index.types import UNEMBEDDED
 from server.principal import Principal
-from tests.dashboard.test_exchange import import_all, line
+from server.settings import Settings
+from server.uploads import State, Uploads, Work
+from tests.dashboard.test_exchange import import_all, line, upload, uploaded
 from tests.support.visitors import Visitor, seen
 
 
@@ -41,3 +43,57 @@ async def test_what_an_import_skips_can_be_found(
         imports.commit(session, None, import_id)
     assert "0 memories imported. 1 memory skipped" in seen(await import_all(ann, line("Tea.")))
     assert "Tea." in await ann.see(f"{ann.project}/memories")
+
+
+async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
+    page, work = await claimed(ann, settings)
+    assert "the import continues" in await ann.see(page)
+    assert (await ann.get(page)).headers["refresh"] == "2"
+    assert (await upload(ann, line("Coffee."))).status_code == 409
+    work.lock.close()  # as the kernel does when a process ends
+    assert "The import was interrupted, and nothing was imported. Start it again." in await ann.see(page)
+    await ann.do(page)
+    assert "1 memory imported" in await ann.see(page)
+
+
+async def test_a_new_file_is_accepted_after_an_interruption(ann: Visitor, settings: Settings) -> None:
+    for state in (State.READING, State.IMPORTING, State.COMMITTED):
+        _, work = await claimed(ann, settings)
+        Uploads(settings.data_dir).save(work.upload, state=state)
+        work.lock.close()
+        assert (await upload(ann, line("Coffee."))).status_code == 303
+
+
+async def test_a_file_that_was_not_read_to_its_end_is_not_offered(ann: Visitor, settings: Settings) -> None:
+    page, work = await claimed(ann, settings)
+    store = Uploads(settings.data_dir)
+    store.save(work.upload, state=State.READING)
+    work.lock.close()
+    assert "Reading the file was interrupted. Nothing was imported." in await ann.see(page)
+    assert not store.path_of(work.upload).exists()
+
+
+async def test_an_import_that_was_committed_before_an_interruption_is_done_when_it_is_published(
+    ann: Visitor, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "left_behind", lambda *_args: [])
+    page, work = await claimed(ann, settings)
+    with database.write() as session:
+        import_id = imports.begin(session, None, ann.tenant.project_id)
+        imports.commit(session, None, import_id)
+    store = Uploads(settings.data_dir)
+    store.save(work.upload, state=State.COMMITTED, import_id=import_id, read=1, stored=1)
+    work.lock.close()
+    assert "1 of 1 memory read. You can leave this page; the import continues." in await ann.see(page)
+    assert not store.path_of(work.upload).exists()
+    imports.publish_committed(database, ann.tenant.project_id)
+    assert "1 memory imported. 0 memories skipped" in await ann.see(page)
+
+
+async def claimed(ann: Visitor, settings: Settings) -> tuple[str, Work]:
+    """Return the page of an import and the work on it, which another process has begun."""
+    page = await uploaded(ann, line("Tea."))
+    store = Uploads(settings.data_dir)
+    work = store.claim(store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id))
+    assert work
+    return page, work

@@ -191,19 +191,6 @@ async def test_a_full_disk_is_said_in_a_sentence(ann: Visitor, monkeypatch: pyte
     assert (refused.status_code, "no space left for this file" in seen(refused)) == (503, True)
 
 
-async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
-    page = await uploaded(ann, line("Tea."))
-    store = Uploads(settings.data_dir)
-    kept = store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id)
-    assert store.claim(kept)
-    assert "the import continues" in await ann.see(page)
-    assert (await ann.get(page)).headers["refresh"] == "2"
-    os.utime(store.path_of(kept).with_suffix(".json"), (0, 0))
-    assert "The import was interrupted. Start it again." in await ann.see(page)
-    await ann.do(page)
-    assert "1 memory imported" in await ann.see(page)
-
-
 async def test_uploads_are_removed_after_a_day(ann: Visitor, settings: Settings) -> None:
     page = await uploaded(ann, line("Tea."))
     files = [path for path in (settings.data_dir / "uploads").rglob("*") if path.is_file()]

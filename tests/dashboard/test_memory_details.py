@@ -63,6 +63,7 @@ async def test_a_label_keeps_the_form_in_which_it_was_sent(ann: Visitor) -> None
         fields["tags"] = [fields["tags"][0] + ", work"]
         await ann.do(f"/dashboard/memories/{memory_id}/edit", fields)
         assert (await metadata_of(ann, memory_id))["tags"] == after
+        fields = fields_of(await ann.get(f"/dashboard/memories/{memory_id}/edit"))
         await ann.do(f"/dashboard/memories/{memory_id}/edit", {**fields, "tags": ""})
         assert "tags" not in await metadata_of(ann, memory_id)
 
@@ -172,6 +173,7 @@ async def test_the_form_sets_changes_and_removes_the_expiry(ann: Visitor) -> Non
     fields = fields_of(await ann.get(f"{page}/edit"))
     await ann.do(f"{page}/edit", {**fields, "text": "Brief, edited."})
     assert await days_left() == 7
+    fields = fields_of(await ann.get(f"{page}/edit"))
     await ann.do(f"{page}/edit", {**fields, "expires": "30"})
     assert await days_left() == 30
     await ann.do(f"{page}/edit", {**fields, "expires": "never"})

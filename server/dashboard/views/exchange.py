@@ -1,7 +1,6 @@
 """Export of a project as a file."""
 
 import contextlib
-import fcntl
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -22,7 +21,7 @@ from server.errors import Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
-from server.uploads import translating_full_disk
+from server.uploads import translating_full_disk, try_lock
 
 SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
@@ -77,16 +76,12 @@ def _format_of(name: str) -> ExportFormat:
 
 @contextlib.contextmanager
 def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
-    """Hold a lock that all processes on this machine respect, and that ends with the process.
-
-    Raises ExportRunning if the user already has an export running, because each export takes a file on disk.
-    """
+    """Raises ExportRunning if the user already has an export running, because each export takes a file on disk."""
     make_private(folder)
-    with (folder / f"{user_id}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExportRunning from None
+    lock = try_lock(folder / f"{user_id}.lock")
+    if lock is None:
+        raise ExportRunning
+    with lock:
         yield
 
 

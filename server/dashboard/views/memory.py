@@ -9,30 +9,27 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from server.dashboard.dates import zone_of
-from server.dashboard.details import KIND_NAMES, DetailRow, details_of, rows_in_form, rows_of
+from server.dashboard.details import KIND_NAMES, DetailRow, rows_in_form
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
-from server.dashboard.fields import LABEL_KEYS, label_text, labels_of, other_details, parse_fields
+from server.dashboard.fields import LABEL_KEYS, other_details, parse_fields
 from server.dashboard.markdown import to_text
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS, number_in
+from server.dashboard.typed import EXPIRY_DAYS, Typed, stored
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
 from server.domain.memory.excerpts import title_of
-from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
 from server.domain.people import users
 from server.errors import Invalid, NotFound
 from server.models import Memory
-from server.models.base import JsonObject
 
 MAX_VERSIONS = 5
 MOST_SIMILAR = 4
-EXPIRY_DAYS = {"1": "In a day", "7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
-NEVER = "never"
 SHOWN_LENGTH = 12_000
 """How much of a text its page shows at first, in characters. A link shows the rest."""
 
@@ -50,26 +47,6 @@ class Change(NamedTuple):
     version: Version
     text: Sequence[Piece] | None
     details: Sequence[ChangedValue]
-
-
-class Typed(NamedTuple):
-    """The values of the form, as somebody typed them."""
-
-    texts: dict[str, str]
-    rows: Sequence[DetailRow]
-
-    def metadata(self, before: JsonObject) -> JsonObject:
-        """Return the metadata that `before` becomes. Raises Invalid."""
-        return details_of(self.rows, before) | labels_of(self.texts, before)
-
-    def expiry(self) -> dict[str, object]:
-        """Return the new expiry, or nothing if it stays as it is. Raises Invalid."""
-        choice = self.texts["expires"]
-        if choice in EXPIRY_DAYS:
-            return {"expires_at": expiry_of(None, int(choice))}
-        if choice not in ("", NEVER):
-            raise Invalid("choose one of the options.", field="Expires")
-        return {"expires_at": None} if choice else {}
 
 
 async def show(request: PageRequest) -> Response:
@@ -108,17 +85,19 @@ async def pin(request: PageRequest) -> Response:
 
 async def restore_version(request: PageRequest) -> Response:
     """Make an earlier version the current one. Raises NotFound."""
-    memory_id, version = request.path_param("memory_id"), request.text("version")
-    if not (version.isascii() and version.isdecimal() and len(version) <= MAX_DIGITS):
+    memory_id, version = request.path_param("memory_id"), _version_in_form(request)
+    if version is None:
         raise NotFound("Version not found.")
-    await request.call.run(changes.restore, memory_id, int(version), request.call.index)
+    await request.call.run(changes.restore, memory_id, version, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "version-restored")
 
 
 async def edit(request: PageRequest) -> Response:
     """Show the form with the stored values, or, after a refusal, with the user's input."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
-    typed = _typed(request) if request.form else _stored(memory)
+    if isinstance(request.problem, changes.ChangedSince):
+        return await _form_after_change(request, memory)
+    typed = _typed(request) if request.form else stored(memory)
     return await _form(request, memory.project_id, memory, typed)
 
 
@@ -128,10 +107,10 @@ async def save(request: PageRequest) -> Response:
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     typed = _typed(request)
     # Browsers change line endings. That alone is not a change of the text.
-    is_same_text = typed.texts["text"] == memory.content.replace("\r\n", "\n")
-    text = None if is_same_text else typed.texts["text"]
+    text = None if typed.texts["text"] == stored(memory).texts["text"] else typed.texts["text"]
     fields = {"text": text, "metadata": typed.metadata(memory.details), **typed.expiry()}
-    saved = await request.call.run(memories.update, memory.id, parse_fields(MemoryChange, fields), request.call.index)
+    change, seen_version = parse_fields(MemoryChange, fields), _seen_version(request, memory)
+    saved = await request.call.run(changes.edit, memory.id, change, seen_version, request.call.index)
     is_same = saved.version == memory.version
     return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
 
@@ -178,6 +157,33 @@ async def restore(request: PageRequest) -> Response:
     return redirect(f"{HOME}/memories/{memory_id}", "restored")
 
 
+def _version_in_form(request: PageRequest) -> int | None:
+    text = request.text("version")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else None
+
+
+def _seen_version(request: PageRequest, memory: Memory) -> int:
+    """Return the version that the person has seen: the one in the form, or else the current one."""
+    version = _version_in_form(request)
+    return memory.version if version is None else version
+
+
+async def _form_after_change(request: PageRequest, memory: Memory) -> Response:
+    """Show what the person typed, what somebody else changed in the meantime, and who it was."""
+    typed, seen_version = _typed(request), _seen_version(request, memory)
+    page = await request.call.read(versions.read_history, memory.id, 1, seen_version + 1)
+    seen = next((version for version in page.versions if version.version == seen_version), None)
+    current = stored(memory)
+    typed = typed.merged(stored(seen), current) if seen else typed.with_version_of(current)
+    names = await request.call.read(users.names_of, {memory.updated_by})
+    source = memory.updated_source
+    who = " via ".join(filter(None, (names.get(memory.updated_by or ""), source.name if source else "")))
+    sentence = f"This memory was changed{who and f' by {who}'} in the meantime. Check the text, then save again."
+    request = request.with_problem(changes.ChangedSince(sentence))
+    change = _change(seen, memory) if seen else None
+    return await _form(request, memory.project_id, memory, typed, change)
+
+
 def _history_start(request: PageRequest, memory: Memory) -> int:
     """Return the version before which the shown history begins: the one in the address, or else the current one."""
     before = number_in(request, "before")
@@ -190,7 +196,9 @@ def _title(memory: Memory) -> str:
     return heading(title_of(text)) or "Memory"
 
 
-async def _form(request: PageRequest, project_id: str, memory: Memory | None, typed: Typed) -> Response:
+async def _form(
+    request: PageRequest, project_id: str, memory: Memory | None, typed: Typed, change: Change | None = None
+) -> Response:
     """Render the form. It autocompletes the labels and names that the project uses, and shows a problem at its field.
 
     Without a script, the buttons that add and remove a row send the form, which comes back with the changed rows.
@@ -212,10 +220,11 @@ async def _form(request: PageRequest, project_id: str, memory: Memory | None, ty
         names=await request.call.read(facets.detail_names, project_id),
         known=await request.call.read(facets.facets, project_id, Filters()),
         wrong=request.problem if isinstance(request.problem, Invalid) else None,
+        change=change,
     )
 
 
-def _change(version: Version, successor: Version) -> Change:
+def _change(version: Version, successor: Version | Memory) -> Change:
     return Change(
         version,
         text_differences(version.content, successor.content),
@@ -243,11 +252,5 @@ def _turns(memory: Memory, length: int) -> list[Turn]:
 
 
 def _typed(request: PageRequest) -> Typed:
-    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id", "expires")}
+    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id", "expires", "version")}
     return Typed(texts, rows_in_form(request.texts("names"), request.texts("kinds"), request.texts("values")))
-
-
-def _stored(memory: Memory) -> Typed:
-    labels = {key: label_text(memory.details, key) for key in LABEL_KEYS}
-    texts = {"text": memory.content, "user_id": memory.user_id or "", "expires": "", **labels}
-    return Typed(texts, rows_of(memory.details))

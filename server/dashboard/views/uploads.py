@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
@@ -20,7 +21,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
-from server.uploads import State, Upload, UploadRunning, Uploads, translating_full_disk
+from server.uploads import NoSpace, State, Upload, UploadRunning, Uploads, Work, translating_full_disk
 
 T = TypeVar("T")
 
@@ -90,11 +91,11 @@ async def upload(request: PageRequest) -> Response:
     if not isinstance(file, UploadFile) or not file.size:
         raise Invalid("Choose a file to import.")
     store, call = _store(request), request.call
-    stored_upload = await call.runtime.in_thread(
+    work = await call.runtime.in_thread(
         store.keep, call.principal.user_id, request.project_id, file.filename or "file", file.file
     )
-    await _in_background(store, stored_upload, call.runtime.in_thread(_read_through, store, stored_upload))
-    stored_upload = await _upload_of(request, stored_upload.id)
+    await _in_background(store, work, call.runtime.in_thread(_read_through, store, work.upload))
+    stored_upload = await _upload_of(request, work.upload.id)
     if stored_upload.state is State.FAILED:
         raise Invalid(f"Nothing was imported. {stored_upload.problem}")
     return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
@@ -117,12 +118,12 @@ async def start(request: PageRequest) -> Response:
     """Import the file without the groups that the user left out. Sending the form twice starts only one import."""
     stored_upload = await _upload_of(request, request.path_param("upload_id"))
     store, call = _store(request), request.call
-    claimed = await call.runtime.in_thread(store.claim, stored_upload) if stored_upload.state is State.WAITING else None
-    if claimed is not None:
+    work = await call.runtime.in_thread(store.claim, stored_upload)
+    if work is not None:
         names = list(stored_upload.groups)
         chosen = [int(number) for number in request.texts("leave_out") if number.isascii() and number.isdecimal()]
         left_out = frozenset(names[number] for number in chosen if number < len(names))
-        await _in_background(store, claimed, _import(call, store, claimed, left_out))
+        await _in_background(store, work, _import(call, store, work.upload, left_out))
     return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
 
 
@@ -139,10 +140,14 @@ def _store(request: PageRequest) -> Uploads:
 
 
 async def _upload_of(request: PageRequest, upload_id: str) -> Upload:
-    """Return the user's upload into this page's project. Raises NotFound."""
+    """Return the user's upload into this page's project. It is done when all of it can be found. Raises NotFound."""
     await request.project()
-    user_id = request.call.principal.user_id
-    return await request.call.runtime.in_thread(_store(request).find, upload_id, user_id, request.project_id)
+    call, project_id = request.call, request.project_id
+    found = await call.runtime.in_thread(_store(request).find, upload_id, call.principal.user_id, project_id)
+    is_published = found.state is State.COMMITTED and found.import_id not in await call.read(
+        imports.committed_in, project_id
+    )
+    return replace(found, state=State.DONE) if is_published else found
 
 
 def _bounded(http: "Request[Any]") -> "Request[Any]":
@@ -165,19 +170,19 @@ def _bounded(http: "Request[Any]") -> "Request[Any]":
     return Request(http.scope, receive)
 
 
-async def _in_background(store: Uploads, stored_upload: Upload, work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to completion even if the browser disconnects. Return when it has ended, or after a few seconds."""
-    task = asyncio.create_task(_recorded(store, stored_upload, work))
+async def _in_background(store: Uploads, work: Work, steps: Coroutine[Any, Any, None]) -> None:
+    """Run the steps even if the browser disconnects. Return when they have ended, or after a few seconds."""
+    task = asyncio.create_task(_recorded(store, work, steps))
     _running.add(task)
     task.add_done_callback(_ended)
     await asyncio.wait([task], timeout=PATIENCE_SECONDS)
 
 
-async def _recorded(store: Uploads, stored_upload: Upload, work: Coroutine[Any, Any, None]) -> None:
+async def _recorded(store: Uploads, work: Work, steps: Coroutine[Any, Any, None]) -> None:
     """Record why the work failed, even after a bug, so that no page waits forever."""
     problem = Unavailable.sentence
     try:
-        await work
+        await steps
         problem = ""
     except ServiceError as error:
         problem = error.detail
@@ -185,10 +190,11 @@ async def _recorded(store: Uploads, stored_upload: Upload, work: Coroutine[Any, 
         problem = ""
         raise
     finally:
-        if problem:
-            with contextlib.suppress(OSError, ServiceError):
-                store.save(stored_upload, state=State.FAILED, problem=problem)
-                store.remove_file(stored_upload)
+        with work.lock:
+            if problem:
+                with contextlib.suppress(OSError, ServiceError):
+                    store.save(work.upload, state=State.FAILED, problem=problem)
+                    store.remove_file(work.upload)
 
 
 def _ended(task: "asyncio.Task[None]") -> None:
@@ -238,20 +244,19 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
             while await _step(call, imports.discard, import_id):
                 pass
             raise
-        await _publish(call, store, stored_upload)
+        stored_upload = await call.runtime.in_thread(_committed, store, stored_upload, import_id)
+        await _publish(call, stored_upload.project_id)
     await call.runtime.in_thread(_finish, store, stored_upload)
 
 
-async def _publish(call: Call, store: Uploads, stored_upload: Upload) -> None:
-    """Publish everything that is committed in the project. If the database fails, it tries again: the import is
-    decided, so it has not failed, and does not end before all can be found.
-    """
+async def _publish(call: Call, project_id: str) -> None:
+    """Publish everything that is committed in the project. If the database fails, try again: the import is decided."""
     while True:
         waits.begin()
         try:
-            for import_id in await call.read(imports.committed_in, stored_upload.project_id):
+            for import_id in await call.read(imports.committed_in, project_id):
                 while await _step(call, imports.publish, import_id):
-                    await call.runtime.in_thread(_progressed, store, stored_upload, 0)  # or it looks interrupted
+                    pass
         except Unavailable:
             await asyncio.sleep(RETRY_SECONDS)
         else:
@@ -282,6 +287,12 @@ def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: import
         stored=stored_upload.stored + counts.stored,
         expired=stored_upload.expired + counts.expired,
     )
+
+
+def _committed(store: Uploads, stored_upload: Upload, import_id: str) -> Upload:
+    with contextlib.suppress(NoSpace):  # the import has not failed
+        return store.save(stored_upload, state=State.COMMITTED, import_id=import_id)
+    return stored_upload
 
 
 def _finish(store: Uploads, stored_upload: Upload) -> None:

@@ -11,12 +11,16 @@ from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Futur
 from server.domain.memory.inputs import MemoryChange, require_same_labels
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels
 from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadata
-from server.errors import Invalid
+from server.errors import Conflict, Invalid, NotFound
 from server.index import Index
 from server.models import Memory, MemoryVersion
 from server.models.activity import ActivityKind
 from server.models.base import JSON, JsonObject, now
 from server.principal import Principal
+
+
+class ChangedSince(Conflict):
+    sentence = "This memory was changed in the meantime. Check it, then save again."
 
 
 class MemoryPatch(BaseModel):
@@ -50,6 +54,21 @@ def to_change(session: Session, principal: Principal, memory_id: str) -> Memory:
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
     """Merge the patch into the current state of the memory. Raises Invalid, and the errors of `memories.update`."""
     return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
+
+
+def edit(
+    session: Session, principal: Principal, memory_id: str, change: MemoryChange, seen_version: int, index: Index
+) -> Memory:
+    """Apply the change of somebody who has seen that version. Raises the errors of `memories.update`, and ChangedSince
+    if the text or metadata is different now, unless it is what the change asks for. A pin is no difference.
+    """
+
+    def unless_changed(memory: Memory) -> MemoryChange:
+        if not memories.is_already(memory, change) and not _has_same_content(session, memory, seen_version):
+            raise ChangedSince
+        return change
+
+    return memories.update(session, principal, memory_id, unless_changed, index)
 
 
 def restore(session: Session, principal: Principal, memory_id: str, version: int, index: Index) -> Memory:
@@ -118,3 +137,12 @@ def merge_json(target: JSON, patch: JSON) -> JSON:
         else:
             merged[key] = merge_json(merged.get(key), value)
     return merged
+
+
+def _has_same_content(session: Session, memory: Memory, version: int) -> bool:
+    """Return whether the memory has the text and metadata that it had at `version`, which must still be kept."""
+    try:
+        seen = versions.at(session, memory, version)
+    except NotFound:
+        return False
+    return seen.content == memory.content and versions.as_json(seen.details) == versions.as_json(memory.details)
