@@ -69,7 +69,7 @@ async def test_a_file_that_was_not_read_to_its_end_is_not_offered(ann: Visitor, 
     store = Uploads(settings.data_dir)
     store.save(work.upload, state=State.READING)
     work.lock.close()
-    assert "Reading the file was interrupted. Nothing was imported." in await ann.see(page)
+    assert "Nothing was imported. Reading the file was interrupted." in await ann.see(page)
     assert not store.path_of(work.upload).exists()
 
 
