@@ -47,6 +47,7 @@ DONE = {
     "declined": "Invitation declined.",
     "all-read": "All notifications marked as read.",
     "theme-saved": "Theme saved.",
+    "time-format-saved": "Time format saved.",
     "account-deleted": "Your account is deleted, with your personal organization and its memories.",
     "name-saved": "Name saved.",
     "change-sent": "Check your new mailbox. Your address changes when you open the link in the email.",

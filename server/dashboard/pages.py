@@ -16,8 +16,8 @@ from server import csp
 from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
+from server.dashboard.preferences import THEME, chosen_value
 from server.dashboard.rendering import problem_page, render
-from server.dashboard.theme import theme_of
 from server.dispatch import Methods
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, Unavailable, WrongAddress
@@ -110,7 +110,7 @@ class PageRequest:
             "done": done_message(self.http.query_params),
             "typed": self.text,
             "settings": self.call.runtime.settings,
-            "theme": theme_of(self.http.cookies),
+            "theme": chosen_value(THEME, self.http.cookies),
         }
         html = await self.call.runtime.in_thread(render, template, context | values)
         headers = {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}

@@ -122,6 +122,7 @@ PAGES = {
     HOME + "/account/name": Page(account.show, account.rename, only_posts=True),
     HOME + "/account/email": Page(account.show, account.change_email, only_posts=True, guard=step_up.unless_recent),
     HOME + "/account/theme": Page(account.show, account.choose_theme, only_posts=True),
+    HOME + "/account/time-format": Page(account.show, account.choose_time_format, only_posts=True),
     HOME + "/account/password": Page(account.show, account.change_password, only_posts=True),
     HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),
     HOME + "/account/sessions/{session_id}/end": Page(account.show, account.end_session, only_posts=True),

@@ -7,10 +7,11 @@ if (theme) document.documentElement.dataset.theme = theme[1];
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-// The server writes times in UTC. Show them in the reader's time zone.
-const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// The server writes times in UTC. Show them in the reader's time zone and time format.
+const hourCycle = document.cookie.match(/(?:^|; )time-format=(h12|h23)/)?.[1];
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hourCycle });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", hourCycle });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (time.dataset.as !== "ago") time.textContent = (time.dataset.as === "date" ? day : short).format(moment);

@@ -39,7 +39,7 @@ function commands() {
     return { name: isProject ? `Project: ${link.textContent.trim()}` : name, href: link.href };
   });
   if (base) named.push({ name: "Add memory", href: `${base}/memories/new` }, { name: "Trash", href: `${base}/trash` }, { name: "Similar memories", href: `${base}/similar` });
-  named.push({ name: "Theme: light or dark", href: "/dashboard/account#theme-title" }, { name: "API documentation", href: "/docs" });
+  named.push({ name: "Theme: light or dark", href: "/dashboard/account#theme-title" }, { name: "Time format: 12-hour or 24-hour", href: "/dashboard/account#time-format-title" }, { name: "API documentation", href: "/docs" });
   for (const one of named) one.href = new URL(one.href, location.href).href;
   return named.filter((one, place) => named.findIndex((other) => other.href === one.href) === place);
 }

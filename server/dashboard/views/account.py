@@ -6,8 +6,8 @@ from starlette.responses import Response
 from server import attempts, streams
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.preferences import PREFERENCES, THEME, TIME_FORMAT, Preference, chosen_value, remember
 from server.dashboard.session_cookies import redirect_signed_in
-from server.dashboard.theme import THEMES, remember_theme
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, addresses, audit
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
@@ -24,7 +24,7 @@ async def show(request: PageRequest) -> Response:
     events = await request.call.read(audit.list_own, EVENTS_PER_PAGE + 1, before)
     return await request.render(
         "account.html",
-        themes=THEMES,
+        preferences=[(one, chosen_value(one, request.http.cookies)) for one in PREFERENCES],
         events=[(event, event_title(event.type)) for event in events[:EVENTS_PER_PAGE]],
         has_more=len(events) > EVENTS_PER_PAGE,
         sessions=await request.call.read(sessions.list_own),
@@ -49,12 +49,11 @@ async def change_email(request: PageRequest) -> Response:
 
 
 async def choose_theme(request: PageRequest) -> Response:
-    theme = request.text("theme")
-    if theme not in THEMES:
-        raise Invalid("choose one of the options.", field="Theme")
-    response = redirect(ACCOUNT, "theme-saved")
-    remember_theme(response, theme, secure=request.call.runtime.settings.is_https)
-    return response
+    return _choose(request, THEME)
+
+
+async def choose_time_format(request: PageRequest) -> Response:
+    return _choose(request, TIME_FORMAT)
 
 
 async def change_password(request: PageRequest) -> Response:
@@ -88,3 +87,13 @@ async def delete(request: PageRequest) -> Response:
 
 def send_verification(session: Session, principal: Principal, mailer: Mailer) -> None:
     addresses.send_verification(session, users.me(session, principal), mailer)
+
+
+def _choose(request: PageRequest, preference: Preference) -> Response:
+    """Remember the value in the form. Raises Invalid if it is not an option."""
+    value = request.text(preference.name)
+    if value not in preference.options:
+        raise Invalid("choose one of the options.", field=preference.title)
+    response = redirect(ACCOUNT, f"{preference.name}-saved")
+    remember(response, preference, value, secure=request.call.runtime.settings.is_https)
+    return response
