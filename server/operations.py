@@ -82,6 +82,7 @@ NAMES: dict[Callable[..., object], str] = {
     facets.facets: "facets.facets",
     facets.detail_names: "facets.detail_names",
     arrivals.since: "arrivals.since",
+    assistants.count_uses: "assistants.count_uses",
     assistants.recent_work: "assistants.recent_work",
     trash.days: "trash.days",
     trash.list_trash: "trash.list_trash",
