@@ -137,6 +137,7 @@ NAMES: dict[Callable[..., object], str] = {
     api_keys.list_keys: "api_keys.list_keys",
     api_keys.rename: "api_keys.rename",
     api_keys.delete: "api_keys.delete",
+    api_keys.replace: "api_keys.replace",
     invitation_answers.show: "invitation_answers.show",
     invitation_answers.list_pending: "invitation_answers.list_pending",
     invitation_answers.accept: "invitation_answers.accept",

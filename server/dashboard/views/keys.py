@@ -1,4 +1,4 @@
-"""API keys of a project: list, create, rename, revoke."""
+"""API keys of a project: list, create, rename, replace, revoke."""
 
 from starlette.responses import Response
 
@@ -46,6 +46,12 @@ async def create(request: PageRequest) -> Response:
 async def rename(request: PageRequest) -> Response:
     await request.call.run(api_keys.rename, request.project_id, request.path_param("key_id"), request.text("name"))
     return redirect(f"{request.project_path}/keys", "key-renamed")
+
+
+async def replace(request: PageRequest) -> Response:
+    """Show the new key as `create` does."""
+    _, key = await request.call.run(api_keys.replace, request.project_id, request.path_param("key_id"))
+    return await show(request, key)
 
 
 async def revoke(request: PageRequest) -> Response:
