@@ -153,8 +153,8 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete activity.list_activity addresses.request_change addresses.requested_change "
-        "api_keys.create api_keys.delete api_keys.list_keys api_keys.rename "
-        "arrivals.since assistants.recent_work audit.list_events audit.list_own audit.names_of_targets "
+        "api_keys.create api_keys.delete api_keys.list_keys api_keys.rename api_keys.replace "
+        "arrivals.since assistants.count_uses assistants.recent_work audit.list_events audit.list_own audit.names_of_targets "
         "authorizations.approve authorizations.deny connections.disconnect connections.last_uses "
         "connections.list_connections connections.list_reaching connections.list_reaching_in context.read_context "
         "examples.add exchange.import_as_member facets.detail_names facets.facets "

@@ -70,6 +70,8 @@ PAGES = {
     PROJECT + "/connect/status": Page(connect.status),
     PROJECT + "/keys": Page(keys.show, keys.create, guard=step_up.unless_recent),
     PROJECT + "/keys/{key_id}/rename": Page(keys.show, keys.rename, only_posts=True),
+    PROJECT + "/keys/{key_id}/replace": Page(
+        keys.show, keys.replace, only_posts=True, guard=step_up.unless_recent),
     PROJECT + "/keys/{key_id}/revoke": Page(keys.show, keys.revoke, only_posts=True),
     PROJECT + "/members": Page(members.show, members.invite),
     PROJECT + "/members/add": Page(members.show, members.add, only_posts=True),

@@ -23,3 +23,7 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_used_at: datetime | None = Field(default=None, sa_type=Utc)
     expires_at: datetime | None = Field(default=None, sa_type=Utc)
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= now()

@@ -24,6 +24,7 @@ MEANT = "Confirm that it’s you"
 SENSITIVE = {
     "/dashboard/projects/{project_id}/connect",
     "/dashboard/projects/{project_id}/keys",
+    "/dashboard/projects/{project_id}/keys/{key_id}/replace",
     "/dashboard/projects/{project_id}/delete",
     "/dashboard/organizations/{organization_id}/transfer",
     "/dashboard/organizations/{organization_id}/delete",
@@ -71,7 +72,12 @@ async def test_every_sensitive_form_asks_and_changes_nothing(
     age(database, verified_ago)
     project = await project_of(ann)
     [organization] = (await ann.get("/api/organizations")).json()["organizations"]
-    ids = {"project_id": project.rpartition("/")[2], "organization_id": organization["id"], "passkey_id": "x"}
+    ids = {
+        "project_id": project.rpartition("/")[2],
+        "organization_id": organization["id"],
+        "passkey_id": "x",
+        "key_id": "x",
+    }
     for path in SENSITIVE:
         answer = await ann.post(path.format(**ids), data={"confirm": "My Memories", "name": "Laptop"})
         assert (answer.status_code, MEANT in seen(answer)) == (403, True), path

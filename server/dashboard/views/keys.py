@@ -1,9 +1,11 @@
-"""API keys of a project: list, create, revoke."""
+"""API keys of a project: list, create, rename, replace, revoke."""
 
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import paginate
+from server.domain.memory import assistants
+from server.domain.memory.assistants import Uses
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
@@ -17,8 +19,16 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
     """List the keys. `new_key` is a key that was just created, in full."""
     keys = paginate(request, await request.call.read(api_keys.list_keys, request.project_id))
     creators = await request.call.read(users.names_of, {key.created_by for key in keys.rows})
+    days = request.call.runtime.settings.activity_days
     return await request.render(
-        "keys.html", request.project_id, keys=keys, creators=creators, new_key=new_key, expirations=EXPIRATIONS
+        "keys.html",
+        request.project_id,
+        keys=keys,
+        creators=creators,
+        uses=await _uses(request, days),
+        days=days,
+        new_key=new_key,
+        expirations=EXPIRATIONS,
     )
 
 
@@ -38,6 +48,20 @@ async def rename(request: PageRequest) -> Response:
     return redirect(f"{request.project_path}/keys", "key-renamed")
 
 
+async def replace(request: PageRequest) -> Response:
+    """Show the new key as `create` does."""
+    _, key = await request.call.run(api_keys.replace, request.project_id, request.path_param("key_id"))
+    return await show(request, key)
+
+
 async def revoke(request: PageRequest) -> Response:
     await request.call.run(api_keys.delete, request.project_id, request.path_param("key_id"))
     return redirect(f"{request.project_path}/keys", "key-revoked")
+
+
+async def _uses(request: PageRequest, days: int) -> Uses:
+    """Return what the project's credentials did, including what the process has not stored yet."""
+    if not days:
+        return Uses({})
+    await request.call.runtime.in_thread(request.call.runtime.activity.flush)
+    return await request.call.read(assistants.count_uses, request.project_id, days)
