@@ -12,18 +12,7 @@ from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
-
-
-class Latch(list[str]):
-    """Texts that signal when they are queued: the embedder reads them while it holds its lock."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        super().__init__(texts)
-        self.queued = threading.Event()
-
-    def __iter__(self) -> Iterator[str]:
-        self.queued.set()
-        return super().__iter__()
+from tests.support.world import eventually
 
 
 class BlockedModel:
@@ -69,10 +58,15 @@ class BusyEmbedder:
 
     def ask(self, *texts: str, is_question: bool = False) -> Future[Vectors]:
         """Embed the texts in a thread, and return when they are queued."""
-        latch = Latch(texts)
-        answer = self.callers.submit(self.embedder.embed, latch, is_question=is_question)
-        assert latch.queued.wait(10)
+        answer = self.callers.submit(self.embedder.embed, texts, is_question=is_question)
+        eventually(lambda: self._has_queued(texts, is_question))
         return answer
+
+    def _has_queued(self, texts: Sequence[str], is_question: bool) -> bool:
+        with self.embedder._changed:
+            urgent = {text for request in self.embedder._urgent for text in request}
+            queued = urgent if is_question else {*urgent, *self.embedder._waiting}
+            return set(texts) <= {*queued, *self.embedder._running}
 
     def texts_run(self) -> list[str]:
         return [text for batch in self.model.batches for text in batch]
