@@ -45,8 +45,6 @@ MOST_SAMPLES = 3
 SAMPLE_LENGTH = 300
 """How many of its first memories the page of a file shows, and how many characters of each."""
 
-NOTHING = imports.Imported()
-
 _uploading: set[str] = set()
 """The users who are currently sending a file to this process."""
 
@@ -280,7 +278,7 @@ async def _staged(
     return stored_upload
 
 
-def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: imports.Imported = NOTHING) -> Upload:
+def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: imports.Imported) -> Upload:
     return store.save(
         stored_upload,
         read=stored_upload.read + read,
