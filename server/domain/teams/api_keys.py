@@ -119,7 +119,9 @@ def rename(session: Session, principal: Principal, project_id: str, key_id: str,
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
     """Delete the principal's own key or, for an admin, any key. Raises NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
-    _delete(session, principal, project, key)
+    session.delete(key)
+    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
     return key
 
 
@@ -129,19 +131,12 @@ def replace(session: Session, principal: Principal, project_id: str, key_id: str
     Returns the new row and the new key in full. Raises the errors of `create` and `delete`, and Conflict for an expired
     key.
     """
-    project, old = _require_key(session, principal, project_id, key_id)
+    old = delete(session, principal, project_id, key_id)
     if old.is_expired:
         raise Conflict("This API key has expired. Create a new one.")
-    _delete(session, principal, project, old)
     row, key = create(session, principal, project_id, NewKey(old.name, old.permissions, None))
     row.expires_at = old.expires_at
     return row, key
-
-
-def _delete(session: Session, principal: Principal, project: Project, key: ApiKey) -> None:
-    session.delete(key)
-    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
-    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
 
 
 def _require_key(session: Session, principal: Principal, project_id: str, key_id: str) -> tuple[Project, ApiKey]:
