@@ -18,7 +18,6 @@ CHANGE_REQUESTED = (
     "Somebody asked to change the email address of your account. It changes when the link in the email to the new "
     "address is opened."
 )
-SECURITY_NOTICE = "Security notice for your account"
 _BREAKS_OUT = re.compile(r"""["'`<>:/\\@()\[\]]|[^\S ]""")
 """Characters that could end a quoted name or turn it into a link."""
 
@@ -108,8 +107,6 @@ def send_security_notice(session: Session, mailer: Mailer, user: User, notice: s
     """Mail the user about a change to their ways of signing in. An unconfirmed address gets no letter. `notice` must
     not contain text from a caller.
     """
-    if user.email is None or user.email_verified_at is None:
-        return
     text = f"""Hello,
 
 {notice}
@@ -118,20 +115,23 @@ If this was you, there is nothing to do. If it was not, reset your password and 
 
 {mailer.public_url}/forgot-password
 """
-    mailer.queue(session, Letter(to=user.email, subject=SECURITY_NOTICE, text=text))
+    _send_about_security(session, mailer, user, text)
 
 
 def send_address_changed(session: Session, mailer: Mailer, user: User) -> None:
     """Mail a notice to the address that the user is about to lose. An unconfirmed address gets no letter."""
-    if user.email is None or user.email_verified_at is None:
-        return
     text = """Hello,
 
 The email address of your account was changed. This address can no longer sign in, and gets no more letters from it.
 
 If this was you, there is nothing to do. If it was not, ask the administrator of this SelfMemory server for help.
 """
-    mailer.queue(session, Letter(to=user.email, subject=SECURITY_NOTICE, text=text))
+    _send_about_security(session, mailer, user, text)
+
+
+def _send_about_security(session: Session, mailer: Mailer, user: User, text: str) -> None:
+    if user.email is not None and user.email_verified_at is not None:
+        mailer.queue(session, Letter(to=user.email, subject="Security notice for your account", text=text))
 
 
 def quoted(name: str) -> str:
