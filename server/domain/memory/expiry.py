@@ -63,7 +63,7 @@ def expired_ids(session: Session, project_id: str) -> list[str]:
 
 
 def count_expired(session: Session, project_id: str) -> int:
-    """Count them. Thousands may expire at the same moment, and every list needs their number."""
+    """Return how many memories of the project have expired and are not deleted yet. Every list needs the number."""
     return sum(row[0] for row in _EXPIRED_COUNT.rows(session, project_id=project_id, moment=now()))
 
 
