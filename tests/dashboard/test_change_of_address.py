@@ -33,6 +33,13 @@ async def link_to(letters: Mailbox, email: str = NEW) -> str:
     return await mailed_link(letters, email, "/verify-email/")
 
 
+async def change_requested(browser: httpx.AsyncClient, letters: Mailbox) -> str:
+    """Sign up with a confirmed address, ask for a new one, and return the link in its letter."""
+    await sign_up_confirmed(browser, letters, OLD)
+    await ask(browser)
+    return await link_to(letters)
+
+
 async def address_of(browser: httpx.AsyncClient) -> tuple[str, bool]:
     """Return the account's address and whether it is confirmed."""
     me = (await browser.get("/api/users/me")).json()
@@ -78,9 +85,7 @@ async def test_the_address_changes_when_the_link_is_opened_and_not_before(
 async def test_a_link_works_once_for_an_hour_and_is_hashed(
     client: httpx.AsyncClient, letters: Mailbox, database: Database
 ) -> None:
-    await sign_up_confirmed(client, letters, OLD)
-    await ask(client)
-    path = await link_to(letters)
+    path = await change_requested(client, letters)
     with database.read() as session:
         rows = [str(row) for table in metadata.sorted_tables for row in session.execute(table.select())]
     assert [row for row in rows if path.rpartition("/")[2] in row] == []
@@ -97,9 +102,7 @@ async def test_a_link_works_once_for_an_hour_and_is_hashed(
 
 async def test_elsewhere_the_link_asks_for_the_accounts_password(client: httpx.AsyncClient, letters: Mailbox) -> None:
     """Somebody who asked for another person's address gains nothing when that person opens the link."""
-    await sign_up_confirmed(client, letters, OLD)
-    await ask(client)
-    path = await link_to(letters)
+    path = await change_requested(client, letters)
     stranger, other = fresh(client), fresh(client)
     await sign_up(other, OTHER)
     for browser in (stranger, other):
@@ -118,9 +121,7 @@ async def test_elsewhere_the_link_asks_for_the_accounts_password(client: httpx.A
 async def test_an_account_without_a_password_confirms_with_its_session(
     client: httpx.AsyncClient, letters: Mailbox, database: Database
 ) -> None:
-    await sign_up_confirmed(client, letters, OLD)
-    await ask(client)
-    path = await link_to(letters)
+    path = await change_requested(client, letters)
     with database.write() as session:
         session.execute(sa.update(User).values(password_hash=None))
     page = await fresh(client).get(path)
@@ -170,9 +171,7 @@ async def test_an_address_that_another_account_has_gets_the_same_answer(
 async def test_an_address_that_was_taken_meanwhile_is_refused_on_opening(
     client: httpx.AsyncClient, letters: Mailbox
 ) -> None:
-    await sign_up_confirmed(client, letters, OLD)
-    await ask(client)
-    path = await link_to(letters)
+    path = await change_requested(client, letters)
     await sign_up(fresh(client), NEW)
     assert (await client.get(path)).status_code == 409
     assert await address_of(client) == (OLD, True)

@@ -4,7 +4,7 @@ import httpx
 
 from server.database import Database
 from server.models.base import metadata
-from tests.dashboard.test_change_of_address import NEW, OLD, OTHER, ask, link_to
+from tests.dashboard.test_change_of_address import NEW, OLD, OTHER, ask, change_requested, link_to
 from tests.dashboard.test_security_letters import none_waits
 from tests.support.browsers import PASSWORD, fresh, sign_up
 from tests.support.mail import Mailbox
@@ -16,9 +16,7 @@ __all__ = ["letters", "mailbox", "settings"]
 async def test_links_to_the_old_address_end_and_a_new_password_ends_a_change(
     client: httpx.AsyncClient, letters: Mailbox
 ) -> None:
-    await sign_up_confirmed(client, letters, OLD)
-    await ask(client)
-    stopped = await link_to(letters)
+    stopped = await change_requested(client, letters)
     password = {"current": PASSWORD, "password": "another good one"}
     assert (await client.post("/dashboard/account/password", data=password)).status_code == 303
     assert (await client.get(stopped)).status_code == 410
