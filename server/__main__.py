@@ -72,7 +72,7 @@ def _add_address(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_user(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--email", required=True, help="the address to sign in with; it counts as confirmed")
+    verb.add_argument("--email", required=True, help="the address to sign in with; it needs no confirmation")
     verb.add_argument("--name", default="", help="default: the part of the address before the @")
     password = verb.add_mutually_exclusive_group()
     password.add_argument("--password", help="visible to other users of this machine while the command runs")
@@ -88,7 +88,7 @@ def _add_key(verb: argparse.ArgumentParser) -> None:
 
 def _add_change(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True, help="the present address")
-    verb.add_argument("--to", required=True, metavar="EMAIL", help="the new address, which counts as confirmed")
+    verb.add_argument("--to", required=True, metavar="EMAIL", help="the new address; it needs no confirmation")
 
 
 def _add_client(verb: argparse.ArgumentParser) -> None:

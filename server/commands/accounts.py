@@ -58,8 +58,8 @@ def reset_password(settings: Settings, args: Namespace) -> None:
 
 
 def change_email(settings: Settings, args: Namespace) -> None:
-    """Give an account another address, which counts as confirmed, and print the account's id. Raises Invalid,
-    NoAccount, EmailTaken.
+    """Give an account another address, without a confirmation, and print the account's id. Raises Invalid, NoAccount,
+    EmailTaken.
     """
     with existing(settings) as database, database.write() as session:
         user = users.require_by_email(session, names.parse_email(args.email))

@@ -79,7 +79,7 @@ def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:
 
 
 def labels_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
-    """Return the labels in a form. Raises Invalid. A field that still shows what `before` has leaves it as it is."""
+    """Return the labels in a form. Raises Invalid. A label whose field was not edited keeps its value in `before`."""
     labels: JsonObject = {}
     for key in LABEL_KEYS:
         text = fields[key].strip()

@@ -33,7 +33,7 @@ def chosen_value(preference: Preference, cookies: Mapping[str, str]) -> str:
 
 
 def remember(response: Response, preference: Preference, value: str, *, secure: bool) -> None:
-    """Keep the choice in this browser. A script reads the cookie, so it is not HttpOnly."""
+    """Keep the choice in a cookie of this browser. It is not HttpOnly, because a script reads it."""
     if value:
         response.set_cookie(preference.name, value, COOKIE_SECONDS, secure=secure, samesite="lax")
     else:

@@ -26,7 +26,7 @@ class Typed(NamedTuple):
         return details_of(self.rows, before) | labels_of(self.texts, before)
 
     def expiry(self) -> dict[str, object]:
-        """Return the new expiry, or nothing if it stays as it is. Raises Invalid."""
+        """Return the new expiry, or nothing if the form does not change it. Raises Invalid."""
         choice = self.texts["expires"]
         if choice in EXPIRY_DAYS:
             return {"expires_at": expiry_of(None, int(choice))}

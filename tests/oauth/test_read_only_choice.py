@@ -95,7 +95,7 @@ async def test_the_choice_is_one_persons_for_one_application(
 
 
 async def test_a_limit_of_the_role_is_no_choice(notes: App, ann: Person, ben: Person, database: Database) -> None:
-    """A viewer who becomes an editor steps up with the form as it is."""
+    """A viewer who becomes an editor steps up and submits the form unchanged."""
     share(database, ann, ben, ProjectRole.VIEWER)
     assert (await notes.connect(ben, ann.project_id)).scope == READ
     assert form_of(await ben.open(notes.request())).fields["access"] == "write"

@@ -29,7 +29,7 @@ steps = iter(["publish", "leave", "publish", "kill"])
 
 
 class Left(BaseException):
-    """The import is left as it is."""
+    """Ends the publishing, so that the import stays unfinished."""
 
 
 def main(database_url: str, data_dir: str) -> None:

@@ -233,7 +233,7 @@ def _change(version: Version, successor: Version | Memory) -> Change:
 
 
 def _is_plain(memory: Memory) -> bool:
-    """Return whether the memory's page shows its text as it is."""
+    """Return whether the memory's page shows exactly its text, so that a plain copy would add nothing."""
     content = memory.content
     return not memory.messages and "\n" not in content and to_text(content) == content
 

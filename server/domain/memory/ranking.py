@@ -13,7 +13,7 @@
 
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
-of the question itself has share 0 and window 0, whatever is said around it. Two exceptions: if the question has no
+of the question itself has share 0 and window 0, even next to a match. Two exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, or if it knows no word of the question,
 share and window alone make the score.
 

@@ -47,7 +47,7 @@ def cancel_of_deleted_account(session: Session, user: User) -> None:
 def release_address(session: Session, user: User) -> None:
     """Detach the invitations to the address that the user is about to give up.
 
-    Pending ones wait for whoever has that mailbox, except those of the user's own organizations: a later removal would
+    Pending ones wait for the owner of that mailbox, except those of the user's own organizations: a later removal would
     miss them, so they are canceled. Ended ones forget the address, which must not outlive the account.
     """
     to_address = col(Invitation.email) == user.email

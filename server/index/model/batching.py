@@ -29,7 +29,7 @@ MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row, an older request gets one, so that short requests cannot stop a long one."""
 
 CROWDED_SECONDS = 5.0
-"""How long the model counts as shared after two callers used it."""
+"""For how long the model is treated as shared after two callers have used it."""
 
 
 class Model(Protocol):
