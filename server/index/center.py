@@ -20,10 +20,6 @@ class Center:
     mean: Vector
 
     @staticmethod
-    def of(vectors: Vectors) -> "Center":
-        return Center.of_sum(vectors.sum(axis=0, dtype=np.float64), len(vectors))
-
-    @staticmethod
     def of_sum(total: NDArray[np.float64], count: int) -> "Center":
         """Return the center of `count` vectors whose sum is `total`."""
         return Center((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
@@ -33,15 +29,7 @@ class Center:
         without = vectors - self.mean
         return np.asarray(without / np.maximum(np.linalg.norm(without, axis=-1, keepdims=True), 1e-6), np.float32)
 
-    def inverse_lengths(self, vectors: Vectors) -> Vector:
-        """Return 1 / |vector - mean| of each unit vector, without building the differences."""
-        squares = 1.0 - 2.0 * dot_products(vectors, self.mean) + float(self.mean @ self.mean)
+    def inverse_lengths(self, products: Vector) -> Vector:
+        """Return 1 / |vector - mean| of each unit vector, given its dot product with the mean."""
+        squares = 1.0 - 2.0 * products + float(self.mean @ self.mean)
         return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)
-
-
-def dot_products(vectors: Vectors, vector: Vector) -> Vector:
-    """Return `vectors @ vector` on this thread alone.
-
-    BLAS would use several threads, which keep spinning afterwards and take CPU time from other requests.
-    """
-    return np.asarray(np.vecdot(vectors, vector), np.float32)

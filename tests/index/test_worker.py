@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.index.chroma.client import Chroma
-from server.index.exact.matrix import Matrix
+from server.index.exact.stored_pieces import StoredPieces
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import following, rebuild, worker
 from server.models import IndexTask, ProjectIndex
@@ -50,11 +50,11 @@ def test_a_late_failure_of_an_earlier_collection_leaves_the_present_one(large: W
 def test_a_stop_does_not_wait_for_a_long_step(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     put, begun, ended = following.put, threading.Event(), threading.Event()
 
-    def endless(chroma: Chroma, target: following.Target, matrix: Matrix, between: following.Between) -> None:
+    def endless(chroma: Chroma, target: following.Target, pieces: StoredPieces, between: following.Between) -> None:
         begun.set()
         try:
             while True:
-                put(chroma, target, matrix, between)
+                put(chroma, target, pieces, between)
         finally:
             ended.set()
 
@@ -74,12 +74,12 @@ def test_changes_of_other_projects_are_followed_while_one_is_built(
     pending: list[bool] = []
     put = following.put
 
-    def observed(chroma: Chroma, target: following.Target, matrix: Matrix, between: following.Between) -> None:
+    def observed(chroma: Chroma, target: following.Target, pieces: StoredPieces, between: following.Between) -> None:
         if target.name != used:
             if not pending:
                 large.add("a red kayak")
             pending.append(has_tasks(large))
-        put(chroma, target, matrix, between)
+        put(chroma, target, pieces, between)
 
     monkeypatch.setattr(following, "put", observed)
     large.another_project().add_many(TEXTS)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.index.best import best_of
-from server.index.center import Center, dot_products
+from server.index.center import Center
+from server.index.exact import codes
+from server.index.exact.codes import Codes
+from server.index.exact.stored_pieces import Layout, Positions, StoredPieces
 from server.index.pieces import length_penalty
-from server.index.types import Numbers, Places, Vector, Vectors
-from server.statements import Row
+from server.index.types import Numbers, Places, Vector
 
-Positions = NDArray[np.intp]
 QUESTION_FACTOR = 0.5
 """The weight of a short question's similarity. Questions resemble each other more than their answers.
 
@@ -28,41 +29,30 @@ COMPARABLE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
-    """The pieces of some memories: unit vectors, float32 (pieces, dimensions), grouped by memory, numbers ascending."""
+class Matrix(Layout):
+    """The pieces of some memories, with their vectors as codes."""
 
-    numbers: Numbers
-    places: NDArray[np.int64]
-    """The place of each memory in its conversation."""
+    codes: Codes
+    steps: Vector
+    total: NDArray[np.float64] = field(repr=False)
+    """The sum of the vectors."""
 
-    starts: Positions
-    """The row of each memory's first piece."""
-
-    spans: NDArray[np.int32]
-    """For each piece: start, end, and whether it is a short question."""
-
-    vectors: Vectors
-    buffer: Vectors = field(repr=False)
-    """The array that begins with `vectors`. New pieces are written into its free space, so that nothing is copied."""
+    buffer: Codes = field(repr=False)
+    """The array that begins with `codes`. New pieces are written into its free space, so that nothing is copied."""
 
     @staticmethod
-    def from_rows(rows: Sequence[Row], dimensions: int) -> "Matrix":
-        """Build the matrix from SQL rows, which are ordered by memory and position.
-
-        A row has a memory's number and place, and four columns of one of its pieces: start, end, whether it is a short
-        question, vector. These four are None if the memory has no pieces.
-        """
-        pieces = [row for row in rows if row[5] is not None]
-        owners = np.array([row[:2] for row in pieces], np.int64).reshape(-1, 2)
-        numbers, starts = np.unique(owners[:, 0], return_index=True)
-        spans = np.array([row[2:5] for row in pieces], np.int32).reshape(-1, 3)
-        vectors = np.frombuffer(b"".join(row[5] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
-        return Matrix(numbers, owners[starts, 1], starts, spans, vectors, vectors)
+    def of(pieces: StoredPieces) -> "Matrix":
+        encoded, steps = codes.encode(pieces.vectors)
+        total = codes.total(encoded, steps)
+        return Matrix(pieces.numbers, pieces.places, pieces.starts, pieces.spans, encoded, steps, total, encoded)
 
     @property
-    def sizes(self) -> Positions:
-        """The number of pieces of each memory."""
-        return np.diff(self.starts, append=len(self.vectors))
+    def center(self) -> Center:
+        return Center.of_sum(self.total, len(self.codes))
+
+    def dot_products(self, vector: Vector) -> Vector:
+        """Return the dot product of each piece and `vector`."""
+        return codes.dot_products(self.codes, self.steps, vector)
 
     def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
         """Return the matrix without `removed` and with `new`. If this matrix already has a memory of `new`, put it in
@@ -82,24 +72,36 @@ class Matrix:
         sizes = self.sizes[positions]
         starts = np.cumsum(sizes) - sizes
         rows = np.arange(sizes.sum()) + np.repeat(self.starts[positions] - starts, sizes)
-        vectors = self.vectors[rows]
-        return Matrix(self.numbers[positions], self.places[positions], starts, self.spans[rows], vectors, vectors)
+        others = np.delete(np.arange(len(self.codes)), rows)
+        encoded = self.codes[rows]
+        return Matrix(
+            self.numbers[positions],
+            self.places[positions],
+            starts,
+            self.spans[rows],
+            encoded,
+            self.steps[rows],
+            self.total - codes.total(self.codes[others], self.steps[others]),
+            encoded,
+        )
 
     def _append(self, new: "Matrix") -> "Matrix":
-        if not len(self.vectors) or not len(new.vectors):
-            return self if len(self.vectors) else new
-        end = len(self.vectors) + len(new.vectors)
+        if not len(self.codes) or not len(new.codes):
+            return self if len(self.codes) else new
+        end = len(self.codes) + len(new.codes)
         buffer = self.buffer
         if end > len(buffer):
-            buffer = np.empty((end + end // 4 + 16, self.vectors.shape[1]), np.float32)
-            buffer[: len(self.vectors)] = self.vectors
-        buffer[len(self.vectors) : end] = new.vectors
+            buffer = np.empty((end + end // 4 + 16, self.codes.shape[1]), np.int8)
+            buffer[: len(self.codes)] = self.codes
+        buffer[len(self.codes) : end] = new.codes
         return Matrix(
             np.concatenate([self.numbers, new.numbers]),
             np.concatenate([self.places, new.places]),
-            np.concatenate([self.starts, new.starts + len(self.vectors)]),
+            np.concatenate([self.starts, new.starts + len(self.codes)]),
             np.concatenate([self.spans, new.spans]),
             buffer[:end],
+            np.concatenate([self.steps, new.steps]),
+            self.total + new.total,
             buffer,
         )
 
@@ -121,13 +123,13 @@ class Scan:
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
         factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
-        return Scan(matrix, center, center.inverse_lengths(matrix.vectors) * factors, penalties)
+        return Scan(matrix, center, center.inverse_lengths(matrix.dot_products(center.mean)) * factors, penalties)
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
         matrix = self.matrix
         centered = self.center.subtract_from(question)
-        cosines = (dot_products(matrix.vectors, centered) - float(self.center.mean @ centered)) * self.scales
+        cosines = (matrix.dot_products(centered) - float(self.center.mean @ centered)) * self.scales
         best = np.maximum.reduceat(cosines, matrix.starts) if len(cosines) else cosines
         return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
 
@@ -188,6 +190,6 @@ class SimilarMemories:
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
 
 
-_EMPTY = Scan.of(Matrix.from_rows([], 1), Center(np.zeros(1, np.float32)))
+_EMPTY = Scan.of(Matrix.of(StoredPieces.from_rows([], 1)), Center(np.zeros(1, np.float32)))
 NOTHING_SIMILAR = _EMPTY.compare(np.zeros(1, np.float32))
 """The result for a question without a vector."""

@@ -13,13 +13,16 @@ from sqlmodel import Session
 from server.database import as_json, is_sqlite, numbers_in
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
+from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
 from server.models import Project, metadata
 from server.statements import Query, Row
 
 CACHE_BYTES = 128 << 20
 LARGE_PROJECT_BYTES = 256 << 20
-"""A project that is too large for exact scanning is cached up to this size until its collection is built."""
+"""A project that is too large for exact scanning is cached until its collection is built, if its vectors are no larger
+than this in SQL. The cache holds a quarter of it.
+"""
 
 ENTRY_BYTES = 4096
 """How many bytes a cached project takes in addition to its vectors: objects, a lock, small arrays."""
@@ -45,7 +48,7 @@ _pieces = metadata.tables["pieces"]
 
 _PIECES = (
     sa.select(_memories.c.number, _memories.c.place)
-    .add_columns(_pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
+    .add_columns(_pieces.c.position, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
     .select_from(
         _memories.outerjoin(
             _pieces,
@@ -55,7 +58,6 @@ _PIECES = (
             ),
         )
     )
-    .order_by(_memories.c.number, _pieces.c.position)
 )
 _CHANGED = Query(
     _PIECES.where(_memories.c.project_id == sa.bindparam("project"), _memories.c.revision > sa.bindparam("revision")),
@@ -125,7 +127,7 @@ class MatrixCache:
 
     def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
         """Read the vectors of these memories."""
-        return Scan.of(self.read_memories(session, numbers), center)
+        return Scan.of(Matrix.of(self.read_memories(session, numbers)), center)
 
     def scan_in_parts(
         self, session: Session, project_id: str, question: Vector, center: Center, also: Numbers, wanted: int
@@ -134,8 +136,8 @@ class MatrixCache:
         best: list[tuple[float, int]] = []
         last = before = _last_before_newest(session, project_id)
         while part := self.read_part(session, project_id, last):
-            matrix, last = part
-            similar = Scan.of(matrix, center).compare(question)
+            pieces, last = part
+            similar = Scan.of(Matrix.of(pieces), center).compare(question)
             best += zip(similar.similarities.tolist(), similar.numbers.tolist(), strict=True)
             best = sorted(best, reverse=True)[:wanted]
         numbers = sorted({*(number for _, number in best), *also.tolist()})
@@ -144,7 +146,7 @@ class MatrixCache:
 
     def read_part(
         self, session: Session, project_id: str, after: int, most_pieces: int | None = None
-    ) -> tuple[Matrix, int] | None:
+    ) -> tuple[StoredPieces, int] | None:
         """Read the project's next memories above the number `after`. Return the last number, or None at the end."""
         columns = _memories.c
         query = sa.select(columns.number, columns.piece_count).where(columns.project_id == project_id)
@@ -160,23 +162,24 @@ class MatrixCache:
             cached.epoch, cached.revision, cached.removals, cached.scan = project.epoch, -1, 0, None
         if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
             return cached.scan
-        matrix = cached.scan.matrix if cached.scan else Matrix.from_rows([], self._space.dimensions)
         rows = self._read_rows(session, _CHANGED, project=project.id, revision=cached.revision)
         changed = np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
-        new = Matrix.from_rows(rows, self._space.dimensions)
-        if cached.scan is not None and cached.removals < project.removals:
-            stored = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
-            changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(stored, np.int64)))
-        matrix = matrix.with_changes(new, changed)
-        cached.scan = Scan.of(matrix, Center.of(matrix.vectors))
+        matrix = Matrix.of(StoredPieces.from_rows(rows, self._space.dimensions))
+        if cached.scan is not None:
+            if cached.removals < project.removals:
+                of_project = sa.select(_memories.c.number).where(_memories.c.project_id == project.id)
+                stored = np.asarray(session.scalars(of_project).all(), np.int64)
+                changed = np.union1d(changed, np.setdiff1d(cached.scan.matrix.numbers, stored))
+            matrix = cached.scan.matrix.with_changes(matrix, changed)
+        cached.scan = Scan.of(matrix, matrix.center)
         cached.revision = max(cached.revision, project.revision)
         cached.removals = max(cached.removals, project.removals)
         return cached.scan
 
-    def read_memories(self, session: Session, numbers: Sequence[int]) -> Matrix:
-        """Return the vectors of these memories."""
+    def read_memories(self, session: Session, numbers: Sequence[int]) -> StoredPieces:
+        """Return the pieces of these memories."""
         rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
-        return Matrix.from_rows(rows, self._space.dimensions)
+        return StoredPieces.from_rows(rows, self._space.dimensions)
 
     def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[Row]:
         """Return a row for each piece with a vector of this model, and one empty row for a memory without any."""

@@ -14,8 +14,8 @@ from sqlmodel import Session
 from server.database import Database
 from server.index import outbox
 from server.index.center import Center
-from server.index.exact.matrix import Matrix
 from server.index.exact.matrix_cache import MatrixCache
+from server.index.exact.stored_pieces import StoredPieces
 from server.index.upkeep import candidates
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.leases import LeaseLost
@@ -81,18 +81,18 @@ def follow(
     project_id = tasks[0].project_id
     with database.read() as session:
         targets = _targets(session, project_id, model)
-        matrix = matrices.read_memories(session, sorted({task.memory_number for task in tasks}) if targets else [])
+        pieces = matrices.read_memories(session, sorted({task.memory_number for task in tasks}) if targets else [])
     sizes = {task.memory_number: task.piece_count for task in tasks}
-    with followed_again_if_lost(database, project_id, sizes, matrix):
+    with followed_again_if_lost(database, project_id, sizes, pieces):
         for target in targets:
-            apply(open_chroma(), target, matrix, tasks, between)
+            apply(open_chroma(), target, pieces, tasks, between)
         with database.write() as session:
             session.execute(sa.delete(_tasks).where(_tasks.c.number.in_([task.number for task in tasks])))
 
 
-def apply(chroma: "Chroma", target: Target, matrix: Matrix, tasks: Sequence[Task], between: Between) -> None:
-    """Write the vectors of `matrix`, and erase the pieces that its memories no longer have."""
-    sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
+def apply(chroma: "Chroma", target: Target, pieces: StoredPieces, tasks: Sequence[Task], between: Between) -> None:
+    """Write the vectors of `pieces`, and erase the pieces that its memories no longer have."""
+    sizes = dict(zip(pieces.numbers.tolist(), pieces.sizes.tolist(), strict=True))
     gone = {  # two changes of one memory may name the same piece, and Chroma refuses a repeated id
         (task.memory_number, position)
         for task in tasks
@@ -102,21 +102,21 @@ def apply(chroma: "Chroma", target: Target, matrix: Matrix, tasks: Sequence[Task
     for start in range(0, len(erased), CHROMA_BATCH):
         chroma.erase_pieces(target.name, erased[start : start + CHROMA_BATCH], len(target.center.mean))
         between()
-    put(chroma, target, matrix, between)
+    put(chroma, target, pieces, between)
 
 
-def put(chroma: "Chroma", target: Target, matrix: Matrix, between: Between) -> None:
-    """Write the vectors of `matrix`."""
-    pieces, vectors = _piece_ids(matrix), target.center.subtract_from(matrix.vectors)
-    for start in range(0, len(pieces), CHROMA_BATCH):
+def put(chroma: "Chroma", target: Target, pieces: StoredPieces, between: Between) -> None:
+    """Write the vectors of `pieces`."""
+    ids, vectors = _piece_ids(pieces), target.center.subtract_from(pieces.vectors)
+    for start in range(0, len(ids), CHROMA_BATCH):
         end = start + CHROMA_BATCH
-        chroma.upsert(target.name, pieces[start:end], vectors[start:end])
+        chroma.upsert(target.name, ids[start:end], vectors[start:end])
         between()
 
 
 @contextmanager
 def followed_again_if_lost(
-    database: Database, project_id: str, sizes: Mapping[int, int], matrix: Matrix
+    database: Database, project_id: str, sizes: Mapping[int, int], pieces: StoredPieces
 ) -> Iterator[None]:
     """If this process no longer owns these memories, make the new owner apply their changes again, because this process
     may have overwritten the new owner's vectors. Chroma knows no fences, and a process that was frozen may send data
@@ -125,7 +125,7 @@ def followed_again_if_lost(
     try:
         yield
     except LeaseLost:
-        written = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
+        written = dict(zip(pieces.numbers.tolist(), pieces.sizes.tolist(), strict=True))
         counts = {number: max(sizes.get(number, 0), written.get(number, 0)) for number in {*sizes, *written}}
         with database.unguarded.write() as session:
             outbox.write_tasks(session, project_id, counts)
@@ -143,8 +143,8 @@ def _targets(session: Session, project_id: str, model: str) -> list[Target]:
     return [Target(name, Center(np.frombuffer(mean, "<f4"))) for name, mean in names]
 
 
-def _piece_ids(matrix: Matrix) -> list[tuple[int, int]]:
+def _piece_ids(pieces: StoredPieces) -> list[tuple[int, int]]:
     """Return the memory number and position of each row."""
-    owners = np.repeat(matrix.numbers, matrix.sizes)
-    positions = np.arange(len(owners)) - np.repeat(matrix.starts, matrix.sizes)
+    owners = np.repeat(pieces.numbers, pieces.sizes)
+    positions = np.arange(len(owners)) - np.repeat(pieces.starts, pieces.sizes)
     return list(zip(owners.tolist(), positions.tolist(), strict=True))

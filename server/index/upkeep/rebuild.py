@@ -64,12 +64,12 @@ def build_collection(
             part = matrices.read_part(session, project_id, after, STEP_PIECES)
         if part is None:
             break
-        matrix, after = part
-        with following.followed_again_if_lost(database, project_id, {}, matrix):
-            following.put(chroma, target, matrix, between)
+        pieces, after = part
+        with following.followed_again_if_lost(database, project_id, {}, pieces):
+            following.put(chroma, target, pieces, between)
             if not _note(database, row, built_to=after):
                 return
-        done += len(matrix.vectors)
+        done += len(pieces.vectors)
         yield Progress("building a collection", done, max(whole, done))
     _publish(database, row)
 
@@ -105,9 +105,9 @@ def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> 
             part = matrices.read_part(session, row.project_id, after)
         if part is None:
             break
-        matrix, after = part
-        total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
-        count += len(matrix.vectors)
+        pieces, after = part
+        total = pieces.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
+        count += len(pieces.vectors)
         yield Progress("reading vectors", count, max(whole, count))
     mean = Center.of_sum(total, count).mean.astype("<f4").tobytes()
     _note(database, row, building_mean=mean)

@@ -1,0 +1,54 @@
+"""The pieces of some memories, as they are read from SQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.index.types import Numbers, Vectors
+from server.statements import Row
+
+Positions = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which pieces belong to which memory. Pieces are grouped by memory, numbers ascending."""
+
+    numbers: Numbers
+    places: NDArray[np.int64]
+    """The place of each memory in its conversation."""
+
+    starts: Positions
+    """The row of each memory's first piece."""
+
+    spans: NDArray[np.int32]
+    """For each piece: start, end, and whether it is a short question."""
+
+    @property
+    def sizes(self) -> Positions:
+        """The number of pieces of each memory."""
+        return np.diff(self.starts, append=len(self.spans))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPieces(Layout):
+    """Pieces with their vectors: unit vectors, float32 (pieces, dimensions)."""
+
+    vectors: Vectors
+
+    @staticmethod
+    def from_rows(rows: Sequence[Row], dimensions: int) -> "StoredPieces":
+        """Build the arrays from SQL rows, in any order.
+
+        A row has a memory's number and place, and five columns of one of its pieces: position, start, end, whether it
+        is a short question, vector. These five are None if the memory has no pieces.
+        """
+        columns = tuple(zip(*(row for row in rows if row[6] is not None), strict=True)) or ((),) * 7
+        owners, places, positions, starts, ends, are_questions = (np.array(column, np.int64) for column in columns[:6])
+        order = np.lexsort((positions, owners))
+        numbers, firsts = np.unique(owners[order], return_index=True)
+        spans = np.stack([starts, ends, are_questions], axis=1)[order].astype(np.int32)
+        vectors = np.frombuffer(b"".join(map(columns[6].__getitem__, order)), "<f4").reshape(-1, dimensions)
+        return StoredPieces(numbers, places[order][firsts], firsts, spans, vectors)
