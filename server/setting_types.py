@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from server.cores import cpu_count
+from server.machine import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500

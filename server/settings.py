@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server import cores
+from server import machine
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.reasons import reason_of
 from server.setting_types import (
@@ -216,7 +216,7 @@ def share_metrics(folder: str) -> None:
 
 def share_cores(workers: int) -> None:
     """Divide the processors among workers, for libraries that start their own threads. Call it before they start."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores.share(workers)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(machine.share(workers)))
 
 
 def traces_are_on() -> bool:

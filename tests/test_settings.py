@@ -66,7 +66,7 @@ def test_workers_are_a_number_or_one_a_processor(
     environment: pytest.MonkeyPatch, tmp_path: Path, written: str, count: int, processors: int, quota: str
 ) -> None:
     environment.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)), raising=False)
-    environment.setattr("server.cores.QUOTA_FILE", tmp_path / "cpu.max")
+    environment.setattr("server.machine.QUOTA_FILE", tmp_path / "cpu.max")
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert read(environment, {"SELFMEMORY_WORKERS": written}).workers == count
 

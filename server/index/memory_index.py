@@ -14,7 +14,7 @@ from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
 from server.index.earlier import EarlierModel
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
-from server.index.exact.matrix_cache import MatrixCache
+from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.failures import ModelAway
@@ -48,7 +48,7 @@ class MemoryIndex:
         self._settings = settings
         self._database = database
         self._embedder = embedder
-        self._matrices = MatrixCache(embedder)
+        self._matrices = MatrixCache(embedder, cache_bytes_of(settings.workers))
         self._pace = Pace(embedder, is_local=not settings.embedding_url)
         self._question_cache = QuestionCache()
         self._earlier = EarlierModel(settings, database, embedder)

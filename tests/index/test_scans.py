@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sqlmodel import Session, col
 from server.domain.memory.filters import Filters
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan
-from server.index.exact.matrix_cache import ENTRY_BYTES, MatrixCache
+from server.index.exact.matrix_cache import ENTRY_BYTES, MatrixCache, cache_bytes_of
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.model.embeddings import Embedder
 from server.index.types import Vectors
@@ -103,6 +104,25 @@ def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
         for project in projects:
             cache.scan_project(session, session.get_one(Project, project.project_id))
     assert list(cache._cached) == [project.project_id for project in projects[1:]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "megabytes"),
+    [("4294967296", 1, 128), ("17179869184", 1, 512), ("17179869184", 2, 256), ("17179869184", 8, 128)],
+)
+def test_the_caches_of_all_workers_take_a_32nd_of_the_memory_of_a_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, workers: int, megabytes: int
+) -> None:
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    monkeypatch.setattr("server.machine.MEMORY_FILE", tmp_path / "memory.max")
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 30}[name])
+    assert cache_bytes_of(workers) == megabytes << 20
+
+
+def test_a_machine_with_much_memory_has_a_cache_of_a_gigabyte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("server.machine.MEMORY_FILE", tmp_path / "missing")
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 26}[name])
+    assert cache_bytes_of(1) == 1 << 30
 
 
 class Reads:

@@ -15,10 +15,14 @@ from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
+from server.machine import memory_bytes
 from server.models import Project, metadata
 from server.statements import Query, Row
 
-CACHE_BYTES = 128 << 20
+LEAST_BYTES, MOST_BYTES = 128 << 20, 1 << 30
+MEMORY_SHARE = 1 / 32
+"""The caches of all workers may take this share of the machine's memory, within these limits."""
+
 LARGE_PROJECT_BYTES = 256 << 20
 """A project that is too large for exact scanning is cached until its collection is built, if its vectors are no larger
 than this in SQL. The cache holds a quarter of it.
@@ -71,6 +75,12 @@ def _by_number(sqlite: bool) -> Query:
     return Query(_PIECES.where(_memories.c.number.in_(numbers)), is_plain=True)
 
 
+def cache_bytes_of(workers: int) -> int:
+    """Return how large the cache of each worker may be."""
+    of_all = min(int(memory_bytes() * MEMORY_SHARE), MOST_BYTES)
+    return max(of_all // workers, LEAST_BYTES)
+
+
 @dataclass(slots=True)
 class _CachedMatrix:
     """A project's matrix, with the counters at which it was read. Hold the lock while refreshing it."""
@@ -90,7 +100,7 @@ class MatrixCache:
     def __init__(
         self,
         space: Space,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int = LEAST_BYTES,
         large_project_bytes: int = LARGE_PROJECT_BYTES,
     ) -> None:
         self._space = space

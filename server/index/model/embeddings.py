@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from server import cores
+from server import machine
 from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
 from server.index.model.batching import BatchingEmbedder, Model
 from server.index.model.endpoint import EndpointModel
@@ -79,7 +79,7 @@ def open_late(settings: Settings) -> Embedder:
 
     The workers of a server share the processors.
     """
-    threads = EndpointModel.threads if settings.embedding_url else cores.share(settings.workers)
+    threads = EndpointModel.threads if settings.embedding_url else machine.share(settings.workers)
     return BatchingEmbedder(LateModel(lambda: configured(settings), threads), is_local=not settings.embedding_url)
 
 

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from server.cores import cpu_count
 from server.index.model.batching import Model
 from server.index.model.failures import ModelAway, ModelUnusable
 from server.index.model.prompts import Prompts
 from server.index.types import Vectors
+from server.machine import cpu_count
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from tokenizers import Encoding, Tokenizer
 
-from server.cores import cpu_count
 from server.index.model.failures import ModelUnusable
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
+from server.machine import cpu_count
 
 PRECISION = "int8"
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")
