@@ -15,7 +15,7 @@ from sqlalchemy.orm.instrumentation import ClassManager
 from sqlmodel import Session, SQLModel
 
 T = TypeVar("T", bound=SQLModel)
-Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.TextClause
+Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete | sa.TextClause
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 

@@ -4,12 +4,13 @@ Operations call these functions; `server.index.upkeep.worker` processes the task
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import id_subquery
+from server.database import as_json, id_subquery, is_sqlite, numbers_in
 from server.index.question_pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
@@ -89,22 +90,11 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     """
     if not numbers:
         return
-    columns = _memories.c
-    query = sa.select(columns.number, columns.piece_count, STORED_SIZE.label("size"))
-    rows = session.execute(query.where(columns.number.in_(id_subquery(session, numbers)))).all()
-    piece_counts: dict[int, int] = {row.number: row.piece_count for row in rows}
-    counters = _projects.c
+    rows = _removed_query(is_sqlite(session)).rows(session, numbers=as_json(numbers))
+    piece_counts: dict[int, int] = {number: count for number, count, _ in rows}
+    parameters = {"memories": len(rows), "size": sum(row[2] for row in rows), "pieces": sum(piece_counts.values())}
     # First, as in `memories_changed`: all writers of a project wait for this row, so none can deadlock.
-    session.execute(
-        sa.update(_projects)
-        .where(counters.id == project_id)
-        .values(
-            removals=counters.removals + len(piece_counts),
-            memory_count=counters.memory_count - len(rows),
-            memory_bytes=counters.memory_bytes - sum(row.size for row in rows),
-            piece_count=counters.piece_count - sum(piece_counts.values()),
-        )
-    )
+    _SUBTRACT.rows(session, project=project_id, **parameters)
     word_index.memories_removed(session, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
 
@@ -162,9 +152,15 @@ def write_tasks(session: Session, project_id: str, old_counts: Mapping[int, int]
 
 def request_purge(session: Session, project_id: str) -> None:
     """Ask the worker to erase deleted text from disk."""
-    session.execute(
-        sa.insert(_tasks).values(project_id=project_id, memory_number=PURGE, piece_count=0, created_at=now())
-    )
+    task = {"project_id": project_id, "memory_number": PURGE, "piece_count": 0, "created_at": now()}
+    _INSERT_TASKS.run(session, [task])
+
+
+@cache
+def _removed_query(sqlite: bool) -> Query:
+    columns = _memories.c
+    query = sa.select(columns.number, columns.piece_count, STORED_SIZE)
+    return Query(query.where(columns.number.in_(numbers_in(sqlite, "numbers"))))
 
 
 _ADVANCE = Query(
@@ -177,6 +173,16 @@ _ADVANCE = Query(
         piece_count=_projects.c.piece_count + sa.bindparam("pieces", type_=sa.Integer),
     )
     .returning(_projects.c.revision)
+)
+_SUBTRACT = Query(
+    sa.update(_projects)
+    .where(_projects.c.id == sa.bindparam("project"))
+    .values(
+        removals=_projects.c.removals + sa.bindparam("memories", type_=sa.Integer),
+        memory_count=_projects.c.memory_count - sa.bindparam("memories", type_=sa.Integer),
+        memory_bytes=_projects.c.memory_bytes - sa.bindparam("size", type_=sa.BigInteger),
+        piece_count=_projects.c.piece_count - sa.bindparam("pieces", type_=sa.Integer),
+    )
 )
 _HAS_INDEX = Query(sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project")))
 _INSERT_PIECES = Query(sa.insert(_pieces))

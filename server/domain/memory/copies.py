@@ -12,6 +12,7 @@ from server.domain.memory import rows
 from server.domain.memory.storing import insert, without_words
 from server.models import Memory, MemoryVersion, Piece, User
 from server.models.base import JsonObject
+from server.statements import Query, columns_of, detached
 
 
 class MemoryCopy(NamedTuple):
@@ -25,10 +26,10 @@ class MemoryCopy(NamedTuple):
 
 
 def copy_of(session: Session, memory: Memory) -> MemoryCopy:
-    columns = (col(Piece.start), col(Piece.end), col(Piece.vector))  # a long memory has thousands of pieces
-    of_memory = sa.select(*columns).where(col(Piece.memory_number) == memory.number)
-    pieces = session.execute(of_memory.order_by(col(Piece.position))).all()
-    versions = session.scalars(sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number))
+    """Flushes the session first."""
+    session.flush()
+    pieces = _PIECES.rows(session, number=memory.number)
+    versions = [detached(MemoryVersion, row) for row in _VERSIONS.rows(session, number=memory.number)]
     return MemoryCopy(
         memory=rows.written(memory),
         versions=[rows.written(version) for version in versions],
@@ -60,3 +61,13 @@ def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[
     for row, name in written:
         if getattr(row, name) not in known:
             setattr(row, name, None)
+
+
+_PIECES = Query(  # without a table's class, because a long memory has thousands of pieces
+    sa.select(col(Piece.start), col(Piece.end), col(Piece.vector))
+    .where(col(Piece.memory_number) == sa.bindparam("number"))
+    .order_by(col(Piece.position))
+)
+_VERSIONS = Query(
+    sa.select(*columns_of(MemoryVersion)).where(col(MemoryVersion.memory_number) == sa.bindparam("number"))
+)

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from server.database import id_subquery, paused
+from server.database import as_json, is_sqlite, numbers_in, paused
 from server.domain.memory import labels
 from server.domain.memory.portions import is_long
 from server.index import Index, outbox
@@ -45,10 +46,16 @@ def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
 
 def remove_part(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     """Delete some memories of a long deletion. It requests the purge only at its end, because each purge may rewrite
-    all words.
+    all words. Flushes the session first.
     """
+    session.flush()
     outbox.memories_removed(session, project_id, numbers)
-    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+    _delete_query(is_sqlite(session)).rows(session, numbers=as_json(numbers))
+
+
+@cache
+def _delete_query(sqlite: bool) -> Query:
+    return Query(sa.delete(_memories).where(_memories.c.number.in_(numbers_in(sqlite, "numbers"))))
 
 
 def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:

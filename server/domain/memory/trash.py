@@ -21,10 +21,11 @@ from server.errors import Invalid, NotFound
 from server.index import chunks, outbox
 from server.models import Memory, Project, TrashedMemory, metadata
 from server.models.activity import ActivityKind
-from server.models.base import is_id, now
+from server.models.base import Utc, is_id, now
 from server.models.expiry import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
+from server.statements import Query, values_of
 
 _trashed = metadata.tables["trashed_memories"]
 _ONLY_MEMORY = [
@@ -54,8 +55,8 @@ class TrashPage(NamedTuple):
 
 def days_of(session: Session, project_id: str) -> int:
     """Return how many days the project keeps deleted memories. 0 means that it keeps none."""
-    days = session.scalar(sa.select(col(Project.trash_days)).where(col(Project.id) == project_id))
-    return trash_days_of(session) if days is None else days
+    row = _DAYS.row(session, project=project_id)
+    return trash_days_of(session) if row is None or row[0] is None else int(row[0])
 
 
 def days_of_revert(session: Session, project_id: str) -> int:
@@ -83,8 +84,7 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
         deleted_by=principal.user_id,
         source=source_of(principal),
     )
-    session.add(row)
-    session.flush()
+    _KEEP.run(session, [values_of(row)])
     return row.deleted_until
 
 
@@ -160,8 +160,7 @@ def _locked(session: Session, found: TrashedMemory) -> TrashedMemory:
 
 def _forget_ended(session: Session, memory_id: str) -> None:
     """Delete the row of a long memory that has left the trash."""
-    has_ended = col(TrashedMemory.deleted_until) <= now()
-    session.execute(sa.delete(TrashedMemory).where(col(TrashedMemory.id) == memory_id, has_ended))
+    _FORGET_ENDED.rows(session, memory_id=memory_id, moment=now())
 
 
 def _remove_hidden(session: Session, row: TrashedMemory) -> None:
@@ -248,3 +247,12 @@ def _restorable() -> list[sa.ColumnElement[bool]]:
 def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
     matching = [col(TrashedMemory.project_id) == project_id]
     return matching if user_id is None else [*matching, col(TrashedMemory.user_id) == user_id]
+
+
+_DAYS = Query(sa.select(col(Project.trash_days)).where(col(Project.id) == sa.bindparam("project")))
+_KEEP = Query(sa.insert(_trashed))
+_FORGET_ENDED = Query(
+    sa.delete(_trashed).where(
+        _trashed.c.id == sa.bindparam("memory_id"), _trashed.c.deleted_until <= sa.bindparam("moment", type_=Utc)
+    )
+)

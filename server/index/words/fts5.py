@@ -58,7 +58,7 @@ class Fts5:
         _WRITE.run(session, values)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
-        session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
+        _REMOVE_MEMORIES.rows(session, numbers=as_json(numbers))
 
     def remove_orphans(self, session: Session) -> None:
         session.execute(_REMOVE_ORPHANS)
@@ -161,5 +161,5 @@ def _count_query(term_count: int) -> Query:
 
 
 _WRITE = Query(sa.text("INSERT OR REPLACE INTO memory_words (rowid, body, dates) VALUES (:number, :body, :dates)"))
-_REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
+_REMOVE_MEMORIES = Query(sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))"))
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")
