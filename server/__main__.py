@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from server import __version__
 from server.assistants import catalog
-from server.commands.output import command_line
+from server.commands.output import command_line, replace_closed_streams
 
 
 def not_empty(text: str) -> str:
@@ -149,6 +149,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
+    replace_closed_streams()
     args = parser().parse_args(arguments)
     try:
         code: int = importlib.import_module("server.commands.running").run(args)

@@ -1,5 +1,6 @@
 """Writes what the commands print."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -24,3 +25,12 @@ def write_result(file: IO[bytes]) -> None:
 def print_message(text: str) -> None:
     """Print a message for a person to standard error."""
     print(text, file=sys.stderr)  # noqa: T201 - the command line talks to people here
+
+
+def replace_closed_streams() -> None:
+    """Open /dev/null for each standard stream that the caller has closed. Call it before any other file is opened,
+    which would get the number of the stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
