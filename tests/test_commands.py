@@ -1,10 +1,8 @@
 """The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
 
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -206,17 +204,6 @@ def test_the_version_is_printed(run: Run, capfd: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit) as ended:
         run("--version")
     assert (ended.value.code, capfd.readouterr().out) == (0, f"{__version__}\n")
-
-
-@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
-def test_a_command_whose_streams_are_closed_works(stored: Database, data_dir: Path, closed: str) -> None:
-    arguments = f"create-user --email ann@example.com {closed}"
-    environment = {**os.environ, "SELFMEMORY_DATA_DIR": str(data_dir)}
-    command = ["bash", "-c", f"exec {sys.executable} -m server {arguments}"]
-    completed = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert (completed.returncode, "Traceback" in completed.stderr) == (0, False)
-    with stored.read() as session:
-        assert session.exec(select(User.email)).all() == ["ann@example.com"]
 
 
 def test_a_new_database_is_mentioned(run: Run, data_dir: Path) -> None:
