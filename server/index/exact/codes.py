@@ -16,18 +16,11 @@ LARGEST_CODE = 127
 SMALLEST_STEP = 1e-9
 """So that a vector of zeros can be divided by its step."""
 
-ENCODED_AT_ONCE = 10_000
-"""How many vectors to encode at a time, because their memory is needed twice more."""
-
 
 def encode(vectors: Vectors) -> tuple[Codes, Vector]:
     """Return the codes and the step of each vector."""
-    codes, steps = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), ENCODED_AT_ONCE):
-        part = slice(start, start + ENCODED_AT_ONCE)
-        steps[part] = np.maximum(np.abs(vectors[part]).max(axis=1) / LARGEST_CODE, SMALLEST_STEP)
-        codes[part] = np.rint(vectors[part] / steps[part, None])
-    return codes, steps
+    steps = np.maximum(np.abs(vectors).max(axis=1, initial=0.0) / LARGEST_CODE, np.float32(SMALLEST_STEP))
+    return np.rint(vectors / steps[:, None]).astype(np.int8), steps
 
 
 def dot_products(codes: Codes, steps: Vector, vector: Vector) -> Vector:

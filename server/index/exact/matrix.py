@@ -24,6 +24,9 @@ QUESTION_FACTOR = 0.5
 Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
 
+ENCODED_AT_ONCE = 10_000
+"""How many vectors to encode at a time."""
+
 COMPARABLE = 50
 """With fewer memories than this, we cannot tell which similarities are usual for a model."""
 
@@ -42,7 +45,8 @@ class Matrix(Layout):
 
     @staticmethod
     def of(pieces: StoredPieces) -> "Matrix":
-        encoded, steps = codes.encode(pieces.vectors)
+        parts = [codes.encode(part) for part in pieces.parts(ENCODED_AT_ONCE)]
+        encoded, steps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         total = codes.total(encoded, steps)
         return Matrix(pieces.numbers, pieces.places, pieces.starts, pieces.spans, encoded, steps, total, encoded)
 
@@ -60,12 +64,14 @@ class Matrix(Layout):
 
         `self` does not change, but the new matrix uses the free space of its buffer if `new` fits.
         """
-        stays = ~np.isin(self.numbers, removed)
+        both = self._append(new)
+        stays = np.ones(len(both.numbers), np.bool_)
+        stays[: len(self.numbers)] = ~np.isin(self.numbers, removed)
         is_last = not len(self.numbers) or not len(new.numbers) or new.numbers[0] > self.numbers[-1]
         if stays.all() and is_last:
-            return self._append(new)
-        both = self.take(np.flatnonzero(stays))._append(new)
-        return both.take(np.argsort(both.numbers, kind="stable"))
+            return both
+        kept = np.flatnonzero(stays)
+        return both.take(kept[np.argsort(both.numbers[kept], kind="stable")])
 
     def take(self, positions: Positions) -> "Matrix":
         """Copy the memories at `positions`, in that order."""

@@ -1,6 +1,6 @@
 """The pieces of some memories, as they are read from SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class StoredPieces(Layout):
-    """Pieces with their vectors: unit vectors, float32 (pieces, dimensions)."""
+    """Pieces with their vectors: `blobs` are the bytes of unit vectors, float32 (dimensions)."""
 
-    vectors: Vectors
+    blobs: Sequence[bytes]
+    dimensions: int
 
     @staticmethod
     def from_rows(rows: Sequence[Row], dimensions: int) -> "StoredPieces":
@@ -50,5 +51,18 @@ class StoredPieces(Layout):
         order = np.lexsort((positions, owners))
         numbers, firsts = np.unique(owners[order], return_index=True)
         spans = np.stack([starts, ends, are_questions], axis=1)[order].astype(np.int32)
-        vectors = np.frombuffer(b"".join(map(columns[6].__getitem__, order)), "<f4").reshape(-1, dimensions)
-        return StoredPieces(numbers, places[order][firsts], firsts, spans, vectors)
+        blobs = [columns[6][row] for row in order]
+        return StoredPieces(numbers, places[order][firsts], firsts, spans, blobs, dimensions)
+
+    @property
+    def vectors(self) -> Vectors:
+        """All vectors, shape (pieces, dimensions)."""
+        return self._vectors_of(self.blobs)
+
+    def parts(self, size: int) -> Iterator[Vectors]:
+        """Yield the vectors in parts of `size`, so that a large project is not in memory twice; at least one part."""
+        for start in range(0, len(self.blobs) or 1, size):
+            yield self._vectors_of(self.blobs[start : start + size])
+
+    def _vectors_of(self, blobs: Sequence[bytes]) -> Vectors:
+        return np.frombuffer(b"".join(blobs), "<f4").reshape(-1, self.dimensions)
