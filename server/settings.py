@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     embedding_model: str = "all-MiniLM-L6-v2"
     embedding_url: HttpUrl = ""
     embedding_key: SecretStr = SecretStr("")
-    exact_scan_limit: int = Field(20_000, ge=0)
+    exact_scan_limit: int = Field(100_000, ge=0)
     workers: Workers = 1
     secret_key: SecretStr = SecretStr("")
     smtp_url: SmtpUrl = SecretStr("")

@@ -14,7 +14,7 @@ from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
 from server.index.earlier import EarlierModel
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
-from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of
+from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of, exact_limit
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.failures import ModelAway
@@ -235,7 +235,7 @@ class MemoryIndex:
 
     def _collection(self, session: Session, project: Project) -> Collection | None:
         """Return the collection of a large project. Asks the worker to build a missing one."""
-        if project.piece_count <= self._settings.exact_scan_limit:
+        if project.piece_count <= exact_limit(self._settings.exact_scan_limit, self._embedder):
             return None
         collection = self._collections.find(session, project.id)
         if collection is None:

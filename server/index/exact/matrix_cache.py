@@ -75,6 +75,11 @@ def _by_number(sqlite: bool) -> Query:
     return Query(_PIECES.where(_memories.c.number.in_(numbers)), is_plain=True)
 
 
+def exact_limit(wanted: int, space: Space) -> int:
+    """Return up to how many vectors a project is scanned exactly: as many as `wanted`, if they can be cached."""
+    return min(wanted, LARGE_PROJECT_BYTES // (4 * max(space.dimensions, 1)))
+
+
 def cache_bytes_of(workers: int) -> int:
     """Return how large the cache of each worker may be."""
     of_all = min(int(memory_bytes() * MEMORY_SHARE), MOST_BYTES)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from server.database import Database
 from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
-from server.index.exact.matrix_cache import MatrixCache
+from server.index.exact.matrix_cache import MatrixCache, exact_limit
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.model.failures import ModelAway
 from server.index.model.languages import reads_only_english
@@ -74,7 +75,7 @@ class Worker:
         self._matrices = matrices
         self._embed = embed
         self._space = space
-        self._exact_scan_limit = settings.exact_scan_limit
+        self._exact_limit = partial(exact_limit, settings.exact_scan_limit, space)
         self._surveyor = Surveyor(self._database, only_english=reads_only_english(settings.embedding_model))
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
@@ -114,7 +115,7 @@ class Worker:
 
     def count_missing(self) -> int:
         """Return how many projects have outgrown exact scanning and have no collection yet."""
-        query = candidates.projects_without_collection(self._space.name, self._exact_scan_limit)
+        query = candidates.projects_without_collection(self._space.name, self._exact_limit())
         with self._database.read() as session:
             return session.scalar(query.with_only_columns(sa.func.count())) or 0
 
@@ -268,7 +269,7 @@ class Worker:
         """Return the next build. If there is none, erase deleted vectors from the files of a collection."""
         model, mine = self._space.name, self._lock.of(_projects.c.id)
         with self._database.read() as session:
-            project_id = candidates.next_project(session, model, self._exact_scan_limit, mine)
+            project_id = candidates.next_project(session, model, self._exact_limit(), mine)
             old = candidates.next_to_erase(session, mine)
         if project_id is not None:
             chroma = self._open_chroma()
@@ -282,7 +283,7 @@ class Worker:
         """Delete unused collections, if there may be some."""
         if self._sweep_at is None or self._sweep_at > time.monotonic():
             return
-        erasing.sweep(self._database, self._collections, self._open_chroma, self._exact_scan_limit)
+        erasing.sweep(self._database, self._collections, self._open_chroma, self._exact_limit())
         self._sweep_at = None
         if self._retry_at:
             self._retry_at = 0.0
