@@ -60,7 +60,7 @@ def test_without_a_password_nobody_can_sign_in(run: Run, stored: Database) -> No
         (("create-user", "--email", "ann@example.com", "--password", "short"), "password: use 8 to 200 characters."),
         (("create-key", "--email", "ann@example.com", "--permissions", "fly"), "permissions: use read, write or both."),
         (("create-key", "--email", "ann@example.com", "--expires-in-days", "0"), "expires_in_days: use 1 to 3650."),
-        (("create-key", "--email", "ann@example.com", "--project", "/"), "name"),
+        (("create-key", "--email", "ann@example.com", "--project", "/"), "project: use 2 to 100 letters"),
         (("export", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
         (("import", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
     ],

@@ -82,7 +82,7 @@ def _project(session: Session, user: User, name: str | None) -> Project:
     query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))
     if name is None:
         return session.exec(query).first() or users.add_project(session, place, user, users.FIRST_PROJECT)
-    cleaned = names.parse_name(name)
+    cleaned = names.parse_name(name, field="project")
     project = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
     return project or users.add_project(session, place, user, cleaned)
 

@@ -14,14 +14,14 @@ _JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
 
 
-def parse_name(name: str) -> str:
-    """Return the name of a project or organization, normalized and stripped.
+def parse_name(name: str, field: str = "name") -> str:
+    """Return the name of a project or organization, normalized and stripped. `field` is what the caller calls it.
 
     Raises Invalid unless it is 2 to 100 letters and marks of any script, digits, spaces and `-_'.&`.
     """
     text = unicodedata.normalize("NFC", name).strip()
     if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
-        raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field="name")
+        raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field=field)
     return text
 
 
