@@ -80,19 +80,19 @@ def rank(similar: SimilarMemories, matches: WordMatches, windows: Scores, thresh
     if similar is NOTHING_SIMILAR:  # the question has no vector
         scores = scores / (SHARE_WEIGHT + WINDOW_WEIGHT)
     scores = np.clip(scores, 0.0, 1.0)
-    lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
-    best = np.flatnonzero(scores >= lowest - NEAR)
+    passing = np.flatnonzero(scores >= threshold)
+    lowest = np.partition(scores[passing], -width)[-width] if width < len(passing) else threshold
+    best = passing[scores[passing] >= lowest - NEAR]
     order = best[np.argsort(-scores[best])]
-    passing = int(np.count_nonzero(scores[order] >= threshold))
-    descending = scores[order[:passing]]
-    chosen = newer_first(order[:passing], descending)
+    descending = scores[order]
+    chosen = newer_first(order, descending)
     return Ranking(
         numbers[chosen],
         descending,
         np.clip(similarities[chosen], 0.0, 1.0),
         shares[chosen],
         windows[chosen],
-        is_final=passing < len(order) or (similar.complete and len(order) == len(scores)),
+        is_final=len(best) == len(passing) and (similar.complete or len(passing) < len(scores)),
         best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
     )
 

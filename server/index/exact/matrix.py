@@ -136,7 +136,7 @@ class Scan:
         matrix = self.matrix
         centered = self.center.subtract_from(question)
         cosines = (matrix.dot_products(centered) - float(self.center.mean @ centered)) * self.scales
-        best = np.maximum.reduceat(cosines, matrix.starts) if len(cosines) else cosines
+        best = cosines if len(cosines) == len(matrix.numbers) else np.maximum.reduceat(cosines, matrix.starts)
         return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
 
 
