@@ -87,7 +87,8 @@ def requests_of(caller: Caller) -> dict[str, Request]:
 
 
 def compare(ours: Side, theirs: Side, size: int, seconds: float, rounds: int) -> None:
-    sides = [(side, requests_of(side.project(size))) for side in (ours, theirs)]
+    callers = [(side, side.project(size)) for side in (ours, theirs)]  # a connection must not wait for the other side
+    sides = [(side, requests_of(caller)) for side, caller in callers]
     for name in sides[0][1]:
         pairs = [[cost(side, requests[name], seconds) for side, requests in sides] for _ in range(rounds)]
         mine, other = (statistics.median(values) for values in zip(*pairs, strict=True))
