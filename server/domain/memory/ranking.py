@@ -92,7 +92,7 @@ def rank(similar: SimilarMemories, matches: WordMatches, windows: Scores, thresh
         np.clip(similarities[chosen], 0.0, 1.0),
         shares[chosen],
         windows[chosen],
-        is_final=len(best) == len(passing) and (similar.complete or len(passing) < len(scores)),
+        is_final=len(best) == len(passing) and (similar.complete or len(passing) < min(width, len(scores))),
         best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
     )
 
