@@ -56,7 +56,7 @@ class StoredPieces(Layout):
 
     @property
     def vectors(self) -> Vectors:
-        """All vectors, shape (pieces, dimensions)."""
+        """All vectors, shape (pieces, dimensions). Each call joins them again."""
         return self._vectors_of(self.blobs)
 
     def parts(self, size: int) -> Iterator[Vectors]:

@@ -69,7 +69,7 @@ def build_collection(
             following.put(chroma, target, pieces, between)
             if not _note(database, row, built_to=after):
                 return
-        done += len(pieces.vectors)
+        done += len(pieces.blobs)
         yield Progress("building a collection", done, max(whole, done))
     _publish(database, row)
 
@@ -107,7 +107,7 @@ def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> 
             break
         pieces, after = part
         total = pieces.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
-        count += len(pieces.vectors)
+        count += len(pieces.blobs)
         yield Progress("reading vectors", count, max(whole, count))
     mean = Center.of_sum(total, count).mean.astype("<f4").tobytes()
     _note(database, row, building_mean=mean)

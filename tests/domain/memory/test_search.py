@@ -104,7 +104,7 @@ def test_a_query_of_stop_words_is_scored_by_them_too(world: World) -> None:
     world.add_many(["who is it", "red canoe"])
     found = world.found("who is it")[0]
     assert (found.memory.content, found.share) == ("who is it", 1)
-    assert found.score == pytest.approx(found.similarity, abs=1e-3)
+    assert found.score == pytest.approx((0.6 * found.similarity + 0.7) / 1.3)
 
 
 def test_every_score_is_finite_even_for_a_single_memory(world: World) -> None:
