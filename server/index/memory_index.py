@@ -22,7 +22,7 @@ from server.index.model.question_cache import QuestionCache
 from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of
 from server.index.question import Question
-from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
+from server.index.types import NO_PLACES, UNEMBEDDED, Embedded, Numbers, Places, Vector, Vectors
 from server.index.upkeep import reindexing
 from server.index.upkeep.progress import Progress
 from server.index.upkeep.state import Health, IndexState
@@ -162,6 +162,12 @@ class MemoryIndex:
         if len(vector) != self._embedder.dimensions:
             return Question(None, wanted)
         return self.embed_question(session, project, "", wanted, vector)
+
+    def places(self, session: Session, project: Project, question: Question) -> Places:
+        """Return the places of all memories of a project, if it is scanned exactly."""
+        if question.vector is None or question.collection or not self._matrices.fits(project.piece_count):
+            return NO_PLACES
+        return self._matrices.scan_project(session, project).places
 
     def find_similar(
         self,

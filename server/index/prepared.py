@@ -15,7 +15,7 @@ from server.index.memory_index import MemoryIndex
 from server.index.model.failures import ModelAway
 from server.index.pieces import Piece, pieces_of
 from server.index.question import Question
-from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
+from server.index.types import UNEMBEDDED, Embedded, Numbers, Places, Vector, Vectors
 from server.models import Project
 from server.spans import span
 
@@ -76,6 +76,9 @@ class PreparedIndex:
 
     def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
         return self._index.question_of(session, project, vector, wanted)
+
+    def places(self, session: Session, project: Project, question: Question) -> Places:
+        return self._index.places(session, project, question)
 
     def find_similar(
         self,

@@ -24,6 +24,9 @@ class Places(NamedTuple):
     places: NDArray[np.int64]
 
 
+NO_PLACES = Places(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 class Space(Protocol):
     """The space that vectors belong to, for example an Embedder's. Never compare vectors of different names."""
 

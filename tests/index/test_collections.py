@@ -1,6 +1,7 @@
 """A project that has outgrown exact scanning gets the same answers through Chroma, also when Chroma fails."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from server.domain.teams import cascades
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import worker
 from server.models import IndexTask, Project, ProjectIndex
+from server.models.base import now
 from server.settings import Settings
 from tests.support.world import World, eventually, opened
 
@@ -56,6 +58,19 @@ def test_the_scores_equal_those_of_exact_scanning(large: World, settings: Settin
         assert [
             (result.memory.id, round(result.score, 2)) for result in exact.found("trip number 12")
         ] == through_chroma
+
+
+def test_what_ranks_high_by_its_context_is_compared_too(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own words would not make it one of the two that are compared because of their words."""
+    question, answer = "which tandem with a bell can I borrow?", "the blue one from Li"
+    large.add_many([question, answer])
+    for day in range(1, 6):
+        large.add(f"borrow tandem {day}", at=now() - timedelta(days=day))
+    eventually(lambda: not has_tasks(large))  # a pending memory is always compared
+    monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 1 << 40))
+    found = large.found("borrow blue tandem bell", limit=2)
+    assert {one.memory.content for one in found} == {question, answer}
+    assert all(one.similarity > 0 for one in found)
 
 
 def test_pending_changes_are_found_and_deleted_memories_are_not(large: World) -> None:

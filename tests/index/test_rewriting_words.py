@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from server.database import Database, migrate
 from server.index import MemoryIndex
+from server.index.types import NO_PLACES
 from server.index.upkeep import rewriting
 from server.index.words import fts5, tokenizer, word_index, word_search
 from server.index.words.backend import word_index_of
@@ -66,7 +67,7 @@ def _old_words(number: int, on_sqlite: bool) -> str:
 def found(database: Database, question: str) -> list[int]:
     with database.read() as session:
         project = session.get_one(Project, PROJECT)
-        matches = word_search.search(session, PROJECT, project.memory_count, question, None)
+        matches = word_search.search(session, PROJECT, project.memory_count, question, None, NO_PLACES)
         return [int(number) for number in matches.numbers]
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, select
 
 from server.domain.memory import memories
 from server.domain.memory.inputs import Message, NewMemory
+from server.index.types import NO_PLACES
 from server.index.words import word_search
 from server.index.words.backend import word_index_of
 from server.index.words.tokenizer import question_terms, terms_of
@@ -22,7 +23,7 @@ def shares(world: World, question: str) -> dict[str, float]:
     """Search by words and return the share of each matching memory, by its text."""
     with world.database.read() as session:
         project = session.get_one(Project, world.project_id)
-        matches = word_search.search(session, project.id, project.memory_count, question, None)
+        matches = word_search.search(session, project.id, project.memory_count, question, None, NO_PLACES)
         pairs = zip(matches.numbers.tolist(), matches.shares.tolist(), strict=True)
         return {_text(session, number): share for number, share in pairs}
 

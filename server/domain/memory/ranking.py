@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.domain.memory.near_equals import NEAR, newer_first
-from server.index.best import union
+from server.index.best import best_of, union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
 from server.index.words.word_search import WordMatches
@@ -65,15 +65,18 @@ class Ranking:
         return next((float(self.scores[position]) for position in existing), self.best)
 
 
-def rank(similar: SimilarMemories, matches: WordMatches, windows: Scores, threshold: float, width: int) -> Ranking:
-    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these.
+def best_by_words(matches: WordMatches, count: int) -> Numbers:
+    """Return the numbers of the `count` memories that score highest by their words alone, in any order."""
+    scores = SHARE_WEIGHT * matches.shares + WINDOW_WEIGHT * matches.windows
+    return best_of(matches.numbers, scores, count)
 
-    `windows` are those of the matches.
-    """
+
+def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
+    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these."""
     numbers = union(similar.numbers, matches.numbers)
     similarities = _spread(numbers, similar.numbers, similar.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
-    windows = _spread(numbers, matches.numbers, windows)
+    windows = _spread(numbers, matches.numbers, matches.windows)
     scores = similarities
     if matches.asked:
         scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows

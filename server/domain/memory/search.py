@@ -25,8 +25,9 @@ from server.domain.memory.budget import (
 from server.domain.memory.filters import Filters, conditions, narrowing
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
-from server.domain.memory.ranking import Ranking, rank
+from server.domain.memory.ranking import Ranking, best_by_words, rank
 from server.index import Index
+from server.index.best import union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.words import word_search
 from server.models import Memory, Project
@@ -36,11 +37,12 @@ from server.models.expiry import is_live
 from server.principal import Principal
 from server.statements import Query, Row, detached
 
-WORD_CANDIDATES = 100
-"""How many of the best word matches always get a similarity, even if the index does not propose them."""
-
 WIDTHS = (100, 1_000, 2_000, 10_000, 1 << 40)
-"""How many of the best memories to try, one after another, until enough of them pass the filters."""
+"""How many of the best memories to try, one after another, until enough of them pass the filters.
+
+In a large project, the question is compared with as many memories that Chroma proposes, and with as many that score
+highest by their words.
+"""
 
 MOST_ALLOWED = 5_000
 """If at most this many memories pass the filters, only they are searched; else the filters apply to the ranking."""
@@ -126,14 +128,16 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     allowed = counting.numbers_of(session, project, request.filters, MOST_ALLOWED) if is_filtered else None
     unchecked = narrow if allowed is None else []
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
-    word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
+    known = index.places(session, project, question)
+    matches = word_search.search(session, project.id, project.memory_count, request.query, allowed, known)
     compared = project.memory_count if allowed is None else len(allowed)
     for width in WIDTHS:
-        similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        windows = word_search.windows_of(session, word_matches, similar.places)
+        by_words = best_by_words(matches, width)
+        similar = index.find_similar(session, project, question, allowed, by_words, width)
+        ranked = matches if similar.complete else matches.only(union(similar.numbers, by_words))
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
-        ranking = rank(similar, word_matches, windows, threshold, width)
+        ranking = rank(similar, ranked, threshold, width)
         existing = _existing(session, project.id, unchecked, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break

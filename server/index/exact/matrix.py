@@ -131,6 +131,11 @@ class Scan:
         factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
         return Scan(matrix, center, center.inverse_lengths(matrix.dot_products(center.mean)) * factors, penalties)
 
+    @property
+    def places(self) -> Places:
+        """The places of the memories in their conversations."""
+        return Places(self.matrix.numbers, self.matrix.places)
+
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
         matrix = self.matrix
@@ -174,11 +179,6 @@ class SimilarMemories:
         """Keep only the allowed memories."""
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
         return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
-
-    @property
-    def places(self) -> Places:
-        """The places of the memories in their conversations."""
-        return Places(self.scan.matrix.numbers, self.scan.matrix.places)
 
     def best(self, count: int) -> Numbers:
         """Return the numbers of the `count` most similar memories, in any order."""

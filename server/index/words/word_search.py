@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
-from server.index.best import best_of, positions_of
+from server.index.best import positions_of
 from server.index.types import Places
+from server.index.words import window
 from server.index.words.backend import word_index_of
 from server.index.words.conversations import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
-from server.index.words.window import windows
 from server.models import metadata
 from server.statements import Query
 
@@ -64,36 +64,46 @@ class Rows(NamedTuple):
     credits: NDArray[np.float64]
     rarities: NDArray[np.float64]
 
+    @property
+    def shares(self) -> NDArray[np.float32]:
+        coverage = self.credits @ (self.rarities / self.rarities.sum())
+        return np.asarray(coverage**COVERAGE_POWER, np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class WordMatches:
-    """The allowed memories that hold a term of the question: their `numbers`, ascending, and each one's `shares`.
+    """The allowed memories that hold a term of the question: their `numbers`, ascending, and each one's share and
+    window, 0 to 1.
 
-    `share = coverage ** COVERAGE_POWER`. A share of 1 means every term; one common word of five gives a low share.
+    `share = coverage ** COVERAGE_POWER`. A share of 1 means every term; one common word of five gives a low share. See
+    the module `window` for the coverage of a window.
     """
 
     numbers: NDArray[np.int64]
     shares: NDArray[np.float32]
-    rows: Rows
+    windows: NDArray[np.float32]
     asked: bool
     """True if the question had a term to search for."""
 
-    def best(self, count: int) -> NDArray[np.int64]:
-        """Return the numbers of the `count` best matches, in any order."""
-        return best_of(self.numbers, self.shares, count)
+    def only(self, numbers: NDArray[np.int64]) -> "WordMatches":
+        """Keep only the memories with these numbers."""
+        kept = np.isin(self.numbers, numbers)
+        return WordMatches(self.numbers[kept], self.shares[kept], self.windows[kept], self.asked)
 
 
-_NO_ROWS = Rows(np.empty(0, np.int64), np.empty((0, 0)), np.empty(0))
-NO_TERMS = WordMatches(_NO_ROWS.numbers, np.empty(0, np.float32), _NO_ROWS, asked=False)
+NO_TERMS = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32), asked=False)
 """The result for a question without terms, such as one of punctuation alone."""
 
 NO_MATCHES = replace(NO_TERMS, asked=True)
 
 
 def search(
-    session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None
+    session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None, known: Places
 ) -> WordMatches:
-    """Search the project's memories, or only the `allowed` ones. `memory_count` is the size of the whole project."""
+    """Search the project's memories, or only the `allowed` ones. `memory_count` is the size of the whole project.
+
+    Places that are not `known` are read from the database.
+    """
     asked = read_question(question)
     if not asked.terms:
         return NO_TERMS
@@ -106,17 +116,21 @@ def search(
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
         counts = dict.fromkeys(terms, 0)
         scores = index.scores(session, project_id, counts, MAX_ROWS, None)
-    return _matches(scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+    rows = _rows(scores, memory_count, np.array([term in asked.wholes for term in counts]))
+    positions = np.arange(len(rows.numbers))
+    if allowed is not None:
+        positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
+    if not len(positions):
+        return NO_MATCHES
+    windows = windows_of(session, rows, positions, known)
+    return WordMatches(rows.numbers[positions], rows.shares[positions], windows, asked=True)
 
 
-def windows_of(session: Session, matches: WordMatches, known: Places) -> NDArray[np.float32]:
-    """Return the window of each match, 0 to 1. Places that are not in `known` are read from the database."""
-    rows = matches.rows
-    if not len(matches.numbers):
-        return matches.shares
+def windows_of(session: Session, rows: Rows, positions: NDArray[np.intp], known: Places) -> NDArray[np.float32]:
+    """Return the windows of the rows at these positions. Places that are not `known` are read from the database."""
     places = _places(session, rows.numbers, known)
-    wanted = places[positions_of(matches.numbers, rows.numbers)[0]]
-    return np.asarray(windows(places, rows.credits, rows.rarities, wanted) ** COVERAGE_POWER, np.float32)
+    covered = window.windows(places, rows.credits, rows.rarities, places[positions])
+    return np.asarray(covered**COVERAGE_POWER, np.float32)
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
@@ -146,24 +160,15 @@ def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence
     return rarest
 
 
-def _matches(
-    scores: TermScores, memory_count: int, allowed: Sequence[int] | None, wholes: NDArray[np.bool_]
-) -> WordMatches:
+def _rows(scores: TermScores, memory_count: int, wholes: NDArray[np.bool_]) -> Rows:
     """Add up the credits of each memory, each times the rarity (IDF) of its term in the project."""
     rarities = _rarities(memory_count, scores.counts)
     rarities[wholes & (scores.counts == 0)] = 0.0  # the question has their parts as terms of their own
-    if not len(scores.numbers):
-        return NO_MATCHES
     numbers, positions = np.unique(scores.numbers, return_inverse=True)
     least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[scores.terms]
     credits = np.zeros((len(numbers), len(rarities)))
     credits[positions, scores.terms] = least + (1 - least) * np.minimum(scores.scores, 1.0)
-    shares = np.asarray((credits @ (rarities / rarities.sum())) ** COVERAGE_POWER, np.float32)
-    rows = Rows(numbers, credits, rarities)
-    if allowed is not None:
-        kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        numbers, shares = numbers[kept], shares[kept]
-    return WordMatches(numbers, shares, rows, asked=True)
+    return Rows(numbers, credits, rarities)
 
 
 def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:

@@ -28,7 +28,9 @@ def test_a_ranking_is_final_if_a_wider_one_would_find_nothing_more(
         complete=complete,
     )
     matches = replace(
-        NO_MATCHES, numbers=np.arange(1_000, 1_000 + only_words), shares=np.full(only_words, 0.01, np.float32)
+        NO_MATCHES,
+        numbers=np.arange(1_000, 1_000 + only_words),
+        shares=np.full(only_words, 0.01, np.float32),
+        windows=np.zeros(only_words, np.float32),
     )
-    windows = np.zeros(only_words, np.float32)
-    assert rank(similar, matches, windows, threshold=0.16, width=WIDTH).is_final is is_final
+    assert rank(similar, matches, threshold=0.16, width=WIDTH).is_final is is_final
