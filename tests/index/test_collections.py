@@ -61,13 +61,13 @@ def test_the_scores_equal_those_of_exact_scanning(large: World, settings: Settin
 
 
 def test_what_ranks_high_by_its_context_is_compared_too(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own words would not make it one of the two that are compared because of their words."""
+    """Its own words would not make it one of the four that are compared because of their words."""
     question, answer = "which tandem with a bell can I borrow?", "the blue one from Li"
     large.add_many([question, answer])
     for day in range(1, 6):
         large.add(f"borrow tandem {day}", at=now() - timedelta(days=day))
     eventually(lambda: not has_tasks(large))  # a pending memory is always compared
-    monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 1 << 40))
+    monkeypatch.setattr("server.domain.memory.search.LEAST_WIDTH", 2)
     found = large.found("borrow blue tandem bell", limit=2)
     assert {one.memory.content for one in found} == {question, answer}
     assert all(one.similarity > 0 for one in found)
@@ -112,7 +112,8 @@ def test_filters_are_applied_before_the_limit(large: World) -> None:
 
 def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.domain.memory.search.MOST_ALLOWED", 3)
-    monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 5, 1 << 40))
+    monkeypatch.setattr("server.domain.memory.search.LEAST_WIDTH", 2)
+    monkeypatch.setattr("server.domain.memory.search.WIDTHS", (25, 1 << 40))
     large.add_many([f"nothing of the kind {n}" for n in range(10)], metadata={"tags": "wanted"})
     eventually(lambda: not has_tasks(large))
     assert len(large.texts("canoe trip", Filters(tags=("wanted",)), limit=10)) == 10

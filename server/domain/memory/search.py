@@ -37,8 +37,10 @@ from server.models.expiry import is_live
 from server.principal import Principal
 from server.statements import Query, Row, detached
 
-WIDTHS = (100, 1_000, 2_000, 10_000, 1 << 40)
-"""How many of the best memories to try, one after another, until enough of them pass the filters.
+LEAST_WIDTH = 50
+WIDTHS = (1_000, 2_000, 10_000, 1 << 40)
+"""How many of the best memories to try, one after another, until enough of them pass the filters. First come twice as
+many as the search wants, but at least `LEAST_WIDTH`.
 
 In a large project, the question is compared with as many memories that Chroma proposes, and with as many that score
 highest by their words.
@@ -127,11 +129,12 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     is_filtered = not request.filters.is_empty
     allowed = counting.numbers_of(session, project, request.filters, MOST_ALLOWED) if is_filtered else None
     unchecked = narrow if allowed is None else []
-    question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
+    widths = _widths(request.limit)
+    question = index.embed_question(session, project, request.query, widths[0] if allowed is None else None)
     known = index.places(session, project, question)
     matches = word_search.search(session, project.id, project.memory_count, request.query, allowed, known)
     compared = project.memory_count if allowed is None else len(allowed)
-    for width in WIDTHS:
+    for width in widths:
         by_words = best_by_words(matches, width)
         similar = index.find_similar(session, project, question, allowed, by_words, width)
         ranked = matches if similar.complete else matches.only(union(similar.numbers, by_words))
@@ -148,6 +151,11 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
+
+
+def _widths(limit: int) -> Sequence[int]:
+    first = max(2 * limit, LEAST_WIDTH)
+    return [first, *(width for width in WIDTHS if width > first)]
 
 
 def _newest(
