@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import os
 import secrets
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -261,10 +263,17 @@ def make_private(folder: Path) -> None:
 
 
 def _names_in_file(path: Path | None) -> list[str]:
+    """Return the names that the file sets. Raises SettingsError, without the value, for a setting that is no NAME=value
+    and would be left out.
+    """
     if path is None or not path.is_file():
         return []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        statements = list(parse_stream(io.StringIO(path.read_text("utf-8"))))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
-    return [line.split("=", 1)[0].strip().removeprefix("export ").strip() for line in lines]
+    for statement in statements:
+        if statement.error and PREFIX in statement.original.string.upper():
+            place = f"line {statement.original.line} of {path}"
+            raise SettingsError(f"{place} cannot be read: write NAME=value, with both quotation marks or none")
+    return [statement.key for statement in statements if statement.key]
