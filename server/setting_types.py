@@ -43,7 +43,8 @@ def _check_database(url: SecretStr) -> SecretStr:
         return url
     with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
         parts = sa.make_url(url.get_secret_value())
-        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
+        in_memory = parts.database == ":memory:"  # every connection would have a database of its own
+        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database and not in_memory:
             return url
     raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
 

@@ -117,7 +117,7 @@ def origin_of(url: str, schemes: Sequence[str] | None = ("http", "https")) -> st
     parts = _parts(url.strip())
     if parts is None or not parts.scheme or not parts.hostname or has_path(url.strip()) or "@" in parts.netloc:
         return None
-    if schemes is not None and parts.scheme not in schemes:
+    if not host_of_header(bracketed(parts.hostname)) or (schemes is not None and parts.scheme not in schemes):
         return None
     is_default = parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme)
     return f"{parts.scheme}://{bracketed(parts.hostname)}" + ("" if is_default else f":{parts.port}")

@@ -46,3 +46,17 @@ def test_a_setting_may_be_written_as_shells_do(env_file: Path, line: str) -> Non
 def test_what_belongs_to_other_programs_stops_nothing(env_file: Path) -> None:
     others = 'OTHER: 1\nTEXT="\nSELFMEMORY_NOT_A_SETTING=1\n"\n'
     assert read(env_file, f"{others}SELFMEMORY_PORT=9000\n").port == 9000
+
+
+def test_an_unknown_name_in_the_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# SELFMEMORY_OLD=1\nOTHER=1\nSELFMEMORY_PORT=9000\nexport SELFMEMORY_PROT=9\n")
+    with pytest.raises(SettingsError, match="SELFMEMORY_PROT is not a setting"):
+        read_settings(env_file=file)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"SELFMEMORY_PORT=\xff\xfe")
+    with pytest.raises(SettingsError, match="is not UTF-8 text"):
+        read_settings(env_file=file)
