@@ -1,5 +1,6 @@
 """The wire models of requests about memories, and of their answers."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -213,8 +214,10 @@ class ListQuery(OfUser):
     def following(self, listed: Sequence[ListedMemory]) -> str:
         """Return the path and query for the rest of this page, after the memories in `listed`."""
         remaining = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
-        parameters = self.model_copy(update=remaining).model_dump(mode="json", exclude_defaults=True)
-        return f"/api/memories?{urlencode(parameters | {'limit': remaining['limit']}, doseq=True)}"
+        given = self.model_copy(update=remaining).model_dump(mode="json", exclude_defaults=True)
+        # A list is JSON text, because an item may have commas.
+        texts = {name: json.dumps(value) if isinstance(value, list) else value for name, value in given.items()}
+        return f"/api/memories?{urlencode(texts | {'limit': remaining['limit']})}"
 
 
 class TrashQuery(OfUser):

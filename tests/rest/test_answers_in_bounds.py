@@ -113,16 +113,17 @@ async def test_changes_of_metadata_make_no_history_of_megabytes(api: Caller, dat
 
 async def test_a_list_has_at_most_four_megabytes_and_goes_on_where_it_stopped(api: Caller) -> None:
     other = await api.add("not this one", metadata={"tags": "b"}, created_at="2020-01-01")
-    newest_first = (await add_large(api, 7, metadata={"tags": "a"}, user_id="u 1"))[::-1]
+    newest_first = (await add_large(api, 7, metadata={"tags": ["a", "b, c"]}, user_id="u 1"))[::-1]
     for query, wanted in {
         "limit=1000": [*newest_first, other],
         "limit=5&offset=1": newest_first[1:6],
         "limit=1000&tags=a&user_id=u%201": newest_first,
+        'limit=1000&tags=["a","b, c"]&match_all_tags=true': newest_first,
     }.items():
         first = await api.get(f"/api/memories?{query}")
         assert len(first.content) <= ANSWER_BYTES
         assert first.json()["next"].startswith("/api/memories?")
-        meanwhile = await api.add("meanwhile", metadata={"tags": "a"}, user_id="u 1")
+        meanwhile = await api.add("meanwhile", metadata={"tags": ["a", "b, c"]}, user_id="u 1")
         following, _ = await follow(api, first.json()["next"])
         assert [memory["id"] for memory in [*first.json()["results"], *following]] == wanted
         await api.delete(f"/api/memories/{meanwhile}")
