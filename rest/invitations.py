@@ -39,14 +39,15 @@ MESSAGES: Mapping[Delivery | Unmailed, str] = {
 class OrganizationInvitation(Creation):
     email: str
     role: Literal[OrganizationRole.ADMIN, OrganizationRole.MEMBER]
-    project_ids: list[str] = Field(default=[], alias="projectIds", max_length=100)
-    project_roles: dict[str, ProjectRole] = Field(
-        default={}, alias="projectRoles", description="roles by project id; viewer by default"
+    project_ids: list[str] | None = Field(default=None, alias="projectIds", max_length=100)
+    project_roles: dict[str, ProjectRole] | None = Field(
+        default=None, alias="projectRoles", description="roles by project id; viewer by default"
     )
 
     def projects(self) -> Mapping[str, ProjectRole]:
-        project_ids = [*self.project_ids, *self.project_roles]
-        return {project_id: self.project_roles.get(project_id, ProjectRole.VIEWER) for project_id in project_ids}
+        roles = self.project_roles or {}
+        project_ids = [*(self.project_ids or ()), *roles]
+        return {project_id: roles.get(project_id, ProjectRole.VIEWER) for project_id in project_ids}
 
 
 class ProjectInvitation(Creation):

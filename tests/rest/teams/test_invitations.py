@@ -54,6 +54,10 @@ async def test_an_invitation_grants_a_role_and_projects(team: Team) -> None:
     assert (await team["outsider"].get(f"/api/projects/{team.project_id}")).json()["role"] == "editor"
 
 
+async def test_null_projects_of_an_invitation_are_left_out(team: Team) -> None:
+    assert (await invite(team, projectIds=None, projectRoles=None))["project_assignments"] == []
+
+
 async def test_an_invitation_to_a_project_adds_the_person_to_the_organization(team: Team) -> None:
     body = {"email": team.emails["outsider"], "role": "editor"}
     invited = (await team["project_admin"].post(f"/api/projects/{team.project_id}/invitations", body)).json()
