@@ -61,6 +61,14 @@ def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> Non
     assert "warning: tag: is not a field; did you mean tags?" in told
 
 
+def test_a_text_that_an_import_does_not_read_is_named(run: Run, project_id: str) -> None:
+    lines = b'{"memory": "Tea.", "text": "Tea."}\n{"content": "Milk.", "memory": "", "text": "Sugar."}\n'
+    told = run("import", "--project", project_id, given=lines).err
+    warning = "of several different texts, only the first of content, memory, text was read, such as line 2 (1 time)"
+    assert told.splitlines()[0] == f"warning: {warning}"
+    assert "Imported 2 memories." in told
+
+
 def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, project_id: str, tmp_path: Path) -> None:
     path = tmp_path / "vault.zip"
     with zipfile.ZipFile(path, "w") as file:

@@ -41,6 +41,8 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
     texts = [record[name] for name in CONTENT_NAMES if record.get(name) is not None]
     content = next(filter(None, texts), texts[0] if texts else None)
+    if any(text not in (content, "") for text in texts):
+        warnings.add(f"of several different texts, only the first of {', '.join(CONTENT_NAMES)} was read", place)
     if content is None and isinstance(record.get("messages"), list):
         content = _of_messages(record["messages"])
     if content is not None:
