@@ -69,6 +69,12 @@ def test_a_text_that_an_import_does_not_read_is_named(run: Run, project_id: str)
     assert "Imported 2 memories." in told
 
 
+def test_an_export_says_how_much_it_wrote(run: Run, project_id: str) -> None:
+    assert run("export", "--project", project_id).err == "Exported 0 memories.\n"
+    run("import", "--project", project_id, given=b'{"content": "Tea."}')
+    assert run("export", "--project", project_id, "--format", "csv").err == "Exported 1 memory.\n"
+
+
 def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, project_id: str, tmp_path: Path) -> None:
     path = tmp_path / "vault.zip"
     with zipfile.ZipFile(path, "w") as file:

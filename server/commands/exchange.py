@@ -50,6 +50,7 @@ def export(settings: Settings, args: Namespace) -> None:
                 activity.store_noted(session, settings.activity_days)
         file.seek(0)
         write_result(file)
+    print_message(f"Exported {count(exported, 'memory', 'memories')}.")
 
 
 def import_(settings: Settings, args: Namespace) -> None:
