@@ -14,6 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that could end a line or move the cursor of a terminal."""
 
 _REFUSED = "server.settings.SettingsError: "
+_EXITING = "Application startup failed. Exiting."
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -50,11 +51,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Reduce uvicorn's traceback of a failed startup to our own sentence, if it ends with one."""
+    """Reduce what uvicorn says about a failed startup to our own sentence, if its traceback ends with one."""
     _, ours, sentence = record.getMessage().rpartition(_REFUSED)
     if ours:
         record.msg, record.args = sentence.strip(), ()
-    return True
+    return record.msg != _EXITING
 
 
 def on_one_line(text: str) -> str:

@@ -21,7 +21,7 @@ from server.metrics import Metrics
 from server.settings import Settings, SettingsError, read_settings
 from tests.support.fakes import WordEmbedder
 from tests.support.postgres import Databases
-from tests.support.server_process import ROOT
+from tests.support.server_process import ROOT, environment
 
 OTHER_USER = 65534
 LOADED = (accounts, running, serving)  # imported by the commands themselves, here while this user may still read them
@@ -153,6 +153,15 @@ def test_a_file_that_is_no_database_is_named(refusal: Refusal, stored: Path) -> 
     stored.write_bytes(b"These are my notes. " * 100)
     said = refusal("create-user", "--email", "ann@example.com")
     assert said.startswith(f"{stored} is damaged or not a SQLite database: ")
+
+
+def test_a_server_that_cannot_open_its_database_prints_one_line(stored: Path) -> None:
+    stored.write_bytes(b"These are my notes. " * 100)
+    given = environment(stored.parents[1])
+    command = [sys.executable, "-m", "server", "--port", "0"]
+    ended = subprocess.run(command, env=given, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1), ended.stderr
+    assert f"{stored} is damaged or not a SQLite database: " in ended.stderr
 
 
 def test_the_database_of_a_newer_version_is_refused(refusal: Refusal, stored: Path) -> None:
