@@ -134,7 +134,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--format",
-        choices=("auto", "json", "csv", "markdown"),
+        choices=("auto", "json", "jsonl", "csv", "markdown"),
         default="auto",
         help="auto recognizes JSON lines and lists, CSV, Markdown, and exports of ChatGPT, Claude, mem0 and "
         "the official memory server",

@@ -4,6 +4,8 @@ import os
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import Run
 
 
@@ -18,6 +20,14 @@ def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: st
     assert "Imported 1 memory. Skipped 0" in kept.err
     missing = run("import", "--project", project_id, str(notes / "nothing"))
     assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+def test_the_format_of_an_export_has_the_same_name_for_an_import(run: Run, project_id: str, name: str) -> None:
+    run("import", "--project", project_id, given=b'{"content": "Tea.", "created_at": "2026-01-01"}')
+    exported = run("export", "--project", project_id, "--format", name).out.encode()
+    again = run("import", "--project", project_id, "--format", name, given=exported)
+    assert "Skipped 1 that already existed" in again.err
 
 
 def test_a_project_may_be_given_by_its_name_if_no_other_has_it(run: Run, project_id: str) -> None:

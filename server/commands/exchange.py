@@ -61,7 +61,8 @@ def import_(settings: Settings, args: Namespace) -> None:
     with _source(args.path) as path, existing(settings) as database:
         project_id = find_project(database, args.project)
         name = "standard input" if args.path in (None, "-") else ""
-        lines = checked(read_path(path, warnings, Format(args.format), name))
+        file_format = Format.JSON if args.format == ExportFormat.JSONL else Format(args.format)
+        lines = checked(read_path(path, warnings, file_format, name))
         logging.getLogger(late.__name__).setLevel(logging.WARNING)  # that the model is ready is no news here
         index = MemoryIndex(settings, database, open_late(settings))
         try:
