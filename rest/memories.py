@@ -28,18 +28,19 @@ from rest.memory_views import (
     MemoryHistory,
     MemoryList,
     MemoryView,
+    Patch,
+    Replacement,
     RestoredVersion,
     StatsView,
     TrashList,
     TrashQuery,
 )
-from rest.project_param import OfUser, project_of
+from rest.project_param import InProject, OfUser, project_of
 from server.buckets import Bucket
 from server.domain.access import require_memory_of
 from server.domain.memory import changes, deletions, memories, trash, versions
 from server.domain.memory.budget import size_of
-from server.domain.memory.changes import MemoryPatch
-from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.memories import NewMemory
 from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory
@@ -86,16 +87,16 @@ async def get(request: Request[State]) -> Response:
 async def update(request: Request[State]) -> Response:
     """Replace a memory's text, its metadata or both. The history keeps the earlier version."""
     call = await call_of(request, Bucket.MEMORY_CHANGE)
-    change = await read(request, MemoryChange)
-    memory = await call.run(memories.update, await memory_id_of(request, call), change, call.index)
+    change = await read(request, Replacement)
+    memory = await call.run(memories.update, await memory_id_of(request, call, change), change, call.index)
     return await reply_with(request, memory)
 
 
 async def merge(request: Request[State]) -> Response:
     """Change the fields that the body names, and keep all others (RFC 7396). The history keeps the earlier version."""
     call = await call_of(request, Bucket.MEMORY_CHANGE)
-    patch = await read(request, MemoryPatch)
-    memory = await call.run(changes.merge, await memory_id_of(request, call), patch, call.index)
+    patch = await read(request, Patch)
+    memory = await call.run(changes.merge, await memory_id_of(request, call, patch), patch, call.index)
     return await reply_with(request, memory)
 
 
@@ -104,9 +105,9 @@ async def restore(request: Request[State]) -> Response:
     call = await call_of(request, Bucket.MEMORY_CHANGE)
     body = await read_if_any(request, RestoredVersion)
     if body.version is None:
-        memory = await call.run(trash.restore, await any_memory_id_of(request, call))
+        memory = await call.run(trash.restore, await any_memory_id_of(request, call, body))
     else:
-        memory = await call.run(changes.restore, await memory_id_of(request, call), body.version, call.index)
+        memory = await call.run(changes.restore, await memory_id_of(request, call, body), body.version, call.index)
     return await reply_with(request, memory)
 
 
@@ -156,19 +157,19 @@ async def stats(request: Request[State]) -> Response:
 
 
 async def memory_id_of(
-    request: Request[State], call: Call, require: Operation[[str, str], None] = require_memory_of
+    request: Request[State], call: Call, *bodies: InProject, require: Operation[[str, str], None] = require_memory_of
 ) -> str:
-    """Return the memory in the path. A project that the query names must be the memory's. Raises NotFound."""
+    """Return the memory in the path. A project that the query or a body names must be the memory's. Raises NotFound."""
     memory_id: str = request.path_params["memory_id"]
-    project_id = await project_of(request, call)
+    project_id = await project_of(request, call, *bodies)
     if project_id is not None:
         await call.read(require, memory_id, project_id)
     return memory_id
 
 
-async def any_memory_id_of(request: Request[State], call: Call) -> str:
+async def any_memory_id_of(request: Request[State], call: Call, *bodies: InProject) -> str:
     """Like `memory_id_of`, for a memory that may be in the trash and that the caller may change."""
-    return await memory_id_of(request, call, require_in_project)
+    return await memory_id_of(request, call, *bodies, require=require_in_project)
 
 
 async def reply_with(request: Request[State], memory: Memory) -> Response:

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rest.project_param import InProject, OfUser
-from rest.views import Change, Created, StoredObject
+from rest.views import Created, StoredObject
+from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import RepeatedTagList
-from server.domain.memory.memories import ListRequest, MemoryPage, NewMemory
+from server.domain.memory.memories import ListRequest, MemoryChange, MemoryPage, NewMemory
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
 from server.domain.memory.source import BY_SOURCE, SourceFilter
 from server.domain.memory.trash import Trashed, TrashPage
@@ -240,7 +241,15 @@ class HistoryQuery(InProject):
     before: VersionNumber | None = Field(default=None, description="only versions before this one")
 
 
-class RestoredVersion(Change):
+class Replacement(InProject, MemoryChange):
+    """A change of a memory, whose project the body may name."""
+
+
+class Patch(InProject, MemoryPatch):
+    """A merge patch of a memory, whose project the body may name."""
+
+
+class RestoredVersion(InProject):
     version: VersionNumber | None = Field(
         default=None, description="a version from the history; if left out, the memory comes back from the trash"
     )

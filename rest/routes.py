@@ -20,8 +20,7 @@ from rest import (
 )
 from rest.endpoint import Endpoint, Reach, routes
 from rest.project_param import InProject, OfUser
-from server.domain.memory.changes import MemoryPatch
-from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.memories import NewMemory
 
 ANYBODY, SESSION = Reach.ANYBODY, Reach.SESSION
 
@@ -45,9 +44,9 @@ ENDPOINTS = (
     Endpoint("memories_get", "GET", "/api/memories/{memory_id}", memories.get, memory_views.MemoryView,
              query=InProject),
     Endpoint("memories_update", "PUT", "/api/memories/{memory_id}", memories.update, memory_views.MemoryView,
-             MemoryChange, InProject, operation="memories.update"),
+             memory_views.Replacement, InProject, operation="memories.update"),
     Endpoint("memories_merge", "PATCH", "/api/memories/{memory_id}", memories.merge, memory_views.MemoryView,
-             MemoryPatch, InProject, operation="memories.merge"),
+             memory_views.Patch, InProject, operation="memories.merge"),
     Endpoint("memories_delete", "DELETE", "/api/memories/{memory_id}", memories.delete, memory_views.Deleted,
              query=memory_views.DeletionQuery, operation="memories.delete"),
     Endpoint("memories_history", "GET", "/api/memories/{memory_id}/history", memories.history,

@@ -42,7 +42,8 @@ async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Cal
     )
     refused = await api.put(path, {name: "second", "texts": "x"})
     assert refused.json()["detail"] == (
-        "texts: is not a field; did you mean text? Known fields: content, text, metadata, pinned, expires_at."
+        "texts: is not a field; did you mean text? Known fields: content, text, metadata, pinned, expires_at, "
+        "project_id, organization_id."
     )
 
 

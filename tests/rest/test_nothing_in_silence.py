@@ -243,6 +243,24 @@ async def test_another_project_in_the_query_of_a_memory_is_refused(api: Caller, 
     assert await api.listed() == ["x"]
 
 
+async def test_the_body_of_a_change_may_name_the_project(api: Caller, alice: Tenant, bob: Tenant) -> None:
+    path = f"/api/memories/{await api.add('first')}"
+    requests: tuple[tuple[str, str, dict[str, object]], ...] = (
+        ("PUT", path, {"text": "second"}),
+        ("PATCH", path, {"content": "third"}),
+        ("POST", f"{path}/restore", {"version": 1}),
+    )
+    for method, route, body in requests:
+        other = await api.send(method, route, {**body, "project_id": bob.project_id})
+        assert (other.status_code, other.json()) == (404, {"detail": "Memory not found."})
+        two = await api.send(method, f"{route}?project_id={alice.project_id}", {**body, "project_id": bob.project_id})
+        assert two.json() == {"detail": "project_id: is given more than once, with different values."}
+        assert (await api.send(method, route, {**body, "project_id": alice.project_id})).status_code == 200
+    assert await api.listed() == ["first"]
+    alone = await api.put(path, {"project_id": alice.project_id})
+    assert alone.json() == {"detail": "content, metadata, pinned or expires_at: give at least one of them."}
+
+
 @pytest.mark.parametrize("body", [{"user_id": "ann"}, {"dry_run": True}, ["x"], "all"], ids=str)
 async def test_a_deletion_with_a_body_that_says_something_is_refused(api: Caller, body: object) -> None:
     path = f"/api/memories/{await api.add('stays')}"

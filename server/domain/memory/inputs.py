@@ -167,4 +167,5 @@ class MemoryChange(BaseModel):
     def values(self) -> dict[str, object]:
         """The values to set, by field."""
         never = {"expires_at"} & self.model_fields_set
-        return {name: value for name, value in self if value is not None or name in never}
+        values = {name: getattr(self, name) for name in MemoryChange.model_fields}
+        return {name: value for name, value in values.items() if value is not None or name in never}
