@@ -259,7 +259,8 @@ def test_without_a_database_none_is_made(
         monkeypatch.setenv("SELFMEMORY_DATABASE_URL", f"sqlite:///{data_dir / 'selfmemory.db'}")
     ran = run(*arguments)
     assert ran.code == 1
-    sentence = f"there is no database {data_dir / 'selfmemory.db'}: set SELFMEMORY_{setting} of the server\n"
+    what_to_do = f"start the server once, or set SELFMEMORY_{setting} of the server"
+    sentence = f"there is no database {data_dir / 'selfmemory.db'}: {what_to_do}\n"
     assert ("WRONG  database    " if ran.out else "selfmemory: ") + sentence in (ran.out or ran.err)
     assert list(data_dir.parent.iterdir()) == []
 

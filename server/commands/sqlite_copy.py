@@ -39,7 +39,8 @@ def require_database(settings: Settings) -> None:
     if settings.is_sqlite and not (file := database_file(settings)).exists():
         is_named = "database_url" in settings.model_fields_set
         setting = "DATABASE_URL to the database" if is_named else "DATA_DIR to the folder"
-        raise SettingsError(f"there is no database {file}: set SELFMEMORY_{setting} of the server")
+        what_to_do = f"start the server once, or set SELFMEMORY_{setting} of the server"
+        raise SettingsError(f"there is no database {file}: {what_to_do}")
 
 
 def copy(settings: Settings, file: Path) -> None:
