@@ -29,7 +29,10 @@ OPENID = ("openid", "profile", "email", "address", "phone", OFFLINE_ACCESS)
 
 They grant nothing; refusing them would lock those clients' users out.
 """
-CODE_REFUSED = "The code was already used, has expired or was never issued. Authorize again."
+CODE_REFUSED = (
+    "The code is unknown, used or expired, or it does not match this client, code_verifier or redirect_uri. "
+    "Authorize again."
+)
 REFRESH_REFUSED = "The refresh token was already used or is no longer valid. Authorize again."
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -38,13 +41,9 @@ TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class PresentedCode:
-    """An authorization code in the form that Authlib expects.
-
-    Its redirect URI is compared only if the token request names one (OAuth 2.1).
-    """
+    """An authorization code in the form that Authlib expects."""
 
     row: AuthorizationCode
-    names_redirect_uri: bool
 
     @property
     def code_challenge(self) -> str:
@@ -54,8 +53,8 @@ class PresentedCode:
     def code_challenge_method(self) -> str:
         return "S256"
 
-    def get_redirect_uri(self) -> str | None:
-        return self.row.redirect_uri if self.names_redirect_uri else None
+    def get_redirect_uri(self) -> None:
+        """Return None, because `query_authorization_code` has compared the URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,18 @@ class CodeGrant(AuthorizationCodeGrant):
     def query_authorization_code(self, code: str, client: Client) -> PresentedCode:
         code_row = tokens.find_code(self.server.session, code, client.id)
         if isinstance(code_row, Refusal):
-            log_code_refusal(client.id, code_row)
-            raise InvalidGrantError(CODE_REFUSED)
-        return PresentedCode(code_row, self.request.payload.redirect_uri is not None)
+            raise refused_code(client.id, code_row)
+        if self.names_other_uri(code_row):
+            raise self.mismatch(code_row, Refusal.WRONG_REDIRECT_URI)
+        return PresentedCode(code_row)
+
+    def names_other_uri(self, code: AuthorizationCode) -> bool:
+        """Return whether the request names a redirect URI that is not the code's. It may name none (OAuth 2.1)."""
+        return self.request.payload.redirect_uri not in (None, code.redirect_uri)
+
+    def mismatch(self, code: AuthorizationCode, reason: Refusal) -> InvalidGrantError:
+        """Return the error for a code that does not match the request, after recording the reason."""
+        return refused_code(code.client_id, refusals.refuse_code(self.server.session, code, reason))
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -94,8 +102,7 @@ class CodeGrant(AuthorizationCodeGrant):
         code: PresentedCode = self.request.authorization_code
         issued = tokens.redeem(self.server.session, self.server.settings, code.row, with_refresh_token=with_refresh)
         if isinstance(issued, Refusal):
-            log_code_refusal(code.row.client_id, issued)
-            raise InvalidGrantError(CODE_REFUSED)
+            raise refused_code(code.row.client_id, issued)
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
@@ -148,6 +155,12 @@ class ProofKey(CodeChallenge):
         if not _S256.fullmatch(data.get("code_challenge", "")):
             raise InvalidRequestError("The code_challenge must be 43 characters of base64url.")
 
+    def validate_code_verifier(self, grant: CodeGrant, result: None) -> None:
+        try:
+            super().validate_code_verifier(grant, result)
+        except InvalidGrantError:
+            raise grant.mismatch(grant.request.authorization_code.row, Refusal.WRONG_VERIFIER) from None
+
 
 def require_plain_request(grant: CodeGrant) -> None:
     """Register a check: each parameter once, no request objects (RFC 9101), our resource only (RFC 8707)."""
@@ -163,8 +176,10 @@ def _require_plain(grant: CodeGrant, _result: None) -> None:
     require_own_resource(fields, grant.server.settings)
 
 
-def log_code_refusal(client_id: str, reason: Refusal) -> None:
+def refused_code(client_id: str, reason: Refusal) -> InvalidGrantError:
+    """Log the reason. Return the error, which is the same for every reason."""
     log.info("code refused", extra={"client_id": client_id, "reason": reason.value})
+    return InvalidGrantError(CODE_REFUSED)
 
 
 def log_token_refusal(client_id: str, grant_id: str | None, reason: Refusal) -> None:

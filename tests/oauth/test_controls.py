@@ -14,7 +14,7 @@ import rest.errors
 from oauth import authorization, client_documents, grants, pages, registration, token_endpoints
 from oauth.client_documents import Address, Fetched
 from oauth.clients import Client
-from oauth.grants import PresentedCode, PresentedRefreshToken, ProofKey
+from oauth.grants import CodeGrant, PresentedRefreshToken, ProofKey
 from oauth.requests import FlowRequest
 from server import cors, limits, middleware
 from server.domain import access, audit, credentials
@@ -132,7 +132,7 @@ CONTROLS = (
     Control("the verifier is checked", ProofKey, "validate_code_verifier", nothing, "token_endpoint::test_067_the"),
     Control("codes end", tokens, "now", lambda: now().replace(year=2020), "token_endpoint::test_071_107"),
     Control("a code for its client only", tokens, "find_code", any_code, "token_endpoint::test_071_a_code"),
-    Control("a code's redirect URI", PresentedCode, "get_redirect_uri", nothing, "token_endpoint::test_071_a_code"),
+    Control("a code's redirect URI", CodeGrant, "names_other_uri", no, "token_endpoint::test_071_a_code"),
     Control("a code once", tokens, "_lock", unused_again, "parallel::test_068"),
     Control("a second use ends the first", tokens, "_end_replayed", nothing, "token_endpoint::test_069"),
     Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_074_a_confidential"),

@@ -19,7 +19,10 @@ from tests.oauth.conftest import Register
 from tests.oauth.test_pages import share
 from tests.support.flows import App, Person, error_of
 
-CODE_SENTENCE = "The code was already used, has expired or was never issued. Authorize again."
+CODE_SENTENCE = (
+    "The code is unknown, used or expired, or it does not match this client, code_verifier or redirect_uri. "
+    "Authorize again."
+)
 TOKEN_SENTENCE = "The refresh token was already used or is no longer valid. Authorize again."
 REFUSED = ("token.refused", "token.repeated", "token.reused", "code.refused")
 
@@ -204,17 +207,35 @@ async def test_a_code_that_is_deleted_during_the_exchange_is_logged(
     assert audited(database) == []
 
 
-async def test_another_clients_code_is_logged_and_its_refresh_token_audited(
+async def test_another_clients_code_and_refresh_token_are_logged_and_audited(
     notes: App, register: Register, ann: Person, database: Database, logged: Logged
 ) -> None:
     other = await register()
     code = await ann.allow(notes.request())
     error_of(await other.redeem(code, code_verifier=notes.verifier))
     assert logged.last() == ("code refused", other.client_id, Refusal.OTHER_CLIENT)
-    assert audited(database) == []
+    assert audited(database) == [("code.refused", Refusal.OTHER_CLIENT)]
     error_of(await other.refresh((await notes.connect(ann)).refresh))
     assert logged.last() == ("refresh token refused", other.client_id, Refusal.OTHER_CLIENT)
-    assert audited(database) == [("token.refused", Refusal.OTHER_CLIENT)]
+    assert audited(database) == [("code.refused", Refusal.OTHER_CLIENT), ("token.refused", Refusal.OTHER_CLIENT)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"code_verifier": "a" * 43}, Refusal.WRONG_VERIFIER),
+        ({"redirect_uri": "https://notes.example/elsewhere"}, Refusal.WRONG_REDIRECT_URI),
+    ],
+)
+async def test_a_code_that_does_not_match_the_request_is_logged_and_audited_and_stays_valid(
+    notes: App, ann: Person, database: Database, logged: Logged, wrong: dict[str, str], reason: Refusal
+) -> None:
+    code = await ann.allow(notes.request())
+    for _ in range(2):
+        assert sentence_of(await notes.redeem(code, **wrong)) == CODE_SENTENCE
+        assert logged.last() == ("code refused", notes.client_id, reason)
+    assert audited(database) == [("code.refused", reason)]
+    assert (await notes.redeem(code)).status_code == 200
 
 
 async def test_a_guess_is_logged_and_leaves_no_audit_event(notes: App, database: Database, logged: Logged) -> None:

@@ -24,6 +24,10 @@ class Refusal(StrEnum):
     """It was never issued, or it was deleted: with its grant, after it expired, or as one of too many old ones."""
     OTHER_CLIENT = auto()
     """It was issued to another client."""
+    WRONG_VERIFIER = auto()
+    """A code whose challenge does not match the request's code_verifier."""
+    WRONG_REDIRECT_URI = auto()
+    """A code that went to another redirect URI than the one in the request."""
     EXPIRED = auto()
     ROLE_LOST = auto()
     """The user no longer has a role in the project."""

@@ -73,7 +73,7 @@ def find_code(session: Session, code: str, client_id: str) -> AuthorizationCode 
     row = session.get(AuthorizationCode, token_hash(code))
     if row is None:
         return Refusal.UNKNOWN
-    return row if row.client_id == client_id else Refusal.OTHER_CLIENT
+    return row if row.client_id == client_id else refusals.refuse_code(session, row, Refusal.OTHER_CLIENT)
 
 
 def redeem(
