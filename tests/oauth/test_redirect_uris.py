@@ -102,6 +102,8 @@ OTHER_SCHEMES = [
     "ws", "wss", "mailto", "tel", "sms", "chrome", "chrome-extension", "chrome-untrusted", "moz-extension",
     "safari-web-extension", "edge", "devtools", "resource", "jar", "intent", "content", "ms-msdt", "ms-settings",
     "search-ms", "shell", "urn", "magnet", "web+notes", "webcal", "ssh", "irc", "ldap", "x", "1password", "localhost",
+    "microsoft-edge", "microsoft-edge-https", "googlechrome", "googlechromes", "firefox", "x-safari-https",
+    "opera-http",
 ]  # fmt: skip
 
 

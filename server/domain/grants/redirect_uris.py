@@ -20,7 +20,8 @@ RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "err
 
 _BROWSERS = """
     javascript livescript mocha vbscript data blob file filesystem about view-source resource jar feed mhtml mk its res
-    cid mid content intent android-app chrome edge brave opera vivaldi devtools
+    cid mid content intent android-app chrome edge brave opera vivaldi devtools microsoft-edge googlechrome
+    googlechromes firefox
 """
 _NETWORKS = """
     http https ws wss ftp ftps sftp ssh telnet gopher ldap ldaps nfs smb afp dav davs rtsp rtmp dns ipfs ipns git svn
@@ -33,8 +34,10 @@ _LINKS = """
 NOT_PRIVATE = frozenset((_BROWSERS + _NETWORKS + _LINKS).split())
 """Schemes of scripts and browsers, of network protocols, and of links that web pages or the system handle."""
 
-_NOT_PRIVATE_FAMILIES = re.compile(r"(chrome|edge|moz|ms|web)[-+].*|.*-extension")
-"""Schemes of browser pages, of system programs (`ms-settings:`), and those that any web page may claim (`web+...:`)."""
+_NOT_PRIVATE_FAMILIES = re.compile(r"(chrome|edge|moz|ms|web)[-+].*|.*-(extension|https?)")
+"""Schemes of browser pages, of system programs (`ms-settings:`), of web addresses in one browser (`x-safari-https:`),
+and those that any web page may claim (`web+...:`).
+"""
 
 _CHARACTERS = re.compile(r"[!$-)+-;=?-\[\]_a-z~]+")  # the characters of RFC 3986, without the wildcard and the fragment
 _APP = re.compile(r"([a-z][a-z0-9+.-]{1,62}):(?![0-9]+([/?]|$)).*", re.IGNORECASE)  # `name:8080/` has no scheme
