@@ -227,7 +227,8 @@ def _is_public_client(document: Document) -> bool:
     """Return whether the client uses the method `none` and has no secret. A public document cannot hold a secret."""
     if document.client_secret is not None or document.client_secret_expires_at is not None:
         return False
-    offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}
+    methods = [document.token_endpoint_auth_method, *(document.token_endpoint_auth_methods_supported or ())]
+    offered = {method for method in methods if method} or {"none"}
     if any(method.startswith("client_secret") for method in offered) or "none" not in offered:
         return False
     keys = document.jwks.get("keys") if isinstance(document.jwks, dict) else None

@@ -190,6 +190,7 @@ async def test_c15_027_a_slow_host_delays_no_other_request(
         {"token_endpoint_auth_methods_supported": ["none", "client_secret_post"]},
         {"jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}},
         {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": None, "token_endpoint_auth_methods_supported": ["private_key_jwt"]},
     ],
 )
 async def test_028_a_document_with_a_secret_is_refused(
