@@ -65,6 +65,9 @@ def _wrong_part_of(message: object) -> str | None:
         return MESSAGE
     if message.get("jsonrpc") != "2.0":
         return 'jsonrpc must be "2.0"'
+    params = message.get("params")
+    if not isinstance(params, dict | None) and params != []:
+        return "params must be an object"
     if _is_reply(message):
         return None
     method = message.get("method")
@@ -75,8 +78,7 @@ def _wrong_part_of(message: object) -> str | None:
         return "id must be text or a whole number"
     if "id" not in message and not is_notification:
         return f"id is required, because {shortened(method) or 'this'} is not a notification"
-    params = message.get("params")
-    return None if isinstance(params, dict | None) or params == [] else "params must be an object"
+    return None
 
 
 def _is_reply(message: Mapping[str, Any]) -> bool:

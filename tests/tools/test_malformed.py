@@ -46,6 +46,8 @@ WRONG_PARTS: list[tuple[dict[str, object], str]] = [
     ({"params": True}, "params must be an object."),
     ({"method": "notifications/initialized", "id": ..., "params": [1]}, "params must be an object."),
     ({"method": ..., "error": 7}, "method must be text."),
+    ({"method": ..., "result": {}, "params": 7}, "params must be an object."),
+    ({"method": ..., "error": {"code": 1, "message": "no"}, "params": "x"}, "params must be an object."),
 ]  # fmt: skip
 
 
