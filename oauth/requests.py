@@ -1,6 +1,5 @@
 """Turns HTTP requests into what Authlib reads: single parameters, client credentials, our resource."""
 
-import binascii
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -181,9 +180,9 @@ def _basic(header: str) -> tuple[str, str]:
     encoded = header.partition(" ")[2].strip().rstrip("=")
     try:
         decoded = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, no ASCII, or no UTF-8 inside
         decoded = ""
-    client_id, colon, secret = decoded.partition(":")
-    if not colon or not client_id or "\0" in decoded:
+    client_id, colon, secret = map(unquote_plus, decoded.partition(":"))
+    if not colon or not client_id or "\0" in client_id + secret:
         raise ClientRefused("The header must be Basic and the base64 of client_id:client_secret.", by_header=True)
-    return unquote_plus(client_id), unquote_plus(secret)
+    return client_id, secret

@@ -146,6 +146,7 @@ async def test_073_074_a_confidential_client_must_authenticate(backend: App, not
         (given, {"Authorization": "Basic"}),
         (given, {"Authorization": "Basic !!!"}),
         (given, {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:x").decode()}),
+        (given, {"Authorization": "Basic " + base64.b64encode(b"%00:x").decode()}),
         (given, {"Authorization": f"Bearer {backend.secret}"}),
         (given | {"client_id": notes.client_id}, right),  # 74
         (given | own | {"client_id": notes.client_id, "client_secret": backend.secret}, {}),
@@ -197,6 +198,12 @@ async def test_074_the_header_is_form_encoded(backend: App, ann: Person) -> None
 )
 async def test_075_other_grant_types_are_refused(backend: App, grant_type: str | None, error: str) -> None:
     assert error_of(await backend.post("/oauth/token", {"grant_type": grant_type, "username": "a"})) == error
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
+async def test_074_077_credentials_outside_ascii_are_refused(client: httpx.AsyncClient, path: str) -> None:
+    headers = httpx.Headers({"Authorization": "Basic é"}, encoding="latin-1")
+    assert error_of(await client.post(path, data={"token": "x"}, headers=headers), 401) == "invalid_client"
 
 
 async def test_077_no_input_crashes_the_endpoint_or_is_echoed(notes: App) -> None:
