@@ -145,6 +145,7 @@ ROUTES = [
     Route("/", root, methods=["GET"]),
     Route(SETUP, setup.show, methods=["GET"]),
     Route("/static/{name}", static.send, methods=["GET"]),
+    Route("/favicon.ico", static.send_to_icon, methods=["GET"]),
     *passkeys.ROUTES,
     *provider.ROUTES,
     *(Route(path, page) for path, page in PAGES.items()),

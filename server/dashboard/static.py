@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone")
 """The parts of app.css in their order. The last one adapts the others to narrow screens, so it must stay last."""
@@ -39,6 +39,11 @@ async def send(request: Request) -> Response:
     if asset.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(asset.content, media_type=MEDIA_TYPES[name], headers=headers)
+
+
+async def send_to_icon(_request: Request) -> Response:
+    """Redirect to the icon. Assistants and bookmarks look for it without reading a page."""
+    return RedirectResponse("/static/icon.svg", 301)
 
 
 @functools.cache

@@ -151,6 +151,11 @@ async def test_a_cached_stylesheet_is_not_sent_again(client: httpx.AsyncClient) 
     assert (await client.get("/static/..%2Fpages.py")).status_code == 404
 
 
+async def test_the_icon_is_also_where_programs_look_for_it(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/favicon.ico", follow_redirects=True)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+
+
 async def test_an_invalid_query_is_a_bad_request(ann: Visitor) -> None:
     for query in ("q=%00", "when=%00", "before=x", "skip=101", "skip=x"):
         assert (await ann.get(f"{ann.project}/memories?{query}")).status_code == 400, query
