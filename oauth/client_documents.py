@@ -57,7 +57,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class DocumentRefused(Invalid):
     """The message is the same for every reason, so that it reveals nothing about this server's network."""
 
-    sentence = "This application's metadata document could not be used."
+    sentence = (
+        "This application's metadata document could not be used. The server has to fetch it from the application's "
+        "site; without internet access, connect the application with an API key."
+    )
 
 
 class DocumentUnavailable(DocumentRefused):

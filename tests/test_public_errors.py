@@ -64,7 +64,10 @@ SENTENCES = {
     "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",
     "ChangedSince": "This memory was changed in the meantime. Check it, then save again.",
     "Conflict": "This conflicts with stored data.",
-    "DocumentRefused": "This application's metadata document could not be used.",
+    "DocumentRefused": (
+        "This application's metadata document could not be used. The server has to fetch it from the application's "
+        "site; without internet access, connect the application with an API key."
+    ),
     "EmailTaken": "An account with this email address already exists.",
     "EmbedderClosed": "The server is stopping; nothing was changed. Try again.",
     "NoSpace": "The server has no space left for this file. Nothing was imported. Tell the server's administrator.",
