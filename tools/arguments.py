@@ -137,6 +137,8 @@ def _parse_list(text: str) -> list[Any]:
 def _object(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         value = _parse_json(value)
+    if value == []:  # as PHP writes an empty object
+        return {}
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
     return value

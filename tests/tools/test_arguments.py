@@ -82,6 +82,7 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         ({"metadata": '{"source": "phone"}'}, ["Anna plans"]),
         ({"metadata": {"depth": {"a": [1, None]}}}, ["Anna plans"]),
         ({"metadata": {}}, ["Anna plans", "Ben plans"]),
+        ({"metadata": []}, ["Anna plans", "Ben plans"]),
         ({"metadata": {"source": None}}, ["Anna plans", "Ben plans"]),
         ({"created_after": "2020-02-02", "created_before": "2020-02-03"}, ["Ben plans"]),
         (
