@@ -84,7 +84,7 @@ def _text(value: object) -> str:
         if has_lone_surrogate(value):  # escapes in JSON can produce a lone surrogate
             raise ValueError(LONE_SURROGATE)
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if type(value) is int or (type(value) is float and isfinite(value)):
         return json.dumps(value)
     raise ValueError("must be text")
 

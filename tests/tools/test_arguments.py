@@ -109,6 +109,8 @@ async def test_numbers_are_read_as_text_where_text_is_meant(mcp: Mcp) -> None:
     memory_id = await mcp.add(2026, tags=[7, "eight"], topic_category=3.5)  # type: ignore[arg-type]
     assert (await mcp.call("fetch", id=memory_id))["text"] == "2026"
     assert await mcp.found(2026, tags="7", topic_category="3.5") == ["2026"]  # type: ignore[arg-type]
+    account = 10**400
+    assert await mcp.found(account, tags=[account], topic_category="3.5") == []  # type: ignore[arg-type]
 
 
 async def test_metadata_keeps_what_is_inside_it(mcp: Mcp) -> None:
