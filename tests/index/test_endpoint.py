@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 import httpx
@@ -51,6 +53,15 @@ def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Endpoint, m
     assert model.dimensions == WordEmbedder.dimensions
     assert model.name == f"words/endpoint-{WordEmbedder.dimensions}"
     assert server.batches == [TEXTS]
+
+
+@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 0}])
+def test_vectors_without_an_index_have_the_order_of_the_texts(
+    server: Endpoint, model: EndpointModel, index: dict[str, object]
+) -> None:
+    rows = [[1.0, *[0.0] * 63], [0.0, 1.0, *[0.0] * 62]]
+    server.answer = json.dumps({"data": [{"embedding": row, **index} for row in rows]}).encode()
+    assert model.encode(TEXTS).tolist() == rows
 
 
 @pytest.mark.parametrize(
@@ -107,7 +118,7 @@ def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
         model.encode(TEXTS)
     with pytest.raises(ModelAway, match="failed several times"):
         model.encode(TEXTS)
-    assert len(server.batches) == breaker.FAILURES
+    assert len(server.batches) == breaker.FAILURES + 1  # the last one asks for another text
     server.status = 200
     monkeypatch.setattr(time, "monotonic", lambda real=time.monotonic: real() + breaker.FIRST_PAUSE_SECONDS)
     assert len(model.encode(TEXTS)) == 2
@@ -161,47 +172,77 @@ def test_what_are_no_vectors_is_refused(server: Endpoint, model: EndpointModel, 
         model.encode(TEXTS)
 
 
-@pytest.mark.sqlite_only
-async def test_memories_wait_for_an_endpoint_that_is_away(
-    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass(frozen=True)
+class Caller:
+    """A program that uses a server whose model is behind the endpoint."""
+
+    client: httpx.AsyncClient
+
+    async def add(self, *texts: str) -> None:
+        answer = await self.client.post("/api/memories/batch", json={"memories": [{"content": text} for text in texts]})
+        assert answer.status_code == 200, answer.text
+
+    async def similarity(self, text: str) -> float:
+        body = {"query": f"about {text}", "explain": True, "threshold": 0}
+        answer = await self.client.post("/api/memories/search", json=body)
+        assert answer.json()["results"][0]["content"] == text, answer.text
+        return float(answer.json()["results"][0]["match"]["similarity"])
+
+    async def embedded(self, text: str) -> None:
+        with anyio.fail_after(20):
+            while await self.similarity(text) < 0.1:  # noqa: ASYNC110 - another thread embeds it
+                await anyio.sleep(0.05)
+
+
+@asynccontextmanager
+async def started(
+    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch, key: str = KEY
+) -> AsyncIterator[Caller]:
     for target, name in ((worker, "CHECK_EVERY_SECONDS"), (worker, "POLL_SECONDS"), (late, "RETRY_SECONDS")):
         monkeypatch.setattr(target, name, 0.05)
     monkeypatch.setattr(late, "LONGEST_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(breaker, "LONGEST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
-    server.key = "another"
+    server.key = key
     chosen = {"embedding_url": server.url, "embedding_model": MODEL, "embedding_key": SecretStr(KEY)}
     async with running(create_app(settings.model_copy(update=chosen))) as app:
         headers = {"Authorization": f"Bearer {key_of(settings)}"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=settings.public_url) as client:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=settings.public_url, headers=headers) as client:
+            yield Caller(client)
 
-            async def add(text: str) -> None:
-                assert (await client.post("/api/memories", json={"content": text}, headers=headers)).status_code == 200
 
-            async def similarity(text: str) -> float:
-                body = {"query": f"about {text}", "explain": True, "threshold": 0}
-                answer = await client.post("/api/memories/search", json=body, headers=headers)
-                assert answer.json()["results"][0]["content"] == text, answer.text
-                return float(answer.json()["results"][0]["match"]["similarity"])
+@pytest.mark.sqlite_only
+async def test_memories_wait_for_an_endpoint_that_is_away(
+    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(settings, server, monkeypatch, key="another") as caller:
+        await caller.add("a red canoe")
+        assert await caller.similarity("a red canoe") == 0
+        health = (await caller.client.get("/health")).json()
+        assert "EMBEDDING_KEY" in health["checks"]["embedding"]["problem"]
+        assert "sk-" not in str(health)
+        server.key = KEY
+        await caller.embedded("a red canoe")
+        server.status = 503
+        await caller.add("a blue kayak")
+        assert await caller.similarity("a blue kayak") == 0
+        server.status = 200
+        await caller.embedded("a blue kayak")
 
-            async def embedded(text: str) -> None:
-                with anyio.fail_after(20):
-                    while await similarity(text) < 0.1:  # noqa: ASYNC110 - another thread embeds it
-                        await anyio.sleep(0.05)
 
-            await add("a red canoe")
-            assert await similarity("a red canoe") == 0
-            health = (await client.get("/health")).json()
-            assert "EMBEDDING_KEY" in health["checks"]["embedding"]["problem"]
-            assert "sk-" not in str(health)
-            server.key = KEY
-            await embedded("a red canoe")
-            server.status = 503
-            await add("a blue kayak")
-            assert await similarity("a blue kayak") == 0
-            server.status = 200
-            await embedded("a blue kayak")
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("status", [400, 422, 500, 200])
+async def test_a_text_that_the_endpoint_refuses_does_not_keep_the_others_from_it(
+    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async with started(settings, server, monkeypatch) as caller:
+        server.status = 503
+        await caller.add("a red canoe", "a quux that is refused", "a blue kayak")
+        server.status, server.refused = status, "quux"
+        await caller.embedded("a red canoe")
+        await caller.embedded("a blue kayak")
+        assert await caller.similarity("a quux that is refused") == 0
 
 
 def key_of(settings: Settings) -> str:

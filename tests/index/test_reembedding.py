@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.index.model.embeddings import Embedder, ModelFailed
+from server.index.model.embeddings import Embedder, ModelAway, ModelFailed
 from server.index.types import Vectors
-from server.index.upkeep import worker
+from server.index.upkeep import reembedding, worker
 from server.index.upkeep.progress import Progress, watched
 from server.models import Memory
 from server.settings import Settings
@@ -116,6 +116,31 @@ def test_a_model_that_fails_once_is_tried_again(
     with opened(settings, FailingOnce()) as after:
         eventually(lambda: models(after) == {"other/test"})
         assert after.index.health().degraded is None
+
+
+class OnceInAWhile(WordEmbedder):
+    """Another model, which is away after every text, as an endpoint that allows few requests a minute."""
+
+    name = "other/test"
+    is_away = True
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        self.is_away = not self.is_away
+        if self.is_away:
+            raise ModelAway
+        return super().embed(texts, is_question=is_question)
+
+
+def test_a_model_that_is_often_away_makes_progress(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(reembedding, "EMBED_BATCH", 1)
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(4)])
+    with opened(settings, OnceInAWhile()) as after:
+        eventually(lambda: models(after) == {"other/test"})
 
 
 class Refusing(WordEmbedder):

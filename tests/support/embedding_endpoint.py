@@ -13,7 +13,10 @@ MODEL = "words"
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Set `status`, `answer` or `seconds` to change what it does. It counts its requests."""
+    """Set `status`, `answer` or `seconds` to change what it does. It counts its requests.
+
+    With `refused`, only a request with this word in a text gets the status, or the word a vector of NaN if that is 200.
+    """
 
     daemon_threads = True
 
@@ -25,6 +28,7 @@ class Endpoint(ThreadingHTTPServer):
         self.answer: bytes | None = None
         self.seconds = 0.0
         self.most_texts = 1000
+        self.refused = ""
         self.is_reversed = False
         self.batches: list[list[str]] = []
 
@@ -43,9 +47,11 @@ class Endpoint(ThreadingHTTPServer):
             return 404, b'{"error": {"message": "no such model"}}'
         if len(texts) > self.most_texts:
             return 413, b'{"error": {"message": "batch size exceeds the maximum"}}'
-        if self.status != 200 or self.answer is not None:
+        is_meant = any(self.refused in str(text) for text in texts)
+        if is_meant and (self.status != 200 or self.answer is not None):
             return self.status, self.answer or b'{"error": "overloaded"}'
         vectors = WordEmbedder().embed(texts) * 3
+        vectors[[bool(self.refused) and self.refused in str(text) for text in texts]] = float("nan")
         data = [{"object": "embedding", "index": place, "embedding": row.tolist()} for place, row in enumerate(vectors)]
         return 200, json.dumps({"object": "list", "data": data[::-1] if self.is_reversed else data}).encode()
 

@@ -40,6 +40,10 @@ class Breaker:
         finally:
             self._count(attempt.succeeded)
 
+    def reset(self) -> None:
+        """Forget the failures: the service works."""
+        self._count(True)
+
     def _count(self, succeeded: bool) -> None:
         with self._lock:
             self._failures = 0 if succeeded else self._failures + 1

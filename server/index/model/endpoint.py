@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 
 from server.index.model.breaker import Breaker
-from server.index.model.failures import ModelAway
+from server.index.model.failures import ModelAway, TextRefused
 from server.index.model.prompts import prompts_of_name
 from server.index.types import Vectors
 
@@ -59,7 +59,9 @@ class EndpointModel:
         self.prompts = prompts_of_name(model)
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
+        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway, which is TextRefused if the
+        endpoint embeds other texts.
+        """
         answer = self._ask_again_and_again(texts)
         if answer.status_code in _TOO_MUCH and len(texts) > 1:
             middle = len(texts) // 2
@@ -85,8 +87,19 @@ class EndpointModel:
                 tried.succeeded = answer is not None and answer.status_code not in _TRANSIENT
             if answer is not None and tried.succeeded:
                 return answer
-        reason = "does not answer" if answer is None else f"answers with status {answer.status_code}"
-        raise ModelAway(f"The embedding endpoint {reason}.")
+        if answer is None:
+            raise ModelAway("The embedding endpoint does not answer.")
+        # Ollama answers 500 for a text whose vector is NaN, and llama.cpp for a text that is too long.
+        failure = TextRefused if answer.status_code == 500 and self._works() else ModelAway
+        raise failure(f"The embedding endpoint answers with status {answer.status_code}.")
+
+    def _works(self) -> bool:
+        """Return whether the endpoint embeds another text. If it does, callers do not have to wait."""
+        answer = self._ask([PROBE])
+        if answer is None or answer.status_code != 200:
+            return False
+        self._breaker.reset()
+        return True
 
     def _ask(self, texts: Sequence[str]) -> httpx.Response | None:
         """Return the answer with its body, or None if no answer came."""
@@ -128,7 +141,8 @@ def _require_success(status: int, model: str) -> None:
             "SELFMEMORY_EMBEDDING_URL."
         )
     if status != 200:
-        raise ModelAway(f"The embedding endpoint answers with status {status}: check SELFMEMORY_EMBEDDING_URL.")
+        failure = TextRefused if status in _TOO_MUCH else ModelAway
+        raise failure(f"The embedding endpoint answers with status {status}: check SELFMEMORY_EMBEDDING_URL.")
 
 
 def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
@@ -137,7 +151,7 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     `dimensions` is 0 while their length is unknown.
     """
     try:
-        data = sorted(answer.json()["data"], key=lambda entry: int(entry["index"]))
+        data = sorted(answer.json()["data"], key=lambda entry: int(entry.get("index") or 0))  # some leave out a 0
         vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ModelAway("The embedding endpoint does not answer with vectors.") from None
@@ -151,5 +165,5 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():
-        raise ModelAway("The embedding endpoint answers with vectors that have no direction: NaN, infinite or 0.")
+        raise TextRefused("The embedding endpoint answers with vectors that have no direction: NaN, infinite or 0.")
     return np.asarray(vectors / norms, np.float32)

@@ -13,6 +13,10 @@ class ModelAway(Unavailable):
     sentence = "The embedding model is not ready; nothing was changed. Try again."
 
 
+class TextRefused(ModelAway):
+    """The model refuses a text, or one of several, and embeds others. Searches find the memory by its words."""
+
+
 class QuestionUnreadable(ModelAway):
     """The model knows no word of a question. To it, all such texts are the same. So only words are searched."""
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox
-from server.index.model.failures import ModelFailed
+from server.index.model.failures import ModelAway, ModelFailed, TextRefused
 from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.index.upkeep.candidates import memories_of_other_models, other_models
@@ -74,8 +74,8 @@ class Reembedding:
         failed_before = len(self._failing)
         try:
             yield from self._steps()
-        except ModelFailed:
-            self._write_all()
+        except (ModelAway, ModelFailed):
+            self._write_all()  # an endpoint that often refuses for a while would otherwise make no progress
             raise
         self._write_all()
         if count := len(self._failing) - failed_before:
@@ -151,14 +151,14 @@ class Reembedding:
         }
         try:
             return dict(zip(texts, self._embed(list(texts.values())), strict=True))
-        except ModelFailed:
+        except (ModelFailed, TextRefused):
             self._embed([PROBE])  # if the model fails on this too, the texts are not the problem
             return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
 
     def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:
         try:
             return self._embed([text])
-        except ModelFailed:
+        except (ModelFailed, TextRefused):
             if len(self._failing) >= MOST_FAILING:
                 raise
             self._failing.add(number)
