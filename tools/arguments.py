@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from server.domain.memory.labels import MOST_VALUES
+from server.domain.memory.labels import COMMAS, MOST_VALUES
 from server.errors import Invalid
 from server.json_text import LONE_SURROGATE, has_lone_surrogate
 from server.spelling import nearest, shortened
@@ -130,8 +130,8 @@ def _parse_list(text: str) -> list[Any]:
         decoded = _parse_json(inner)
         if isinstance(decoded, list):
             return decoded
-        return [item.strip().strip("'\"") for item in inner[1:-1].split(",")]
-    return inner.split(",")
+        return [item.strip().strip("'\"") for item in COMMAS.split(inner[1:-1])]
+    return [*COMMAS.split(inner)]
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -44,6 +44,16 @@ async def test_labels_may_stand_beside_the_metadata(api: Caller) -> None:
     assert await api.found(people_mentioned="ann") == ["Tea."]
 
 
+@pytest.mark.parametrize("comma", [",", "，", "、", "،", "､ "])
+async def test_labels_may_be_separated_by_the_commas_of_any_script(api: Caller, comma: str) -> None:
+    await api.add("Tea.", tags=f"茶{comma}健康", people_mentioned=["田中、鈴木"])
+    await api.add("Coffee.", tags="咖啡")
+    assert await api.found(tags="健康") == ["Tea."]
+    assert await api.found(tags=f"健康{comma}茶", match_all_tags=True) == ["Tea."]
+    assert sorted(await api.found(tags=f"咖啡{comma}茶")) == ["Coffee.", "Tea."]
+    assert await api.found(people_mentioned=["田中、鈴木"]) == ["Tea."]  # an item of a list keeps its commas
+
+
 @pytest.mark.parametrize("body", [{"content": "a", "messages": [{"role": "user", "content": "a"}]}, {"metadata": {}}])
 async def test_a_memory_has_content_or_messages(api: Caller, body: dict[str, object]) -> None:
     refused = await api.post("/api/memories", body)

@@ -66,6 +66,7 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
     ("filters", "found"),
     [
         ({"tags": "open, private"}, ["Anna plans"]),
+        ({"tags": "open、private"}, ["Anna plans"]),
         ({"tags": '["private"]'}, ["Anna plans"]),
         ({"tags": "['private', 'open']"}, ["Anna plans"]),
         ({"tags": "[private]"}, ["Anna plans"]),

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
@@ -23,6 +24,9 @@ CATEGORY = "topic_category"
 
 MOST_VALUES = 100
 """Maximum number of tags or people of a memory or a filter."""
+
+COMMAS = re.compile("[,\u060c\u3001\uff0c\uff64]")
+"""The commas that people type: also the Arabic, the ideographic, the fullwidth and the halfwidth one."""
 
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
@@ -61,7 +65,7 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 def like(value: JSON, names: Sequence[str]) -> list[str] | str:
     """Return the names in the form of `value`: a list, or comma-separated text, which no name with a comma survives."""
-    is_list = isinstance(value, list) or any("," in name for name in names)
+    is_list = isinstance(value, list) or any(map(COMMAS.search, names))
     return list(names) if is_list else ", ".join(names)
 
 
@@ -78,7 +82,7 @@ def _listed(text: str) -> list[object]:
             items = json.loads(text)
             if isinstance(items, list) and all(isinstance(item, str) for item in items):
                 return items
-    return [*text.split(",")]
+    return [*COMMAS.split(text)]
 
 
 _SENT: Any = str | list[str] | None

@@ -44,7 +44,7 @@ NEAR_MISSES = st.from_regex(r"\A(last|this)[ _]-?[0-9]{0,8}[ _]?(day|hour|week|m
     r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(\.\.[0-9]{4}-[0-9]{2}-[0-9]{2})?\Z"
 )
 BOUNDS = DAYS.map(str) | MOMENTS.map(str) | st.text()
-VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=",\0"), max_size=12)
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=",،、，､\0"), max_size=12)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3),
     lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=3), parts, max_size=3),
