@@ -81,6 +81,7 @@ async def test_an_empty_query_lists_the_newest_first(shelf: Caller) -> None:
 TWICE = "is given more than once, with different values."
 ISO = "must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."
 BACKWARDS = {"created_after": "2024-02-01", "created_before": "2024-01-01"}
+OPERATOR = "an operator, but only exact values are compared."
 BAD: list[tuple[dict[str, object], str]] = [
     ({}, "query: is required."),
     ({"query": None}, "query: is required."),
@@ -102,6 +103,9 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"query": "x", "filters": {"tags": [7]}}, "filters.tags: must be comma-separated text or a list of strings."),
     ({"query": "x", "filters": {"match_all_tags": "perhaps"}}, "filters.match_all_tags: must be true or false."),
     ({"query": "x", "filters": {"metadata": "a"}}, "filters.metadata: must be a JSON object."),
+    ({"query": "x", "metadata": {"n": {"gte": 5}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"$in": [5]}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "filters": {"metadata": {"OR": [{"n": 5}]}}}, f"metadata.OR: is {OPERATOR}"),
     ({"query": "x", "filters": {"timezone": "Mars/Base"}}, "timezone: must be an IANA name such as Europe/Berlin."),
     ({"query": "x", "filters": {"created_after": "soon"}}, f"created_after: {ISO}"),
     ({"query": "x", "filters": {"created_before": "2024-02-30"}}, f"created_before: {ISO}"),

@@ -37,6 +37,7 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "limit": 1.5}, "limit: must be a whole number."),
         ("search", {"query": "x", "limit": True}, "limit: must be a whole number."),
         ("search", {"query": "x", "match_all_tags": "maybe"}, "match_all_tags: must be true or false."),
+        ("search", {"query": "x", "metadata": {"n": {"$gte": 5}}}, "metadata.n: has an operator"),
         ("search", {"query": "x", "timezone": "Mars"}, "timezone: must be an IANA name"),
         ("search", {"query": "x", "created_after": "soon"}, "created_after: must be an ISO 8601 date or time"),
         ("search", {"query": "x", "metadata": "[1]"}, "metadata: must be a JSON object."),

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from server.domain.memory.labels import fold, hash_entry
 from server.domain.memory.source import source_conditions
+from server.errors import Invalid
 from server.models import Label, Memory
 from server.models.base import JsonObject, now
 from server.models.expiry import is_live
@@ -17,6 +18,9 @@ from server.models.memories import LabelKind
 Condition = sa.ColumnElement[bool]
 LabelGroup = tuple[LabelKind, list[str]]
 """A kind of label, and the values to look for in the form of `labels.fold`."""
+
+_OPERATORS = frozenset(("eq", "ne", "gt", "gte", "lt", "lte", "nin", "contains", "icontains", "and", "or", "not"))
+"""What other memory servers write for a comparison, perhaps with a `$` before it: {"price": {"gte": 5}}."""
 
 CLOCK_SLACK = timedelta(days=1)
 """Ids embed a time that may differ from `created_at` by this much, e.g. after the clock was set back."""
@@ -41,6 +45,14 @@ class Filters:
     source: str | None = None
     pinned: bool | None = None
 
+    def __post_init__(self) -> None:
+        """Raises Invalid if a metadata value compares in another way, since no memory has such a value."""
+        for key, value in self.metadata.items():
+            if _is_operator(key) and isinstance(value, list):
+                raise Invalid("is an operator, but only exact values are compared.", field=f"metadata.{key}")
+            if isinstance(value, dict) and value and all(map(_is_operator, value)):
+                raise Invalid("has an operator, but only exact values are compared.", field=f"metadata.{key}")
+
     @property
     def is_empty(self) -> bool:
         return self == _NO_FILTERS
@@ -50,6 +62,10 @@ class Filters:
         """Whether labels are filtered, and nothing else."""
         others = (self.user_id, self.created_from, self.created_until, self.source, self.pinned)
         return all(one is None for one in others) and bool(label_groups(self))
+
+
+def _is_operator(key: str) -> bool:
+    return key.startswith("$") or key.casefold() in _OPERATORS
 
 
 _NO_FILTERS = Filters()
