@@ -40,6 +40,11 @@ def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
         ("tags: 2024\npeople: {a: 1}", {"tags": ["2024"], "people": {"a": 1}}),
         ("at: 10:30\nzip: 01234\nn: -7\nx: 1.5", {"at": "10:30", "zip": "01234", "n": -7, "x": 1.5}),
         ("tag: a\ntags: [b]\nempty:", {"tags": ["b"], "tag": "a"}),
+        ("people: '[[Anna]], [[People/Ben Li|Ben]]'", {"people_mentioned": "Anna, Ben Li"}),
+        ("people:\n  - '[[Anna]]'\n  - Li, B", {"people_mentioned": ["Anna", "Li, B"]}),
+        ("people: [[Anna]]\nup: [[Home]]", {"people_mentioned": ["Anna"], "up": [["Home"]]}),
+        ("tags: '#trip #rome'\ncategory: '[[Travel#2024]]'", {"tags": "trip, rome", "topic_category": "Travel"}),
+        ("tags: ['#trip', c#, 7]", {"tags": ["trip", "c#", "7"]}),
     ],
 )
 def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter: str, metadata: dict[str, Any]) -> None:

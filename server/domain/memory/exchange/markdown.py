@@ -13,7 +13,7 @@ from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
+from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.index.words.tokenizer import MARKS
 
@@ -31,6 +31,9 @@ _OTHER_NAMES = {
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
+_LINK = re.compile(r"\[\[(?:[^\]|#]*/)?([^\]|#/]+)[^\]]*\]\]")
+"""A link to a note: [[Anna]], [[People/Anna|her]]."""
+
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that may appear in JSON strings but not in YAML."""
 
@@ -161,6 +164,7 @@ def _fields(head: Foreign) -> Foreign:
             metadata = value | metadata
         else:
             metadata.setdefault(name, value)
+    _without_signs(metadata)
     _listed_as_texts(metadata)
     return fields | {"metadata": metadata}
 
@@ -198,6 +202,23 @@ def _listed_as_texts(metadata: Foreign) -> None:
             metadata[name] = [str(value)]
         elif isinstance(value, list):
             metadata[name] = [str(item) for item in value if item is not None]
+
+
+def _without_signs(metadata: Foreign) -> None:
+    """Remove the signs of links and tags from labels: `[[Anna]]` is Anna, and `#trip #rome` are two tags."""
+    for name in LABEL_FIELDS:
+        value = metadata.get(name)
+        if isinstance(value, list):
+            metadata[name] = _names(value)
+        elif isinstance(value, str) and ("[[" in value or "#" in value):
+            metadata[name] = like(value, _names(COMMAS.split(value)))
+
+
+def _names(label: object) -> list[str]:
+    if isinstance(label, list):  # YAML reads [[Anna]] without quotes as a list in a list
+        return [name for part in label if part is not None for name in _names(part)]
+    text = _LINK.sub(r"\1", str(label)).strip()
+    return [word.lstrip("#") for word in text.split()] if text.startswith("#") else [text]
 
 
 def _are_same(first: object, second: object) -> bool:
