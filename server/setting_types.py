@@ -126,7 +126,16 @@ def _check_smtp_option(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_token(token: SecretStr) -> SecretStr:
+    """Return the token without the line break with which files and secrets of Kubernetes often end."""
+    text = token.get_secret_value().strip()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("must be printable ASCII, because it is sent in a header")
+    return SecretStr(text)
+
+
 Rate = Annotated[str, AfterValidator(_check_rate)]
+Token = Annotated[SecretStr, AfterValidator(_check_token)]
 Workers = Annotated[int, BeforeValidator(_count_workers)]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]

@@ -32,6 +32,7 @@ from server.setting_types import (
     Seconds,
     Sender,
     SmtpUrl,
+    Token,
     Workers,
 )
 from server.spelling import nearest
@@ -71,11 +72,11 @@ class Settings(BaseSettings):
     chroma_url: HttpUrl = ""
     chroma_tenant: str = "default_tenant"
     chroma_database: str = "default_database"
-    chroma_token: SecretStr = SecretStr("")
+    chroma_token: Token = SecretStr("")
     redis_url: RedisUrl = SecretStr("")
     embedding_model: str = "all-MiniLM-L6-v2"
     embedding_url: HttpUrl = ""
-    embedding_key: SecretStr = SecretStr("")
+    embedding_key: Token = SecretStr("")
     exact_scan_limit: int = Field(100_000, ge=0)
     workers: Workers = 1
     secret_key: SecretStr = SecretStr("")
@@ -86,7 +87,7 @@ class Settings(BaseSettings):
     session_days: Days = 30
     allowed_origins: Origins = ()
     trusted_proxies: Networks = ()
-    metrics_token: SecretStr = SecretStr("")
+    metrics_token: Token = SecretStr("")
     quota_memories: int | None = Field(None, ge=1)
     quota_bytes: int | None = Field(None, ge=1)
     trash_days: int = Field(TRASH_DAYS, ge=0, le=MOST_TRASH_DAYS)
@@ -112,7 +113,7 @@ class Settings(BaseSettings):
     cimd_allow_private: bool = False
     oidc_issuer: Issuer = ""
     oidc_client_id: str = ""
-    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_client_secret: Token = SecretStr("")
     oidc_name: Annotated[str, Field(max_length=40)] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
