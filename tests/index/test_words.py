@@ -124,13 +124,28 @@ def test_a_large_project_counts_only_the_matches_of_its_rarest_common_word(
         index = word_index_of(session)
     counts = index.counts
 
-    def seen(*arguments: Any) -> Sequence[int]:
-        counted.extend(found := counts(*arguments))
+    def seen(*arguments: Any, **options: Any) -> Sequence[int]:
+        counted.extend(found := counts(*arguments, **options))
         return found
 
     monkeypatch.setattr(index, "counts", seen)
     assert set(shares(world, "tea coffee zeppelin")) == {"coffee 7", "coffee 8", "coffee 9"}
-    assert sorted(counted) == [0, 4, 4, 10, 10, 12]
+    assert sorted(counted) == [0, 0, 4, 4, 10, 10, 12]  # zeppelin also as a beginning
+
+
+def test_in_a_large_project_a_word_is_found_by_its_beginning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
+    monkeypatch.setattr(word_search, "MAX_ROWS", 8)
+    world.add_many([f"Kühlschranktür {n}" for n in range(9)] + [f"Dampfschifffahrt {n}" for n in range(3)], at=MAY)
+    assert len(shares(world, "Dampfschiff 7")) == 4
+    assert shares(world, "Kühlschrank") == {}, "the beginning of more words than a search scores"
+
+
+def test_a_word_counts_more_than_one_that_only_begins_with_it(world: World) -> None:
+    world.add("Dampfschifffahrt", at=MAY)
+    assert shares(world, "Dampfschiff")["Dampfschifffahrt"] == pytest.approx(0.7**1.25, abs=0.01)
+    world.add("Dampfschiff", at=MAY + timedelta(days=1))
+    assert shares(world, "Dampfschiff") == {"Dampfschiff": 1}
 
 
 def test_the_longest_memory_with_only_different_words_is_stored_and_found(world: World) -> None:

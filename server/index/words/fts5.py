@@ -64,9 +64,16 @@ class Fts5:
         session.execute(_REMOVE_ORPHANS)
 
     def counts(
-        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
+        self,
+        session: Session,
+        project_id: str,
+        terms: Sequence[str],
+        at_most: int | None = None,
+        *,
+        are_beginnings: bool = False,
     ) -> Sequence[int]:
-        values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": -1 if at_most is None else at_most}
+        queries = _queries(project_id, terms, are_beginnings)
+        values: dict[str, str | int] = {**queries, "at_most": -1 if at_most is None else at_most}
         return _count_query(len(terms)).rows(session, **values)[0]
 
     def scores(
@@ -76,8 +83,10 @@ class Fts5:
         counts: Mapping[str, int],
         max_rows: int,
         allowed: Sequence[int] | None,
+        *,
+        are_beginnings: bool = False,
     ) -> TermScores:
-        values: dict[str, str | int] = {**_queries(project_id, counts), "max_rows": max_rows}
+        values: dict[str, str | int] = {**_queries(project_id, counts, are_beginnings), "max_rows": max_rows}
         if allowed is not None:
             values["allowed"] = as_json(allowed)
         statement = _score_query(len(counts), allowed is not None)
@@ -103,10 +112,11 @@ def _prefixed(prefix: str, terms: Sequence[str]) -> str:
     return prefix + f" {prefix}".join(terms) if terms else ""
 
 
-def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:
+def _queries(project_id: str, terms: Iterable[str], are_beginnings: bool) -> dict[str, str]:
     """Return the parameters `t0`, `t1`, …: an FTS5 query for each term, quoted so that no term is an operator."""
     prefix = _prefix_of(project_id)
-    return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
+    ending = "*" if are_beginnings else ""
+    return {f"t{position}": f'"{prefix}{term}"{ending}' for position, term in enumerate(terms)}
 
 
 def _term_scores(rows: Sequence[Row], counts: Sequence[int]) -> TermScores:

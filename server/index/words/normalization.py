@@ -9,6 +9,7 @@ import unicodedata
 _ACCENTS = (
     "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
+    "\u093c"  # nukta
     "\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
 )
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
@@ -31,6 +32,7 @@ _DROPPED = re.compile(
 _LETTERS = {
     "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
     "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "þ": "th", "Þ": "TH",
+    "\u0901": "\u0902",  # candrabindu and anusvara
     "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ہ": "ه", "ۃ": "ه",
 }  # fmt: skip
 """Letters that Unicode does not decompose, each with the letters that people write instead."""

@@ -63,9 +63,18 @@ class WordIndex(Protocol):
         """Delete the words of memories that no longer exist."""
 
     def counts(
-        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
+        self,
+        session: Session,
+        project_id: str,
+        terms: Sequence[str],
+        at_most: int | None = None,
+        *,
+        are_beginnings: bool = False,
     ) -> Sequence[int]:
-        """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`."""
+        """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`.
+
+        With `are_beginnings`, count those that hold a word that begins with it.
+        """
 
     def scores(
         self,
@@ -74,8 +83,10 @@ class WordIndex(Protocol):
         counts: Mapping[str, int],
         max_rows: int,
         allowed: Sequence[int] | None,
+        *,
+        are_beginnings: bool = False,
     ) -> TermScores:
-        """Score the project's memories for each term in `counts`, with one query.
+        """Score the project's memories for each term in `counts`, or each beginning, with one query.
 
         For each term, only the `max_rows` newest memories are scored. `allowed` narrows the query to these memories.
         The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from server.index.words.normalization import normalize
 
-VERSION = 4
+VERSION = 5
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -45,6 +45,7 @@ _WORDS = re.compile(_WORD)
 _JOINER = (
     r"(?:[-_&\u2010\u2011]"
     r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
+    r"|(?<=\d)[,.](?=\d{3}(?!\d))"  # 1,250
     r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
 )
 _COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
@@ -60,8 +61,11 @@ _PART = re.compile(
 MOST_PARTS = 6
 """A word with more parts than this, such as a hash, is not split, and more words than this are not joined."""
 
-LEAST_DIGITS = 5
+LEAST_DIGITS = 4
 """Numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
+
+LEAST_BEGINNING, LEAST_CODE, LEAST_FOREIGN_BEGINNING = 7, 6, 4
+"""The fewest letters or digits with which words may begin: of ASCII letters, with digits, and in other scripts."""
 
 _HAN_RANGES = "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _HAN = re.compile(f"[{_HAN_RANGES}]")
@@ -71,6 +75,10 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 
+_UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
+_SPELLED_OUT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
+)
 _CHARACTER = re.compile(f"(?s:.)[{MARKS}]*")
 _MARK = re.compile(f"[{MARKS}]")
 
@@ -100,8 +108,8 @@ def _spell_emoji(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The terms of a question. `wholes` are the terms that join others: `OPS-4417` has the terms ops, 4417 and the
-    whole ops4417.
+    """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
+    ops4417, and `Müller` has muller and the whole mueller.
     """
 
     terms: list[str]
@@ -114,10 +122,18 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
-    words = normalize(text).split()
+    words = normalize(f"{text} {_spelled_out(text)}").split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
     return " ".join(map(terms.__getitem__, words)).split()
+
+
+def _spelled_out(text: str) -> str:
+    """Return the words with umlauts as people write them without: `Mueller` for Müller."""
+    if text.isascii():
+        return ""
+    words = unicodedata.normalize("NFC", text).split()
+    return " ".join(filter(_UMLAUT.search, words)).translate(_SPELLED_OUT)
 
 
 def _terms_of_word(word: str) -> list[str]:
@@ -204,14 +220,35 @@ def read_question(question: str) -> Question:
 
     Stop words are left out, unless there are no other terms.
     """
-    by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
-    terms = list(dict.fromkeys(term for terms in by_compound for term in terms))
+    by_compound = _question_terms_of(question)
+    spelled_out = {term for terms in _question_terms_of(_spelled_out(question)) for term in terms}
+    terms = list(dict.fromkeys([*(term for terms in by_compound for term in terms), *sorted(spelled_out)]))
     terms = [term for term in terms if term not in STOP_WORDS] or terms
     if len(terms) > MAX_CANDIDATES:
         terms = sorted(terms, key=lambda term: (term.isalpha(), -len(term)))[:MAX_CANDIDATES]
     parts = {term for terms in by_compound for term in terms[:-1]}
     wholes = {terms[-1] for terms in by_compound if len(terms) > 2 and not _UNSPACED.search(terms[-1])} - parts
-    return Question(terms, frozenset(wholes))
+    return Question(terms, frozenset(wholes | spelled_out - set().union(*by_compound)))
+
+
+def _question_terms_of(question: str) -> list[list[str]]:
+    return [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
+
+
+def beginning_of(term: str) -> str:
+    """Return how the words begin that may be other forms of a term that no memory holds. "" if too many would.
+
+    Most languages have endings, which no stemmer here removes, and German joins words. Scripts with cases also lose
+    the last letters of a long term: `пятниц` begins пятница and пятницу.
+    """
+    if _UNSPACED.search(term):
+        return ""
+    if term.isascii():
+        return term if len(term) >= (LEAST_BEGINNING if term.isalpha() else LEAST_CODE) else ""
+    if len(term) < LEAST_FOREIGN_BEGINNING:
+        return ""
+    kept = len(term) - (len(term) >= 6) - (len(term) >= 8) if term.upper() != term else len(term)
+    return term[:kept]
 
 
 def date_words(moment: datetime) -> str:

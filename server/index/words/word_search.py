@@ -7,6 +7,8 @@ memory. So other projects neither influence the results nor slow a search down.
     credit(t) = least(t) + (1 - least(t)) * score(t), or 0 where the memory does not hold t
     least(t) = rarity(t) / rarity of a term that one memory holds
 
+A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these.
+
 SQLite's index scores a frequent term higher, and a term of a long memory lower. That is right for a common word, which
 a long memory holds by chance. A rare word, such as an order number, counts fully in a memory of any length.
 """
@@ -28,7 +30,7 @@ from server.index.words import window
 from server.index.words.backend import word_index_of
 from server.index.words.conversations import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
-from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
+from server.index.words.tokenizer import MAX_QUESTION_TERMS, beginning_of, read_question
 from server.models import metadata
 from server.statements import Query
 
@@ -47,6 +49,9 @@ COUNT_AT_MOST = 10_000
 terms.
 """
 
+
+BEGINNING_CREDIT = 0.7
+"""A word that begins with a term may be another word."""
 
 COVERAGE_POWER = 1.25
 """A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
@@ -110,13 +115,15 @@ def search(
     index = word_index_of(session)
     terms = _choose(session, index, project_id, asked.terms)
     if memory_count > COUNT_ABOVE_MEMORIES:
-        counts = _rarest(session, index, project_id, terms)
-        scores = index.scores(session, project_id, counts, MAX_ROWS, allowed)
+        counts, narrowed = _rarest(session, index, project_id, terms), allowed
     else:
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
-        counts = dict.fromkeys(terms, 0)
-        scores = index.scores(session, project_id, counts, MAX_ROWS, None)
-    rows = _rows(scores, memory_count, np.array([term in asked.wholes for term in counts]))
+        counts, narrowed = dict.fromkeys(terms, 0), None
+    scores = index.scores(session, project_id, counts, MAX_ROWS, narrowed)
+    wholes = np.array([term in asked.wholes for term in counts])
+    lacking = scores.counts == 0
+    scores = _with_beginnings(session, index, project_id, [*counts], lacking, scores, narrowed)
+    rows = _rows(scores, memory_count, wholes, np.where(lacking, BEGINNING_CREDIT, 1.0))
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
         positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
@@ -149,10 +156,7 @@ def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence
     end: counting those of all common terms takes longer the larger the project is.
     """
     counts = index.counts(session, project_id, terms, MAX_ROWS + 1)
-    rarest: dict[str, int] = {}
-    for count, term in sorted(zip(counts, terms, strict=True)):
-        if sum(rarest.values()) + count <= MAX_ROWS:
-            rarest[term] = count
+    rarest = _fitting(counts, terms)
     common = [term for count, term in zip(counts, terms, strict=True) if count > MAX_ROWS]
     if common and not any(rarest.values()):
         _, term = min(zip(index.counts(session, project_id, common, COUNT_AT_MOST), common, strict=True))
@@ -160,14 +164,56 @@ def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence
     return rarest
 
 
-def _rows(scores: TermScores, memory_count: int, wholes: NDArray[np.bool_]) -> Rows:
-    """Add up the credits of each memory, each times the rarity (IDF) of its term in the project."""
+def _fitting(counts: Sequence[int], terms: Sequence[str]) -> dict[str, int]:
+    """Return the rarest terms that together have at most `MAX_ROWS` matches, rarest first, with their counts."""
+    rarest: dict[str, int] = {}
+    for count, term in sorted(zip(counts, terms, strict=True)):
+        if sum(rarest.values()) + count <= MAX_ROWS:
+            rarest[term] = count
+    return rarest
+
+
+def _with_beginnings(
+    session: Session,
+    index: WordIndex,
+    project_id: str,
+    terms: Sequence[str],
+    lacking: NDArray[np.bool_],
+    scores: TermScores,
+    allowed: Sequence[int] | None,
+) -> TermScores:
+    """Return the scores, and for the terms that the project lacks those of the words that begin with them."""
+    places = {beginning_of(terms[place]): place for place in np.flatnonzero(lacking).tolist()}
+    places.pop("", None)
+    if not places:
+        return scores
+    beginnings = [*places]
+    counts = index.counts(session, project_id, beginnings, MAX_ROWS + 1, are_beginnings=True)
+    begun = {beginning: count for beginning, count in _fitting(counts, beginnings).items() if count}
+    if not begun:
+        return scores
+    found = index.scores(session, project_id, begun, MAX_ROWS, allowed, are_beginnings=True)
+    positions = np.array([places[beginning] for beginning in begun], np.intp)
+    all_counts = scores.counts.copy()
+    all_counts[positions] = found.counts
+    return TermScores(
+        np.concatenate([scores.terms, positions[found.terms]]),
+        np.concatenate([scores.numbers, found.numbers]),
+        np.concatenate([scores.scores, found.scores]),
+        all_counts,
+    )
+
+
+def _rows(scores: TermScores, memory_count: int, wholes: NDArray[np.bool_], most: NDArray[np.float64]) -> Rows:
+    """Add up the credits of each memory, each times the rarity (IDF) of its term in the project. `most` is the largest
+    credit of each term.
+    """
     rarities = _rarities(memory_count, scores.counts)
     rarities[wholes & (scores.counts == 0)] = 0.0  # the question has their parts as terms of their own
     numbers, positions = np.unique(scores.numbers, return_inverse=True)
     least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[scores.terms]
     credits = np.zeros((len(numbers), len(rarities)))
-    credits[positions, scores.terms] = least + (1 - least) * np.minimum(scores.scores, 1.0)
+    credits[positions, scores.terms] = most[scores.terms] * (least + (1 - least) * np.minimum(scores.scores, 1.0))
     return Rows(numbers, credits, rarities)
 
 
