@@ -15,6 +15,16 @@ GRAPH: list[dict[str, Any]] = [
     {"type": "relation", "from": "Anna", "to": "Acme", "relationType": "works_at"},
 ]
 
+AT = "2024-01-01T00:00:00Z"
+CLAUDE: dict[str, Any] = {
+    "uuid": "u1", "name": "Bread", "created_at": AT,
+    "chat_messages": [
+        {"sender": "human", "text": "How long?", "created_at": AT},
+        {"sender": "assistant", "text": "", "content": [
+            {"type": "thinking", "thinking": "HM"}, {"type": "text", "text": "An hour."}]},
+    ],
+}  # fmt: skip
+
 
 def read_lines(lines: Iterable[str]) -> Iterator[Line]:
     """Yield the lines that an import reads from a file with this text."""

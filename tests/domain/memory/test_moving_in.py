@@ -11,10 +11,8 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message
 from server.errors import Invalid
-from tests.support.moving import GRAPH, chat, read, said, texts
+from tests.support.moving import AT, CLAUDE, GRAPH, chat, read, said, texts
 from tests.support.world import World
-
-AT = "2024-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -22,14 +20,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "given"
 
 
-CLAUDE = {
-    "uuid": "u1", "name": "Bread", "created_at": AT,
-    "chat_messages": [
-        {"sender": "human", "text": "How long?", "created_at": AT},
-        {"sender": "assistant", "text": "", "content": [
-            {"type": "thinking", "thinking": "HM"}, {"type": "text", "text": "An hour."}]},
-    ],
-}  # fmt: skip
 PLAIN = {
     "an object": json.dumps({"content": "tea"}),
     "a printed object": json.dumps({"memory": "tea", "metadata": {"a": 1}}, indent=2),

@@ -10,7 +10,7 @@ import pytest
 from server.domain.memory.exchange import archive
 from server.domain.memory.exchange.entries import Warnings
 from server.errors import Invalid
-from tests.support.moving import chat, read, zipped
+from tests.support.moving import CLAUDE, chat, read, texts, zipped
 
 
 @pytest.fixture
@@ -81,6 +81,28 @@ def test_a_zip_without_a_text_says_what_it_holds(path: Path) -> None:
         Invalid, match=r"contains no Markdown, JSON or CSV file: nested zips, which have to be unpacked"
     ):
         read(zipped(path, {"Part-1.zip": "x"}))
+
+
+def test_what_claude_remembers_is_read_beside_its_conversations(path: Path) -> None:
+    remembered = {
+        "conversations_memory": "**Work**\n\nAnna is a baker.\n\n**Home**\n\nShe has a **big** cat.",
+        "project_memories": {"p-1": "Sourdough."},
+        "account_uuid": "a-1",
+    }
+    others = {"users.json": "[]", "projects/p-1.json": "{}"}
+    for name, content in (("memories.json", [remembered]), ("memories/a-1.json", remembered)):
+        warnings = Warnings()
+        zipped(path, {"conversations.json": json.dumps([CLAUDE]), name: json.dumps(content), **others})
+        _, *lines = read(path, warnings=warnings)
+        assert [line.content for line in lines] == [
+            "**Work**\n\nAnna is a baker.", "**Home**\n\nShe has a **big** cat.", "Sourdough.",
+        ]  # fmt: skip
+        assert lines[2].metadata == {"source": "claude", "project": "p-1"}
+        assert [sentence[-9:] for sentence in warnings.sentences() if "other than" in sentence] == ["(2 times)"]
+
+
+def test_memories_of_claude_without_a_text_are_nothing(path: Path) -> None:
+    assert texts(path, json.dumps([{"conversations_memory": None, "project_memories": None}])) == []
 
 
 def test_the_other_files_of_a_chat_are_counted(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from server.domain.memory.exchange.entries import Warnings, printable
-from server.domain.memory.exchange.texts import Opener, storable
+from server.domain.memory.exchange.texts import Opener, head_of, storable
 from server.errors import Invalid
 
 MAX_FILES = 200_000
@@ -105,9 +105,16 @@ def naming_damage() -> Iterator[None]:
 
 
 def conversations_among(members: list[Member]) -> list[Member]:
-    """Return the files of a chat export that contain conversations: one, or several numbered ones."""
-    stems = [(Path(member.name).name.casefold(), member) for member in members]
-    return [member for name, member in stems if name.startswith(CONVERSATIONS) and name.endswith(".json")]
+    """Return the files of a chat export that contain conversations, one or several numbered ones, and those with what
+    Claude remembers of them.
+    """
+    files = [(Path(member.name).name.casefold(), member) for member in members if member.name.endswith(".json")]
+    conversations = [member for name, member in files if name.startswith(CONVERSATIONS)]
+    return conversations and [member for name, member in files if member in conversations or _is_memory(name, member)]
+
+
+def _is_memory(name: str, member: Member) -> bool:
+    return not name.startswith(CONVERSATIONS) and b'"conversations_memory"' in head_of(member.opener)
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:

@@ -1,5 +1,8 @@
-"""Reads the conversations of ChatGPT's and Claude's exports: one memory for each question and its answer."""
+"""Reads the conversations of ChatGPT's and Claude's exports: one memory for each question and its answer. Claude also
+exports what it remembers: one memory for each part with a title in bold.
+"""
 
+import re
 from collections.abc import Iterable, Iterator
 from types import NoneType
 from typing import Any, NamedTuple
@@ -19,6 +22,10 @@ TITLE_LENGTH = 200
 _NESTED = (dict, NoneType)
 _LISTED = (list, NoneType)
 """A conversation without messages has null."""
+
+CLAUDE_MEMORY = "Memory of Claude"
+_OF_CLAUDE_MEMORY = ("conversations_memory", "project_memories", "account_uuid")
+_PART = re.compile(r"\n(?=\*\*[^*\n]+\*\*[ \t]*\n)")
 
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
@@ -44,6 +51,10 @@ def is_claude(value: Foreign) -> bool:
     return isinstance(value.get("chat_messages", ""), _LISTED)
 
 
+def is_claude_memory(value: Foreign) -> bool:
+    return "conversations_memory" in value
+
+
 def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the exchanges of the current branch, which leads to `current_node`. Anything but text is counted in
     `warnings`.
@@ -66,6 +77,21 @@ def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterat
         if (role := _role(message.get("sender")))
     )
     yield from _exchanges(place, _title(conversation.get("name")), chat, utterances, conversation.get("created_at"))
+
+
+def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the parts of what Claude remembers, of all conversations and of each project."""
+    for name in value.keys() - set(_OF_CLAUDE_MEMORY):
+        warnings.unknown(name)
+    projects = value.get("project_memories")
+    for project, text in {
+        "": value["conversations_memory"],
+        **(projects if isinstance(projects, dict) else {}),
+    }.items():
+        metadata = {"source": "claude", "project": project} if project else {"source": "claude"}
+        for part in _PART.split(storable(text)) if isinstance(text, str) else ():
+            for content in cut(part):
+                yield Entry(place, {"content": content, "metadata": metadata, "source": "Claude"}, CLAUDE_MEMORY)
 
 
 def _count(left_out: Iterable[str], warnings: Warnings) -> None:

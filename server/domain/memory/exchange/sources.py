@@ -27,7 +27,9 @@ MAX_MARKDOWN_LENGTH = 10_000_000
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
 HELP = f"A valid line looks like this: {EXAMPLE}"
 
-_ITEM_FIELDS = frozenset({*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType"})
+_ITEM_FIELDS = frozenset(
+    {*CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType"}
+)
 
 
 class Format(StrEnum):
@@ -132,6 +134,8 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
         yield from chats.read_chatgpt(place.replace("item", "conversation"), value, warnings)
     elif chats.is_claude(value):
         yield from chats.read_claude(place.replace("item", "conversation"), value, warnings)
+    elif chats.is_claude_memory(value):
+        yield from chats.read_claude_memory(place, value, warnings)
     elif graph.is_entity(value):
         yield from graph.read_entity(place, value, warnings)
     elif graph.is_relation(value) and not value.keys() & CONTENT_NAMES:
