@@ -61,7 +61,7 @@ class Caller:
         return results
 
 
-def said(content: str, **more: object) -> dict[str, object]:
+def said(content: object, **more: object) -> dict[str, object]:
     """Return the body that stores one message."""
     return {"messages": [{"role": "user", "content": content}], **more}
 

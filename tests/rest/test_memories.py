@@ -49,6 +49,12 @@ async def test_metadata_keeps_the_form_in_which_it_was_sent(api: Caller) -> None
     assert (await api.get(f"/api/memories/{memory_id}")).json()["metadata"] == sent
 
 
+async def test_the_text_parts_of_a_message_become_lines(api: Caller) -> None:
+    parts = [{"type": "text", "text": "Where is it?"}, {"type": "input_text", "text": "Here?"}]
+    created = (await api.post("/api/memories", {"messages": [{"role": "user", "content": parts}]})).json()
+    assert created["operations"][0]["memory"] == "Where is it?\nHere?"
+
+
 async def test_several_messages_are_one_memory_and_are_stored_in_full(api: Caller) -> None:
     messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "Under\nthe bed."}]
     created = (await api.post("/api/memories", {"messages": messages})).json()

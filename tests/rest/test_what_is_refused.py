@@ -14,6 +14,9 @@ for _ in range(40):
 TOO_LONG = "has 10,001 characters, and a memory or message holds at most 10,000: split it into several"
 
 
+PARTS = 'must be text, or a list of parts such as {"type": "text", "text": "Hello"}'
+
+
 BAD_MEMORIES: list[tuple[object, str]] = [
     ({}, "content or messages: give exactly one of them."),
     ([], "The body must be a JSON object."),
@@ -30,6 +33,8 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages: must have at most 100 items."),
     (said(""), "messages.0.content: must not be blank."),
     (said(" \n\t"), "messages.0.content: must not be blank."),
+    (said([{"type": "image_url", "image_url": {"url": "x"}}]), f"messages.0.content: {PARTS}."),
+    (said([]), "messages.0.content: must not be blank."),
     (said("x" * 10_001), f"messages.0.content: {TOO_LONG}."),
     (said("x\0y"), "messages.0.content: NUL characters and infinite numbers cannot be stored."),
     (said("x", metadata=[]), "metadata: must be a JSON object."),

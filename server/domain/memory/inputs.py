@@ -1,7 +1,7 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -33,6 +33,30 @@ def parse_past(value: object) -> datetime | None:
     return moment
 
 
+_TEXT_PARTS = ("text", "input_text", "output_text")
+
+
+def join_parts(content: object) -> object:
+    """Return the text of a list of text parts, as chat APIs send it, or the content itself if it is no list.
+
+    Raises ValueError for any other part.
+    """
+    if not isinstance(content, list):
+        return content
+    texts = []
+    for part in content:
+        kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
+        if kind not in _TEXT_PARTS or not isinstance(text, str):
+            raise ValueError('must be text, or a list of parts such as {"type": "text", "text": "Hello"}')
+        texts.append(text)
+    return "\n".join(texts)
+
+
+class TextPart(BaseModel):
+    type: Literal["text", "input_text", "output_text"]
+    text: str
+
+
 class Message(BaseModel):
     """Unknown fields are kept so that the answer can name them. They are not stored."""
 
@@ -41,7 +65,9 @@ class Message(BaseModel):
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
-    content: Content
+    content: Annotated[Content, BeforeValidator(join_parts, json_schema_input_type=str | list[TextPart])] = Field(
+        description="the text, or a list of text parts, which become lines"
+    )
 
     @property
     def stored(self) -> dict[str, str]:
