@@ -1,13 +1,12 @@
 """Converts form fields to the domain's types, and names fields in errors by their labels on the page."""
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, like, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, as_text, like, parse_list
 from server.errors import Invalid, ServiceError
 from server.models.base import JSON, JsonObject
 from server.wire import invalid
@@ -100,8 +99,7 @@ def label_text(details: JsonObject, key: str) -> str:
     value = details.get(key)
     if not isinstance(value, list):
         return value if isinstance(value, str) else ""
-    text = ", ".join(map(str, value))
-    return text if list(parse_list(text)) == value else json.dumps(value, ensure_ascii=False)
+    return as_text([*map(str, value)])
 
 
 def _list_of(key: str, text: str, before: JsonObject) -> JSON:

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 from server import csp, templating
 from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
+from server.domain.memory.labels import as_text
 from server.models.base import JSON
 from server.plurals import count
 
@@ -63,6 +64,6 @@ def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
-        "browser": browser, "shell_quoted": shlex.quote,
+        "browser": browser, "shell_quoted": shlex.quote, "as_text": as_text,
     }  # fmt: skip
     return environment

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import httpx
 
+from server.domain.memory.labels import parse_list
 from tests.support.visitors import Visitor, seen
 
 SEAT = "The train leaves at nine. Anna likes the window seat."
@@ -122,3 +123,16 @@ async def test_search_pagination_ends_at_the_limit_of_assistants(ann: Visitor) -
         address = html.unescape(following[1]) if following else None
     assert pages == 4
     assert sum(f"number {number:03}." in re.sub("</?mark>", "", shown) for number in range(110)) == 100
+
+
+async def test_each_link_of_a_label_with_a_comma_finds_it(ann: Visitor) -> None:
+    names = ['Li, "Bo"', "田中、鈴木", "[x]"]
+    await find(ann, "tram", ["The tram leaves at nine."], tags=names, people_mentioned=names)
+    pages = [(await ann.get(f"{ann.project}{path}")).text for path in ("", "/memories", "/memories?q=tram")]
+    links = {html.unescape(link) for page in pages for link in re.findall(r'href="([^"]*(?:tags|people)=[^"]*)"', page)}
+    assert len(links) >= 2 * len(names)
+    for link in links:
+        page = await ann.get(link)
+        assert "The tram leaves at nine." in seen(page), link
+        (typed,) = {html.unescape(text) for text in re.findall(r'name="(?:tags|people)" value="([^"]+)"', page.text)}
+        assert len(parse_list(typed)) == 1

@@ -1,6 +1,5 @@
 """The query string of a list's URL: the search, the filters, the order, and where the page begins."""
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, NamedTuple
@@ -9,7 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from server.domain.memory.filters import Filters
-from server.domain.memory.labels import TagList
+from server.domain.memory.labels import TagList, as_text
 from server.domain.memory.metadata import CONTENT_LENGTH
 from server.domain.memory.periods import period_between
 from server.domain.memory.source import SourceFilter
@@ -108,7 +107,4 @@ class ListQuery(BaseModel):
 
 
 def _joined(values: Sequence[str]) -> str | None:
-    """Return the values separated by commas, or as JSON if one contains a comma. Return None for no values."""
-    if any("," in value or value.startswith("[") for value in values):
-        return json.dumps(list(values), ensure_ascii=False)
-    return ",".join(values) or None
+    return as_text(values) or None

@@ -69,6 +69,12 @@ def like(value: JSON, names: Sequence[str]) -> list[str] | str:
     return list(names) if is_list else ", ".join(names)
 
 
+def as_text(names: Sequence[str]) -> str:
+    """Return the text that `parse_list` reads as these names: with commas between them, or JSON if one has a comma."""
+    text = ", ".join(names)
+    return text if parse_list(text) == tuple(names) else json.dumps(list(names), ensure_ascii=False)
+
+
 def parse_labels(value: object) -> list[str] | str | None:
     """Validate labels, and return them as they were sent. Raises ValueError as `parse_list` does."""
     parse_list(value)
