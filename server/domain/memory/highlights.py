@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from server.index.words.normalization import INVISIBLE, normalize
-from server.index.words.tokenizer import EMOJI, MARKS, question_terms, terms_of
+from server.index.words.tokenizer import ARTICLE, EMOJI, MARKS, question_terms, terms_of
 
 _FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\uff9e\uff9f]*"
 """Marks, joiners, and parts of syllables that people see as one character with the character before them."""
@@ -60,8 +60,8 @@ class Highlighter:
             return
         normalized, origins = _with_origins(text)
         for piece in self._pieces:
-            for match in re.finditer(f"(?={re.escape(piece)})", normalized):  # pairs may overlap
-                yield origins[match.start()][0], origins[match.start() + len(piece) - 1][1]
+            for match in re.finditer(f"(?=({ARTICLE}?{re.escape(piece)}))", normalized):  # pairs may overlap
+                yield origins[match.start(1)][0], origins[match.end(1) - 1][1]
 
 
 @lru_cache(4_096)

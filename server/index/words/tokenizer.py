@@ -79,6 +79,11 @@ _UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
 _SPELLED_OUT = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
 )
+ARTICLE = "(?:[\u0648\u0641\u0628\u0643]?\u0627\u0644|\u0644\u0644)"
+"""The article before an Arabic word, perhaps with and, then, with or as before it. Most nouns in a text have it."""
+
+_ARTICLE = re.compile(rf"^{ARTICLE}(?=[^\W\d_]{{3}})")
+
 _CHARACTER = re.compile(f"(?s:.)[{MARKS}]*")
 _MARK = re.compile(f"[{MARKS}]")
 
@@ -156,7 +161,7 @@ def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
         return [compound.lower()]  # the case of most words
     if _UNSPACED.search(compound):
         return [term for word in _WORDS.findall(compound) for term in _split_unspaced(word, is_question)]
-    words = _WORDS.findall(compound)
+    words = [_ARTICLE.sub("", word) for word in _WORDS.findall(compound)]
     terms = [term for word in words for term in _split_word(word)]
     whole = "".join(words).casefold()
     is_joined = 1 < len(words) <= MOST_PARTS and not (whole.isdigit() and len(whole) < LEAST_DIGITS)
