@@ -106,6 +106,8 @@ FOUND = [
     ("The R&D team", "R&D"),
     ("It costs 1,250.50 dollars", "1250"),
     ("It costs 12.500 euros", "12500"),
+    ("Call 555.867.5309", "555-867-5309"),
+    ("Call 5558675309", "555.867.5309"),
     ("It costs 1250 dollars", "1,250"),
     # emoji
     ("Anna loves 🍕", "🍕"),

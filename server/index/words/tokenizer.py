@@ -45,7 +45,7 @@ _WORDS = re.compile(_WORD)
 _JOINER = (
     r"(?:[-_&\u2010\u2011]"
     r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
-    r"|(?<=\d)[,.](?=\d{3}(?!\d))"  # 1,250
+    r"|(?<=\d)[,.](?=\d{3,4}(?!\d))"  # 1,250 and 555.867.5309
     r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
 )
 _COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
