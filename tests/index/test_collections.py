@@ -178,6 +178,23 @@ def test_after_an_unclean_stop_the_collections_are_rebuilt_in_a_new_directory(
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
+def test_after_an_unclean_stop_the_changes_of_a_project_that_has_shrunk_do_not_pile_up(
+    world: World, settings: Settings, embedder: Embedder
+) -> None:
+    settings = settings.model_copy(update={"exact_scan_limit": 30})
+    world.index.close()
+    with opened(settings, embedder) as before:
+        ids = before.add_many([f"canoe trip number {n}" for n in range(40)])
+        eventually(lambda: is_ready(before))
+        for memory_id in ids[:15]:
+            before.delete(memory_id)
+        eventually(lambda: not has_tasks(before))
+    (settings.data_dir / "chroma" / "open").touch()
+    with opened(settings, embedder) as after:
+        after.add("a red kayak")
+        eventually(lambda: is_ready(after) and not has_tasks(after))
+
+
 def test_an_unreadable_directory_is_replaced(
     large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,11 +76,15 @@ def other_models(session: Session, model: str) -> list[str]:
 
 
 def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[str]:
-    """Select the projects that have outgrown exact scanning and have no ready collection of `model`."""
+    """Select the projects that have outgrown exact scanning and have no ready collection of `model`. A project that had
+    a collection needs one until it has shrunk to half the limit, when `erasing.sweep` forgets it.
+    """
     project, index = _projects.c, _indexes.c
+    had_one = sa.and_(index.project_id.is_not(None), project.piece_count * 2 > exact_scan_limit)
+    is_large = sa.or_(project.piece_count > exact_scan_limit, had_one)
     lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
     joined = _projects.outerjoin(_indexes, index.project_id == project.id)
-    return sa.select(project.id).select_from(joined).where(project.piece_count > exact_scan_limit, lacks)
+    return sa.select(project.id).select_from(joined).where(is_large, lacks)
 
 
 def next_project(session: Session, model: str, exact_scan_limit: int, mine: sa.ColumnElement[bool]) -> str | None:
