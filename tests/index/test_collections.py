@@ -209,6 +209,23 @@ def test_an_unreadable_directory_is_replaced(
         assert again.texts("red kayak")[0] == "a red kayak"
 
 
+@pytest.mark.parametrize("damage", ["deleted", "overwritten"])
+def test_a_directory_that_is_damaged_while_it_is_in_use_is_replaced(
+    large: World, settings: Settings, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    root = settings.data_dir / "chroma"
+    (file,) = root.glob("*/chroma.sqlite3")
+    if damage == "deleted":
+        shutil.rmtree(root)
+    else:
+        file.write_bytes(b"not a database" * 20_000)
+    large.add("a red kayak")
+    eventually(lambda: not file.exists() and is_ready(large) and not has_tasks(large))
+    eventually(lambda: large.index.health().degraded is None)
+    assert large.texts("red kayak")[0] == "a red kayak"
+
+
 def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
     before = row_of(large)
     large.index.close()

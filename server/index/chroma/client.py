@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -68,7 +68,7 @@ class Chroma:
 
     def create_collection(self, name: str) -> None:
         """Create an empty collection, unless it exists."""
-        with self._translating(name):
+        with self._translating():
             self._collections[name] = self._client.get_or_create_collection(
                 name, embedding_function=None, configuration=CreateCollectionConfiguration(hnsw=HNSW)
             )
@@ -115,7 +115,7 @@ class Chroma:
 
     def delete_collection(self, name: str) -> None:
         """Delete the collection and its files, which Chroma itself leaves behind."""
-        with self._translating(name):
+        with self._translating():
             self._collections.pop(name, None)
             self._client.delete_collection(name)
             if self._folder:
@@ -127,6 +127,11 @@ class Chroma:
             self._client.close()
         if self._folder:
             (self._folder.parent / _OPEN).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Close a damaged embedded Chroma. The next `open_embedded` replaces its directory."""
+        with suppress(ChromaFailed), self._translating():
+            self._client.close()
 
     def _translating(self, name: str | None = None) -> AbstractContextManager[None]:
         return _translating(self._folder is not None, name)

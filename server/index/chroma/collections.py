@@ -135,10 +135,15 @@ class Collections:
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:
-        """Show the failure in the health check, and note which collections to rebuild."""
+        """Show the failure in the health check, and note which collections to rebuild: all of an embedded Chroma that
+        cannot create, list or delete any.
+        """
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
         if error.damage and error.collection:
             self.damaged.add(error.collection)
+        elif error.damage and self._chroma is not None and not self.uses_server:
+            broken, self._chroma = self._chroma, None
+            broken.abandon()
 
     def mark_damaged(self) -> None:
         """Mark the collections that failed in this process for rebuilding. Every process does this, not only the
