@@ -1,5 +1,6 @@
 """A deleted memory is out of every search result at once, and erased from disk within about a second."""
 
+import resource
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,6 +46,25 @@ def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
             word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
         assert word_index.purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
+
+
+@pytest.mark.sqlite_only
+def test_on_a_full_disk_words_wait_for_space_and_the_log_says_so_in_one_line(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    deleted = world.add("The password is Xylographqua")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with world.database.read() as session:
+        session.exec(select(Memory.number)).first()
+        world.delete(deleted)
+        assert not word_index.purge(world.database), "somebody reads an older state"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        eventually(lambda: "index waits for the database" in caplog.text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"))
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.sqlite_only

@@ -25,6 +25,7 @@ _MERGE = sa.text("INSERT INTO memory_words (memory_words, rank) VALUES ('merge',
 _REBUILD = sa.text("INSERT INTO memory_words (memory_words) VALUES ('rebuild')")
 _STRUCTURE_BYTES = sa.text("SELECT length(block) FROM memory_words_data WHERE id = 10")  # ext/fts5/fts5_index.c
 _CHANGES = sa.text("SELECT total_changes()")
+_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 _DELETE_SECURELY = sa.text("INSERT INTO memory_words (memory_words, rank) VALUES ('secure-delete', 1)")
 
 
@@ -63,14 +64,21 @@ def _merge(database: Database) -> bool:
 
 
 def _checkpoint(database: Database) -> bool:
-    """Copy the write-ahead log into the database and truncate it. Return False when a reader was in the way."""
+    """Copy the write-ahead log into the database and truncate it. Return False when a reader was in the way.
+
+    Raises OperationalError of SQLAlchemy, like other statements, for example if the disk is full.
+    """
     connection = database.engine.raw_connection()
     try:
         cursor = connection.cursor()
         (timeout_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute("PRAGMA busy_timeout = 100")
-        (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {int(timeout_ms)}")
+        try:
+            (is_busy, _, _) = cursor.execute(_CHECKPOINT).fetchone()
+        except sqlite3.OperationalError as error:
+            raise sa.exc.OperationalError(_CHECKPOINT, None, error) from error
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(timeout_ms)}")
         return not is_busy
     finally:
         connection.close()
