@@ -242,7 +242,7 @@ def metrics_folder() -> str | None:
 def secret_key(settings: Settings) -> str:
     """Return the key that encrypts queued mail and authenticator secrets.
 
-    Without the setting, create one in DATA_DIR once and keep it.
+    Without the setting, create one in DATA_DIR once and keep it. Raises SettingsError if that file is damaged.
     """
     configured = settings.secret_key.get_secret_value()
     if configured:
@@ -253,9 +253,23 @@ def secret_key(settings: Settings) -> str:
         with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii") as file:  # mode 0600
             file.write(secrets.token_urlsafe(48))
             file.flush()
+            os.fsync(file.fileno())  # otherwise the file may be empty after a power failure
             with contextlib.suppress(FileExistsError):  # another process created it first: use that key
                 os.link(file.name, path)
-    return path.read_text("ascii").strip()
+    return _key_in(path)
+
+
+def _key_in(path: Path) -> str:
+    try:
+        key = path.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        key = ""
+    if not key:
+        raise SettingsError(
+            f"the secret key {path.absolute()} is empty or damaged: put the earlier file back, or delete it to create "
+            "another key (authenticator apps must then be set up again, with a recovery code)"
+        )
+    return key
 
 
 def make_private(folder: Path) -> None:

@@ -137,6 +137,14 @@ def started_app(folder: Path) -> str:
     return str(refused.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xa5\xff"])
+def test_a_damaged_secret_key_is_named_and_never_used(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret_key"
+    file.write_bytes(content)
+    assert f"the secret key {file} is empty or damaged: put the earlier file back" in started_app(tmp_path)
+    assert file.read_bytes() == content
+
+
 def test_a_read_only_database_is_named_with_the_command(refusal: Refusal, of_root: Path, sqlite_template: Path) -> None:
     folder = of_root / "data"
     file = folder / "selfmemory.db"
