@@ -226,6 +226,19 @@ def test_a_directory_that_is_damaged_while_it_is_in_use_is_replaced(
     assert large.texts("red kayak")[0] == "a red kayak"
 
 
+def test_a_directory_that_cannot_be_opened_is_an_outage_of_chroma_and_no_bug(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    (settings.data_dir / "chroma").touch()
+    world.add("a red kayak")
+    eventually(lambda: world.index.health().degraded is not None)
+    assert "Traceback" not in caplog.text
+    assert world.texts("red kayak") == ["a red kayak"]
+    (settings.data_dir / "chroma").unlink()
+    eventually(lambda: is_ready(world) and world.index.health().degraded is None)
+
+
 def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
     before = row_of(large)
     large.index.close()

@@ -148,15 +148,15 @@ def open_embedded(root: Path) -> Chroma:
     Only the process that holds `server.index.upkeep.owner_lock` may call this.
     """
     open_files.raise_limit()  # Chroma uses a fifth of the limit and fails beyond that
-    root.mkdir(parents=True, exist_ok=True)
-    folders = [path for path in root.iterdir() if path.is_dir()]
-    if (root / _OPEN).exists() or len(folders) > 1:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        folders = []
-    (root / _OPEN).touch()
-    folder = folders[0] if folders else root / uuid4().hex
     with _translating(is_embedded=True):
+        root.mkdir(parents=True, exist_ok=True)
+        folders = [path for path in root.iterdir() if path.is_dir()]
+        if (root / _OPEN).exists() or len(folders) > 1:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            folders = []
+        (root / _OPEN).touch()
+        folder = folders[0] if folders else root / uuid4().hex
         _remove_orphans(folder)
         client = cast(Client, chromadb.PersistentClient(str(folder), settings=_quiet()))
     return Chroma(client, folder, "memories-", fresh=not folders)
