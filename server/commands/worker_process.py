@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
 import uvicorn
@@ -86,16 +86,18 @@ class SharingServer(BoundedServer):
 
     def _on_readable(self, listener: socket.socket) -> None:
         if len(self.server_state.connections) + len(self._accepting) > min(self._counts):
-            self._rest(listener, YIELD_SECONDS, accept=True)
+            self._rest(listener, YIELD_SECONDS, self._accept_late)
         else:
             self._accept(listener)
 
-    def _rest(self, listener: socket.socket, seconds: float, *, accept: bool) -> None:
+    def _accept_late(self, listener: socket.socket) -> None:
+        self._watch(listener)
+        self._accept(listener)
+
+    def _rest(self, listener: socket.socket, seconds: float, then: Callable[[socket.socket], None]) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener)
-        if accept:
-            loop.call_later(seconds, self._accept, listener)
-        loop.call_later(seconds, self._watch, listener)
+        loop.call_later(seconds, then, listener)
 
     def _accept(self, listener: socket.socket) -> None:
         if listener not in self._listeners:
@@ -106,7 +108,7 @@ class SharingServer(BoundedServer):
             return  # another worker accepted it, or the client closed it
         except OSError as error:
             log.warning("cannot accept connections", extra={"reason": error.strerror})
-            self._rest(listener, REST_SECONDS, accept=False)
+            self._rest(listener, REST_SECONDS, self._watch)
             return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

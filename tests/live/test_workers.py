@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import resource
 import signal
+import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +95,33 @@ def test_a_second_server_on_the_folder_refuses_to_start(server: ServerProcess, f
     second = run(folder, "--port", "0")
     assert second.returncode == 1
     assert second.stderr.startswith("selfmemory: another server uses this SELFMEMORY_DATA_DIR")
+
+
+@pytest.mark.needs("prlimit")
+def test_too_many_open_files_are_one_line_a_second_and_nothing_is_wrong_afterwards(
+    server: ServerProcess, key: str
+) -> None:
+    eventually(lambda: ready(server) == 2, START_SECONDS)
+    beginning, address = len(server.log), ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    limits = {worker: resource.prlimit(worker, resource.RLIMIT_NOFILE) for worker in workers_of(server)}
+    with contextlib.ExitStack() as opened:
+        for room, (worker, (_, hard)) in zip((4, 20), limits.items(), strict=True):  # one takes more connections
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{worker}/fd")) + room, hard))
+            opened.callback(resource.prlimit, worker, resource.RLIMIT_NOFILE, limits[worker])
+        for _ in range(60):
+            opened.enter_context(socket.create_connection(address))
+        eventually(lambda: len(told_each_second(server.log[beginning:])) > 2)
+    lines = server.log[beginning:]
+    assert max(told_each_second(lines).values()) <= 2 * len(limits)
+    assert not any("Traceback" in line for line in lines)
+    with client_of(server, key) as client:
+        add(client, "A note about rhubarb")
+        assert search(client, "rhubarb")[0] == "A note about rhubarb"
+
+
+def told_each_second(lines: list[str]) -> Counter[str]:
+    """Return how many lines of each second say that a worker accepts no connections."""
+    return Counter(line.split(" ")[0] for line in lines if "cannot accept connections" in line)
 
 
 def test_when_the_owner_of_the_index_is_killed_another_worker_takes_over(

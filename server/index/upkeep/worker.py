@@ -164,6 +164,8 @@ class Worker:
             pass  # another process now owns what this one worked on
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
             log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
+        except OSError as error:
+            log.warning("index cannot use the data folder", extra={"reason": error.strerror})
         except Exception:
             log.exception("index failed, trying again")  # the thread must not die: it may own the index
         self._drop_job()
@@ -232,8 +234,7 @@ class Worker:
             return False
         by_project = following.due_tasks(self._database, self._lock.of(_tasks.c.project_id))
         for tasks in by_project.values():
-            model, chroma = self._space.name, self._open_chroma
-            following.follow(self._database, chroma, self._matrices, model, tasks, self.keep)
+            following.follow(self._database, self._open_chroma, self._matrices, self._space.name, tasks, self.keep)
         return bool(by_project)
 
     def _continue_job(self) -> bool:
