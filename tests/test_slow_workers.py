@@ -1,9 +1,13 @@
-"""The supervisor of workers on a machine that has no time for them."""
+"""Workers and their supervisor on a machine that has no time or no thread for them."""
+
+import signal
+import threading
 
 import pytest
 import uvicorn
 
 from server.commands import workers
+from server.commands.bounded_server import BoundedServer
 from server.commands.workers import SILENCE_SECONDS, Workers
 
 
@@ -53,3 +57,13 @@ def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(monkeypatch: pyt
             clock.now += 1
             supervisor.keep_subprocess_alive()
     assert lives == [SILENCE_SECONDS + 1, 2 * SILENCE_SECONDS + 1, 4 * SILENCE_SECONDS + 1]
+
+
+def test_a_stop_is_obeyed_although_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    server = BoundedServer(uvicorn.Config(""))
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit

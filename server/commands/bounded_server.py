@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -27,11 +28,13 @@ class BoundedServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Remember the signal, even during startup, and start the time limit."""
-        if not self.should_exit:
+        is_first = not self.should_exit
+        super().handle_exit(sig, frame)
+        if is_first:
             clock = threading.Timer(END_SECONDS, end_now)
             clock.daemon = True
-            clock.start()
-        super().handle_exit(sig, frame)
+            with suppress(RuntimeError):  # the system allows no further thread
+                clock.start()
 
 
 def end_now() -> None:
