@@ -148,14 +148,17 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
     assert count(runtime.database, AuditEvent) == [0]
 
 
+@pytest.mark.parametrize("set_back", [timedelta(0), timedelta(hours=2)])
 async def test_a_deletion_of_all_memories_that_was_interrupted_is_finished_after_a_start(
-    client: httpx.AsyncClient, runtime: Runtime, database: Database, alice: Tenant
+    client: httpx.AsyncClient, runtime: Runtime, database: Database, alice: Tenant, set_back: timedelta
 ) -> None:
+    """The clock was set back meanwhile by `set_back`."""
     for text in ("A canoe", "A kayak"):
         await client.post("/api/memories", json={"content": text}, headers=alice.auth)
     with database.write() as session:
         newest = session.scalars(sa.select(sa.func.min(Memory.number))).one()
-        begun = BegunDeletion(project_id=alice.project_id, newest=newest)
+        then = now() + set_back
+        begun = BegunDeletion(project_id=alice.project_id, newest=newest, created_at=then, touched_at=then)
         session.add(begun)
     await housekeeping.finish_begun_work(runtime, now())
     found = (await client.get("/api/memories", headers=alice.auth)).json()

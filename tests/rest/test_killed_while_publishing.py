@@ -100,6 +100,17 @@ async def test_a_repeated_batch_and_a_new_process_publish_what_a_killed_one_has_
                 await anyio.sleep(0.05)
 
 
+async def test_what_was_committed_is_published_although_the_clock_was_set_back(settings: Settings, key: str) -> None:
+    database = Database(settings.database_url.get_secret_value(), connections=1)
+    with database.write() as session:
+        session.execute(sa.update(Import).values(touched_at=now() + timedelta(hours=2)))
+    database.close()
+    async with started(settings, key) as caller:
+        with anyio.fail_after(10):
+            while await total(caller) < len(SENT) + len(IMPORTED):  # noqa: ASYNC110 - another task does it
+                await anyio.sleep(0.05)
+
+
 async def test_an_import_that_cannot_be_published_stops_neither_the_server_nor_others(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -119,7 +119,10 @@ def left_behind(session: Session, started_at: datetime) -> Sequence[str]:
     """Return the deletions that have begun and that no process works on. A process that started at `started_at` also
     gets all from before.
     """
-    is_left = col(BegunDeletion.touched_at) <= max(started_at, now() - RESUMED_AFTER)
+    touched_at, moment = col(BegunDeletion.touched_at), now()
+    is_left = (touched_at <= max(started_at, moment - RESUMED_AFTER)) | unfinished.is_of_a_later_clock(
+        touched_at, moment
+    )
     is_deleted = col(BegunDeletion.project_id).in_(deleted_projects())
     return session.scalars(sa.select(col(BegunDeletion.id)).where(is_left, ~is_deleted)).all()
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from server.domain.memory import imports
@@ -40,9 +41,15 @@ def left_behind(session: Session, started_at: datetime) -> list[LeftBehind]:
     moment = now()
     committed = col(Import.committed_at).is_not(None)
     limit = sa.case((committed, max(started_at, moment - TAKEN_OVER_AFTER)), else_=moment - ABANDONED_AFTER)
-    query = sa.select(col(Import.id), committed, col(Import.touched_at)).where(col(Import.touched_at) <= limit)
+    is_left = (col(Import.touched_at) <= limit) | (committed & is_of_a_later_clock(col(Import.touched_at), moment))
+    query = sa.select(col(Import.id), committed, col(Import.touched_at)).where(is_left)
     query = query.where(col(Import.project_id).not_in(deleted_projects())).order_by(col(Import.touched_at))
     return [LeftBehind(row[0], bool(row[1]), row[2]) for row in session.execute(query)]
+
+
+def is_of_a_later_clock(touched_at: Mapped[datetime], moment: datetime) -> sa.ColumnElement[bool]:
+    """Match work whose time was written before the clock was set back. Clocks of different machines differ by less."""
+    return touched_at > moment + ABANDONED_AFTER
 
 
 def take_over(session: Session, left: LeftBehind) -> bool:
