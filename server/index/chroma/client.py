@@ -45,6 +45,11 @@ REQUEST_TIMEOUT_SECONDS = 3.0
 OPENING_REQUESTS = 4
 """How many requests Chroma's client sends when it is created, without a time limit."""
 
+OF_DATABASE = "returned from database"
+"""What Chroma says when its own database fails. It may have kept a write transaction open then, for which the next
+write waits for ever, with the GIL.
+"""
+
 _OPEN = "open"
 """The name of a file that exists while the embedded Chroma is in use."""
 
@@ -231,8 +236,8 @@ def _quiet() -> Settings:
 def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
     """Turn the exceptions of Chroma and its libraries into ChromaFailed.
 
-    A missing collection is damage, and so is any other error of an embedded Chroma. A server may just be
-    busy, or refuse us.
+    A missing collection is damage, and so is any other error of an embedded Chroma: of all collections, if it comes
+    from the database that they share. A server may just be busy, or refuse us.
     """
     try:
         yield
@@ -240,7 +245,8 @@ def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
         raise
     except (ChromaError, sqlite3.Error) as error:
         damage = is_embedded or isinstance(error, NotFoundError)
-        raise ChromaFailed(type(error).__name__, damage=damage, collection=name) from error
+        damaged = None if is_embedded and OF_DATABASE in str(error) else name
+        raise ChromaFailed(type(error).__name__, damage=damage, collection=damaged) from error
     except Exception as error:  # for a proxy's answers, Chroma's client raises bare exceptions
         raise ChromaFailed(_kind(error), collection=name) from error
 

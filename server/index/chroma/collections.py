@@ -78,6 +78,7 @@ class Collections:
         self.failure: str | None = None
         """Why the last use of Chroma failed; None if it succeeded."""
 
+        self._is_damaged = False
         self.damaged: set[str] = set()
         """Collections that must be rebuilt."""
 
@@ -135,20 +136,22 @@ class Collections:
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:
-        """Show the failure in the health check, and note which collections to rebuild: all of an embedded Chroma that
-        cannot create, list or delete any.
-        """
+        """Show the failure in the health check. Note what to rebuild: a collection, or all of an embedded Chroma."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
         if error.damage and error.collection:
             self.damaged.add(error.collection)
-        elif error.damage and self._chroma is not None and not self.uses_server:
-            broken, self._chroma = self._chroma, None
-            broken.abandon()
+        elif error.damage and not self.uses_server:
+            self._is_damaged = True
 
     def mark_damaged(self) -> None:
         """Mark the collections that failed in this process for rebuilding. Every process does this, not only the
-        index's owner.
+        index's owner. Close an embedded Chroma that is damaged as a whole.
         """
+        if self._is_damaged:
+            self._is_damaged = False
+            broken, self._chroma = self._chroma, None
+            if broken is not None:
+                broken.abandon()
         names, columns = sorted(self.damaged), _indexes.c
         if names:
             with self._database.write() as session:
