@@ -1,10 +1,12 @@
 """The word index on both databases: a memory's own words and its date."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from server.domain.memory import memories
@@ -30,6 +32,35 @@ def shares(world: World, question: str) -> dict[str, float]:
 
 def _text(session: Session, number: int) -> str:
     return session.exec(select(Memory.content).where(Memory.number == number)).one()
+
+
+def windows(world: World, question: str) -> list[float]:
+    """Search by words and return the window of each matching memory, oldest first."""
+    with world.database.read() as session:
+        project = session.get_one(Project, world.project_id)
+        matches = word_search.search(session, project.id, project.memory_count, question, None, NO_PLACES)
+        return [round(value, 3) for value in matches.windows.tolist()]
+
+
+def _texts(parameters: Any) -> list[str]:
+    return list(parameters.values() if isinstance(parameters, dict) else parameters)
+
+
+def test_only_matches_near_each_other_have_their_places_read(world: World) -> None:
+    """In a large project, reading all places would take longer than the rest of the search."""
+    quiet = ["nothing of the kind"] * (word_search.NEAR_NUMBERS + 1)
+    world.add_many(["a red canoe", *quiet, "a red kayak", "with a paddle"], at=MAY)
+    reads: list[Any] = []
+
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute")
+    def _note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        if "memories.place" in statement and "json" in statement:
+            reads.append(parameters)
+
+    apart, before, after = windows(world, "red paddle")
+    assert apart < before < after < 1
+    (numbers,) = [json.loads(text) for parameters in reads for text in _texts(parameters)]
+    assert len(numbers) == 2
 
 
 def test_the_memory_with_the_rarer_word_matches_best(world: World) -> None:

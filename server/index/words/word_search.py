@@ -53,6 +53,11 @@ terms.
 BEGINNING_CREDIT = 0.7
 """A word that begins with a term may be another word."""
 
+NEAR_NUMBERS = 100
+"""If the places of a project's memories are not in memory, those of its matches are read, but only of matches that were
+stored at most this many memories before or after another match. Other matches are hardly ever neighbors.
+"""
+
 COVERAGE_POWER = 1.25
 """A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
 
@@ -224,16 +229,21 @@ def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:
-    """Return the places of these memories. A memory that no longer exists has the place -1."""
+    """Return the places of these memories (numbers, ascending). A memory that no longer exists, or is far from all
+    others, gets a place far from all others.
+    """
     positions, is_known = positions_of(numbers, known.numbers)
     if is_known.all():
         return known.places[positions]
-    places = np.empty(len(numbers), np.int64)
+    places = np.arange(1, len(numbers) + 1) * -2 * window.REACH
     places[is_known] = known.places[positions[is_known]]
-    unknown = numbers[~is_known].tolist()
-    query = _places_query(word_index_of(session).numbers_in)
-    stored = {row[0]: row[1] for row in query.rows(session, numbers=as_json(unknown))}
-    places[~is_known] = [stored.get(number, -1) for number in unknown]
+    is_near = np.diff(numbers) <= NEAR_NUMBERS
+    unknown = ~is_known & (np.append(is_near, False) | np.insert(is_near, 0, False))
+    if unknown.any():
+        wanted = as_json(numbers[unknown].tolist())
+        rows = _places_query(word_index_of(session).numbers_in).rows(session, numbers=wanted)
+        stored = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
+        places[np.searchsorted(numbers, stored[:, 0])] = stored[:, 1]
     return places
 
 
