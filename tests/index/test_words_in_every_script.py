@@ -122,6 +122,8 @@ KEPT_APART = [
     ("الله", "له"),
     ("والد", "د"),
     ("im Hausboot", "Haus"),
+    ("Planets and plants", "planned"),
+    ("The runway", "running"),
     ("версия 20", "верба"),
     ("order 20241", "2024"),
     ("か", "が"),

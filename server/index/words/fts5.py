@@ -64,16 +64,9 @@ class Fts5:
         session.execute(_REMOVE_ORPHANS)
 
     def counts(
-        self,
-        session: Session,
-        project_id: str,
-        terms: Sequence[str],
-        at_most: int | None = None,
-        *,
-        are_beginnings: bool = False,
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
     ) -> Sequence[int]:
-        queries = _queries(project_id, terms, are_beginnings)
-        values: dict[str, str | int] = {**queries, "at_most": -1 if at_most is None else at_most}
+        values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": -1 if at_most is None else at_most}
         return _count_query(len(terms)).rows(session, **values)[0]
 
     def scores(
@@ -83,10 +76,8 @@ class Fts5:
         counts: Mapping[str, int],
         max_rows: int,
         allowed: Sequence[int] | None,
-        *,
-        are_beginnings: bool = False,
     ) -> TermScores:
-        values: dict[str, str | int] = {**_queries(project_id, counts, are_beginnings), "max_rows": max_rows}
+        values: dict[str, str | int] = {**_queries(project_id, counts), "max_rows": max_rows}
         if allowed is not None:
             values["allowed"] = as_json(allowed)
         statement = _score_query(len(counts), allowed is not None)
@@ -94,6 +85,17 @@ class Fts5:
         matches = _term_scores(rows, list(counts.values()))
         rarities = _bm25_rarities(_first_varint(averages[0]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
+
+    def scores_of_beginnings(
+        self, session: Session, project_id: str, beginnings: Sequence[str], max_rows: int
+    ) -> TermScores:
+        prefix = _prefix_of(project_id)
+        values = {f"t{position}": f"{prefix}{beginning}" for position, beginning in enumerate(beginnings)}
+        _CREATE_VOCABULARY.rows(session)
+        rows = _beginnings_query(len(beginnings)).rows(session, **values, at_most=max_rows + 1)
+        numbers = [_integers([found if count <= max_rows else None]) for count, found in rows]
+        sizes = np.array([*map(len, numbers)])
+        return TermScores(np.repeat(np.arange(len(rows)), sizes), np.concatenate(numbers), np.ones(sizes.sum()), sizes)
 
     def prepare(self, database: Database, /) -> None:
         fts5_purge.prepare(database)
@@ -112,11 +114,10 @@ def _prefixed(prefix: str, terms: Sequence[str]) -> str:
     return prefix + f" {prefix}".join(terms) if terms else ""
 
 
-def _queries(project_id: str, terms: Iterable[str], are_beginnings: bool) -> dict[str, str]:
+def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:
     """Return the parameters `t0`, `t1`, …: an FTS5 query for each term, quoted so that no term is an operator."""
     prefix = _prefix_of(project_id)
-    ending = "*" if are_beginnings else ""
-    return {f"t{position}": f'"{prefix}{term}"{ending}' for position, term in enumerate(terms)}
+    return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
 
 
 def _term_scores(rows: Sequence[Row], counts: Sequence[int]) -> TermScores:
@@ -169,6 +170,27 @@ def _count_query(term_count: int) -> Query:
     )
     return Query(sa.text("SELECT " + ", ".join(parts)))
 
+
+@cache
+def _beginnings_query(count: int) -> Query:
+    parts = (
+        "SELECT count(*), group_concat(DISTINCT doc) FROM"  # noqa: S608 - numbers
+        f" (SELECT doc FROM memory_vocabulary WHERE term >= :t{position} AND term < :t{position} || char(1114111)"
+        " LIMIT :at_most)"
+        for position in range(count)
+    )
+    return Query(sa.text(" UNION ALL ".join(parts)))
+
+
+_CREATE_VOCABULARY = Query(
+    sa.text("CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_vocabulary USING fts5vocab(main, memory_words, instance)")
+)
+"""All stored words in alphabetical order, with a row for each occurrence. The table reads the index and stores nothing,
+so each connection creates its own.
+
+A query of FTS5 for a beginning (`"word"*`) merges the entries of all words that have it before LIMIT applies. This
+table returns one entry at a time.
+"""
 
 _WRITE = Query(sa.text("INSERT OR REPLACE INTO memory_words (rowid, body, dates) VALUES (:number, :body, :dates)"))
 _REMOVE_MEMORIES = Query(sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))"))

@@ -63,18 +63,9 @@ class WordIndex(Protocol):
         """Delete the words of memories that no longer exist."""
 
     def counts(
-        self,
-        session: Session,
-        project_id: str,
-        terms: Sequence[str],
-        at_most: int | None = None,
-        *,
-        are_beginnings: bool = False,
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
     ) -> Sequence[int]:
-        """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`.
-
-        With `are_beginnings`, count those that hold a word that begins with it.
-        """
+        """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`."""
 
     def scores(
         self,
@@ -83,13 +74,20 @@ class WordIndex(Protocol):
         counts: Mapping[str, int],
         max_rows: int,
         allowed: Sequence[int] | None,
-        *,
-        are_beginnings: bool = False,
     ) -> TermScores:
-        """Score the project's memories for each term in `counts`, or each beginning, with one query.
+        """Score the project's memories for each term in `counts`, with one query.
 
         For each term, only the `max_rows` newest memories are scored. `allowed` narrows the query to these memories.
         The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
+        """
+
+    def scores_of_beginnings(
+        self, session: Session, project_id: str, beginnings: Sequence[str], max_rows: int
+    ) -> TermScores:
+        """Score 1 for each of the project's memories that hold a word with one of these beginnings, with one query.
+
+        A beginning that more than `max_rows` words have finds nothing, so that the cost is limited. Words are compared
+        as they are stored, stemmed; a beginning is not stemmed, because its stem may begin many other words.
         """
 
     def prepare(self, database: Database, /) -> None:

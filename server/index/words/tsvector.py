@@ -10,6 +10,7 @@ A row's foreign key deletes it together with its memory, and autovacuum erases d
 remove and purge therefore do nothing here.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -45,16 +46,10 @@ class Tsvector:
         """Do nothing: the foreign key prevents orphans."""
 
     def counts(
-        self,
-        session: Session,
-        project_id: str,
-        terms: Sequence[str],
-        at_most: int | None = None,
-        *,
-        are_beginnings: bool = False,
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
     ) -> Sequence[int]:
         values = {**_parameters(project_id, terms), "at_most": at_most}
-        return _count_query(len(terms), are_beginnings).rows(session, **values)[0]
+        return _count_query(len(terms)).rows(session, **values)[0]
 
     def scores(
         self,
@@ -63,14 +58,20 @@ class Tsvector:
         counts: Mapping[str, int],
         max_rows: int,
         allowed: Sequence[int] | None,
-        *,
-        are_beginnings: bool = False,
     ) -> TermScores:
         values: dict[str, str | int] = {**_parameters(project_id, counts), "max_rows": max_rows}
         if allowed is not None:
             values["allowed"] = as_json(allowed)
-        statement = _score_query(len(counts), allowed is not None, are_beginnings)
+        statement = _score_query(len(counts), allowed is not None)
         return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
+
+    def scores_of_beginnings(
+        self, session: Session, project_id: str, beginnings: Sequence[str], max_rows: int
+    ) -> TermScores:
+        values = {**_parameters(project_id, beginnings), "at_most": max_rows + 1}
+        rows = _beginnings_query(len(beginnings)).rows(session, **values)
+        counts = Counter(row[0] for row in rows)
+        return TermScores.of_rows([row for row in rows if counts[row[0]] <= max_rows], [0] * len(beginnings))
 
     def prepare(self, _database: Database, /) -> None:
         """Do nothing: autovacuum is on by default."""
@@ -84,19 +85,14 @@ def _parameters(project_id: str, terms: Iterable[str]) -> dict[str, str]:
     return {"project": project_id} | {f"t{position}": term for position, term in enumerate(terms)}
 
 
-def _query_of(term: int, are_beginnings: bool) -> str:
-    query = f"plainto_tsquery('memory_words', :t{term})"
-    return f"CAST(NULLIF(CAST({query} AS text), '') || ':*' AS tsquery)" if are_beginnings else query
-
-
 @cache
-def _score_query(term_count: int, is_narrowed: bool, are_beginnings: bool) -> Query:
+def _score_query(term_count: int, is_narrowed: bool) -> Query:
     narrow = (
         " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
     )
     parts = (
         f"(SELECT {term}, memory_number, 1 FROM memory_words"  # noqa: S608 - numbers
-        f" WHERE project_id = :project AND words @@ {_query_of(term, are_beginnings)}{narrow}"
+        f" WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term}){narrow}"
         " ORDER BY memory_number DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
@@ -104,13 +100,24 @@ def _score_query(term_count: int, is_narrowed: bool, are_beginnings: bool) -> Qu
 
 
 @cache
-def _count_query(term_count: int, are_beginnings: bool) -> Query:
+def _count_query(term_count: int) -> Query:
     parts = (
         "(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
-        f" AND words @@ {_query_of(term, are_beginnings)} LIMIT CAST(:at_most AS bigint)) AS matches)"
+        f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT CAST(:at_most AS bigint)) AS matches)"
         for term in range(term_count)
     )
     return Query(sa.text("SELECT " + ", ".join(parts)))
+
+
+@cache
+def _beginnings_query(count: int) -> Query:
+    parts = (
+        f"(SELECT {position}, memory_number, 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
+        f" AND words @@ CAST(NULLIF(CAST(plainto_tsquery('simple', :t{position}) AS text), '') || ':*' AS tsquery)"
+        " LIMIT :at_most)"
+        for position in range(count)
+    )
+    return Query(sa.text(" UNION ALL ".join(parts)))
 
 
 _WRITE = Query(

@@ -16,7 +16,7 @@ a long memory holds by chance. A rare word, such as an order number, counts full
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -60,6 +60,9 @@ stored at most this many memories before or after another match. Other matches a
 
 COVERAGE_POWER = 1.25
 """A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
+
+Term = TypeVar("Term", str, int)
+"""A term, or its position."""
 
 _memories = metadata.tables["memories"]
 
@@ -127,7 +130,7 @@ def search(
     scores = index.scores(session, project_id, counts, MAX_ROWS, narrowed)
     wholes = np.array([term in asked.wholes for term in counts])
     lacking = scores.counts == 0
-    scores = _with_beginnings(session, index, project_id, [*counts], lacking, scores, narrowed)
+    scores = _with_beginnings(session, index, project_id, [*counts], scores)
     rows = _rows(scores, memory_count, wholes, np.where(lacking, BEGINNING_CREDIT, 1.0))
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
@@ -169,9 +172,9 @@ def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence
     return rarest
 
 
-def _fitting(counts: Sequence[int], terms: Sequence[str]) -> dict[str, int]:
+def _fitting(counts: Sequence[int], terms: Sequence[Term]) -> dict[Term, int]:
     """Return the rarest terms that together have at most `MAX_ROWS` matches, rarest first, with their counts."""
-    rarest: dict[str, int] = {}
+    rarest: dict[Term, int] = {}
     for count, term in sorted(zip(counts, terms, strict=True)):
         if sum(rarest.values()) + count <= MAX_ROWS:
             rarest[term] = count
@@ -179,33 +182,24 @@ def _fitting(counts: Sequence[int], terms: Sequence[str]) -> dict[str, int]:
 
 
 def _with_beginnings(
-    session: Session,
-    index: WordIndex,
-    project_id: str,
-    terms: Sequence[str],
-    lacking: NDArray[np.bool_],
-    scores: TermScores,
-    allowed: Sequence[int] | None,
+    session: Session, index: WordIndex, project_id: str, terms: Sequence[str], scores: TermScores
 ) -> TermScores:
     """Return the scores, and for the terms that the project lacks those of the words that begin with them."""
-    places = {beginning_of(terms[place]): place for place in np.flatnonzero(lacking).tolist()}
-    places.pop("", None)
-    if not places:
-        return scores
-    beginnings = [*places]
-    counts = index.counts(session, project_id, beginnings, MAX_ROWS + 1, are_beginnings=True)
-    begun = {beginning: count for beginning, count in _fitting(counts, beginnings).items() if count}
+    lacking = np.flatnonzero(scores.counts == 0).tolist()
+    begun = {place: beginning for place in lacking if (beginning := beginning_of(terms[place]))}
     if not begun:
         return scores
-    found = index.scores(session, project_id, begun, MAX_ROWS, allowed, are_beginnings=True)
-    positions = np.array([places[beginning] for beginning in begun], np.intp)
-    all_counts = scores.counts.copy()
-    all_counts[positions] = found.counts
+    found = index.scores_of_beginnings(session, project_id, [*begun.values()], MAX_ROWS)
+    fitting = [*_fitting(found.counts.tolist(), range(len(begun)))]
+    places = np.array([*begun], np.intp)
+    counts = scores.counts.copy()
+    counts[places[fitting]] = found.counts[fitting]
+    kept = np.isin(found.terms, fitting)
     return TermScores(
-        np.concatenate([scores.terms, positions[found.terms]]),
-        np.concatenate([scores.numbers, found.numbers]),
-        np.concatenate([scores.scores, found.scores]),
-        all_counts,
+        np.concatenate([scores.terms, places[found.terms[kept]]]),
+        np.concatenate([scores.numbers, found.numbers[kept]]),
+        np.concatenate([scores.scores, found.scores[kept]]),
+        counts,
     )
 
 
