@@ -288,7 +288,8 @@ def _names_in_file(path: Path | None) -> list[str]:
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
     for statement in statements:
-        if statement.error and PREFIX in statement.original.string.upper():
+        is_unread = statement.error or (statement.key and statement.value is None)  # a name alone has the value None
+        if is_unread and PREFIX in statement.original.string.upper():
             place = f"line {statement.original.line} of {path}"
             raise SettingsError(f"{place} cannot be read: write NAME=value, with both quotation marks or none")
     return [statement.key for statement in statements if statement.key]

@@ -27,6 +27,7 @@ def read(env_file: Path, text: str) -> Settings:
         f'SELFMEMORY_SECRET_KEY="{SECRET}',
         f"SELFMEMORY_SECRET_KEY='{SECRET}' x",
         f"set selfmemory_secret_key={SECRET}",
+        "SELFMEMORY_SECRET_KEY",
     ],
 )
 def test_a_setting_that_cannot_be_read_stops_the_start_without_its_value(env_file: Path, line: str) -> None:
