@@ -123,6 +123,12 @@ async def test_an_invalid_or_missing_value_is_named(api: Caller) -> None:
         assert refused.json()["detail"].startswith("temporal_filter: must be one of today, yesterday")
 
 
+async def test_metadata_with_the_name_of_an_operator_is_compared_like_any_other(api: Caller) -> None:
+    await api.add("Muesli", metadata={"contains": ["nuts"]})
+    assert await api.found("muesli", metadata={"contains": ["nuts"]}) == ["Muesli"]
+    assert await api.found("muesli", metadata={"contains": ["milk"]}) == []
+
+
 async def test_a_read_only_caller_can_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:
     await api.add("here")
     assert await reader.found("here") == ["here"]

@@ -48,7 +48,7 @@ class Filters:
     def __post_init__(self) -> None:
         """Raises Invalid if a metadata value compares in another way, since no memory has such a value."""
         for key, value in self.metadata.items():
-            if _is_operator(key) and isinstance(value, list):
+            if _is_operator(key) and isinstance(value, list) and all(isinstance(part, dict) for part in value):
                 raise Invalid("is an operator, but only exact values are compared.", field=f"metadata.{key}")
             if isinstance(value, dict) and value and all(map(_is_operator, value)):
                 raise Invalid("has an operator, but only exact values are compared.", field=f"metadata.{key}")
