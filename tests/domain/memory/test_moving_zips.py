@@ -19,8 +19,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_zip_of_a_chat_is_read_without_its_other_files(path: Path) -> None:
-    files = {"user.json": "{}", "export/conversations.json": json.dumps([chat()]), "__MACOSX/x.json": "{"}
-    assert len(read(zipped(path, files))) == 2
+    for name in ("export/conversations.json", "Conversations-001.JSON"):
+        files = {"user.json": "{}", name: json.dumps([chat()]), "__MACOSX/x.json": "{"}
+        assert len(read(zipped(path, files))) == 2
 
 
 def test_a_zip_that_grows_beyond_its_bounds_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,13 +108,15 @@ def conversations_among(members: list[Member]) -> list[Member]:
     """Return the files of a chat export that contain conversations, one or several numbered ones, and those with what
     Claude remembers of them.
     """
-    files = [(Path(member.name).name.casefold(), member) for member in members if member.name.endswith(".json")]
-    conversations = [member for name, member in files if name.startswith(CONVERSATIONS)]
-    return conversations and [member for name, member in files if member in conversations or _is_memory(name, member)]
+    files = [(Path(member.name).name.casefold(), member) for member in members]
+    files = [(name, member) for name, member in files if name.endswith(".json")]
+    if not any(name.startswith(CONVERSATIONS) for name, _ in files):
+        return []
+    return [member for name, member in files if name.startswith(CONVERSATIONS) or _is_memory(member)]
 
 
-def _is_memory(name: str, member: Member) -> bool:
-    return not name.startswith(CONVERSATIONS) and b'"conversations_memory"' in head_of(member.opener)
+def _is_memory(member: Member) -> bool:
+    return b'"conversations_memory"' in head_of(member.opener)
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:
