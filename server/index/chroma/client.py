@@ -46,8 +46,8 @@ OPENING_REQUESTS = 4
 """How many requests Chroma's client sends when it is created, without a time limit."""
 
 OF_DATABASE = "returned from database"
-"""What Chroma says when its own database fails. It may have kept a write transaction open then, for which the next
-write waits for ever, with the GIL.
+"""What Chroma says when its own database fails. It may have left a write transaction open. The next write would wait
+for that transaction forever, and would hold the GIL.
 """
 
 _OPEN = "open"
