@@ -45,6 +45,7 @@ def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
         ("people: [[Anna]]\nup: [[Home]]", {"people_mentioned": ["Anna"], "up": [["Home"]]}),
         ("tags: '#trip #rome'\ncategory: '[[Travel#2024]]'", {"tags": "trip, rome", "topic_category": "Travel"}),
         ("tags: ['#trip', c#, 7]", {"tags": ["trip", "c#", "7"]}),
+        ("tags: '# trip, #, #rome'", {"tags": "trip, rome"}),
     ],
 )
 def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter: str, metadata: dict[str, Any]) -> None:

@@ -218,7 +218,8 @@ def _names(label: object) -> list[str]:
     if isinstance(label, list):  # YAML reads [[Anna]] without quotes as a list in a list
         return [name for part in label if part is not None for name in _names(part)]
     text = _LINK.sub(r"\1", str(label)).strip()
-    return [word.lstrip("#") for word in text.split()] if text.startswith("#") else [text]
+    words = [word.lstrip("#") for word in text.split()] if text.startswith("#") else [text]
+    return [word for word in words if word]
 
 
 def _are_same(first: object, second: object) -> bool:
