@@ -1,7 +1,7 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -33,7 +33,7 @@ def parse_past(value: object) -> datetime | None:
     return moment
 
 
-_TEXT_PARTS = ("text", "input_text", "output_text")
+TextKind = Literal["text", "input_text", "output_text"]
 
 
 def join_parts(content: object) -> object:
@@ -46,14 +46,14 @@ def join_parts(content: object) -> object:
     texts = []
     for part in content:
         kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
-        if kind not in _TEXT_PARTS or not isinstance(text, str):
+        if kind not in get_args(TextKind) or not isinstance(text, str):
             raise ValueError('must be text, or a list of parts such as {"type": "text", "text": "Hello"}')
         texts.append(text)
     return "\n".join(texts)
 
 
 class TextPart(BaseModel):
-    type: Literal["text", "input_text", "output_text"]
+    type: TextKind
     text: str
 
 
