@@ -1,11 +1,13 @@
 """How the server talks to SQLite: the pragmas of a connection, and how a writer waits for the file."""
 
 import sqlite3
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from server import waits
+from server.settings import SECRET_KEY_FILE, SettingsError
 from server.waits import NOTABLE_SECONDS, WRITES
 
 PRAGMAS = (
@@ -16,6 +18,29 @@ PRAGMAS = (
     "cache_size=-32000",
     "temp_store=MEMORY",
 )
+
+NO_FILE = ("file:", ":")
+"""A database whose name begins so is not a plain path: a URI, or memory."""
+
+SIGNS_OF_USE = (SECRET_KEY_FILE, "index.lock")
+"""Files that a server creates in its data folder only after the database has tables."""
+
+
+def require_not_lost(file: Path) -> None:
+    """Raises SettingsError if the content of the database is missing although files next to it show that it had one."""
+    size = file.stat().st_size if file.exists() else None
+    log = file.with_name(f"{file.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    if has_log and not size:  # SQLite would delete it
+        leftovers = f"{file} and {log} away" if size == 0 else f"{log} away"
+    elif size == 0 and any(file.with_name(name).exists() for name in SIGNS_OF_USE):
+        leftovers = f"{file} away"
+    else:
+        return
+    raise SettingsError(
+        f"the database {file.absolute()} is {'missing' if size is None else 'empty'}, but a server has already used "
+        f"it: put the file back or restore a backup, or move {leftovers} to start with an empty database"
+    )
 
 
 def listen(engine: sa.Engine) -> None:

@@ -163,6 +163,33 @@ def test_a_file_that_is_no_database_is_named(refusal: Refusal, stored: Path) -> 
     assert said.startswith(f"{stored} is damaged or not a SQLite database: ")
 
 
+COMMANDS = [("create-user", "--email", "ann@example.com"), ("backup", "-"), ("reindex",)]
+
+
+@pytest.mark.parametrize("arguments", [("serve", "--port", "0"), *COMMANDS])
+def test_a_database_that_was_emptied_is_named_and_not_filled(
+    refusal: Refusal, stored: Path, arguments: tuple[str, ...]
+) -> None:
+    stored.write_bytes(b"")
+    (stored.parent / "secret_key").write_text("a key of this server")
+    said = started_app(stored.parent) if arguments[0] == "serve" else refusal(*arguments)
+    assert said.startswith(f"the database {stored} is empty, but a server has already used it: ")
+    assert stored.read_bytes() == b""
+
+
+def test_the_log_of_a_missing_database_is_named_and_kept(refusal: Refusal, stored: Path) -> None:
+    stored.unlink()
+    log = stored.with_name(f"{stored.name}-wal")
+    log.write_bytes(b"committed")
+    assert f"move {log} away to start with an empty database" in started_app(stored.parent)
+    assert log.read_bytes() == b"committed"
+
+
+def test_a_first_start_that_was_killed_is_repeated(refusal: Refusal, stored: Path) -> None:
+    stored.write_bytes(b"")
+    assert main(("create-user", "--email", "ann@example.com")) == 0
+
+
 def test_a_server_that_cannot_open_its_database_prints_one_line(stored: Path) -> None:
     stored.write_bytes(b"These are my notes. " * 100)
     given = environment(stored.parents[1])
