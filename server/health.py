@@ -1,5 +1,6 @@
 """Checks each part of this process. A part is healthy, degraded (it works, but slowly or not for long) or unhealthy."""
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from server.index.model.embeddings import ModelFailed
 from server.index.upkeep import leases, survey
 from server.mailer import Mailer
 from server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_SECONDS = 3.0
 """A part that has not answered within this time is unhealthy."""
@@ -137,8 +140,12 @@ class HealthChecks:
 
         if names not in self._hanging:
             self._hanging.add(names)
-            with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
-                return await anyio.to_thread.run_sync(asking, limiter=self._threads, abandon_on_cancel=True)
+            try:
+                with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
+                    return await anyio.to_thread.run_sync(asking, limiter=self._threads, abandon_on_cancel=True)
+            except (OSError, RuntimeError) as error:  # for example, the folder is gone, or no thread can start
+                self._hanging.discard(names)
+                log.warning("a health check failed", extra={"parts": ",".join(names), "reason": str(error)})
         return (Status.UNHEALTHY,) * len(names)
 
     def _ask_database(self) -> tuple[Status]:

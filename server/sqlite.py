@@ -1,5 +1,6 @@
 """How the server talks to SQLite: the pragmas of a connection, and how a writer waits for the file."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def require_not_lost(file: Path) -> None:
 def listen(engine: sa.Engine) -> None:
     """Prepare each connection, and make transactions begin read-only or as writers."""
     event.listen(engine, "connect", _on_connect)
+    file = engine.url.database
+    if file and not file.startswith(NO_FILE):
+        event.listen(engine, "begin", lambda _connection: _require_file(file))
     event.listen(engine, "begin", _on_begin)
 
 
@@ -58,6 +62,12 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # `_on_begin` sends BEGIN, so the driver must not
     for pragma in (*PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _require_file(file: str) -> None:
+    """Raises OperationalError if the file was moved or deleted, because SQLite would store what is lost at the end."""
+    if not os.path.exists(file):
+        raise sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError(f"{file} was moved or deleted"))
 
 
 def _on_begin(connection: sa.Connection) -> None:

@@ -81,6 +81,36 @@ async def test_without_a_database_it_is_unhealthy_but_alive_and_sends_retry_afte
     assert "postgres" not in answer.text + asked.text
 
 
+async def test_while_the_data_folder_is_away_nothing_is_stored_and_health_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    folder = tmp_path / "data"
+    here = read_settings(env_file=None, data_dir=folder, public_url=ORIGIN)
+    async with running(create_app(here, lambda _settings: WordEmbedder())) as app, asking(app) as client:
+        away = folder.rename(tmp_path / "away")
+        answer = await client.get("/health")
+        checks = answer.json()["checks"]
+        assert (answer.status_code, checks["database"]["status"], checks["disk"]["status"]) == (503, *["unhealthy"] * 2)
+        assert checks["memory"]["status"] == "healthy"
+        sent = {"client_name": "An editor", "redirect_uris": ["http://127.0.0.1/callback"]}
+        assert (await client.post("/oauth/register", json=sent)).status_code == 503
+        away.rename(folder)
+        assert (await client.get("/health")).json()["status"] == "healthy"
+
+
+async def test_without_threads_it_is_unhealthy(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("server.health.KEEP_SECONDS", 0.0)
+        patched.setattr(threading.Thread, "start", refuse)
+        assert (await client.get("/health")).status_code == 503
+    await asyncio.sleep(0)
+    assert (await client.get("/health")).json()["status"] == "healthy"
+
+
 async def test_a_failing_model_makes_it_unhealthy_and_not_ready(broken_app: ASGIApp) -> None:
     async with asking(broken_app) as client:
         answer, ready, live = [await client.get(path) for path in ("/health", "/health/ready", "/health/live")]
