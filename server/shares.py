@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from server import waits
@@ -133,11 +134,13 @@ class Threads(Shares):
         It holds its slot until it ends, even if the request is canceled.
         """
         await self._take(caller)
+        job: Future[T] = Future()
         try:
-            job = self._executor.submit(copy_context().run, work, *args)
+            self._executor.submit(_run, job, partial(copy_context().run, work, *args))
         except RuntimeError as error:  # the system has no thread left, or the server is stopping
-            self._give_back(caller)
-            raise Unavailable from error
+            if job.cancel():  # it is queued nevertheless, so another thread may have begun it
+                self._give_back(caller)
+                raise Unavailable from error
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         outcome = asyncio.wrap_future(job)
@@ -148,6 +151,15 @@ class Threads(Shares):
         """End the threads after their current work. Work that hangs ends with the process."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         wait(list(self._jobs), STOP_SECONDS)
+
+
+def _run(job: Future[T], work: Callable[[], T]) -> None:
+    """Run the work unless the job was canceled, and give the job its outcome."""
+    if job.set_running_or_notify_cancel():
+        try:
+            job.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - the request gets it
+            job.set_exception(error)
 
 
 async def _take(slots: asyncio.Semaphore) -> None:

@@ -56,3 +56,22 @@ async def test_the_work_of_a_cancelled_request_keeps_its_slot_until_it_ends(
     async with asyncio.timeout(SOON_SECONDS):
         while threads.used:  # noqa: ASYNC110 - the loop frees the slot
             await asyncio.sleep(0.01)
+
+
+async def test_work_that_was_refused_for_want_of_a_thread_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    may_end, ran = threading.Event(), threading.Event()
+    threads = Threads("test", slots=2)
+    busy = asyncio.create_task(threads.run("alice", may_end.wait, SOON_SECONDS))
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unavailable):
+            await threads.run("bob", ran.set)
+    may_end.set()
+    assert await busy
+    await threads.run("alice", int)  # after everything that was queued before it
+    assert not ran.is_set()
+    threads.close()
