@@ -51,11 +51,13 @@ class EarlierModel:
 
     def ask(self, text: str) -> Future[Vector | None] | None:
         """Embed a question in a thread, in parallel with the search's other work. Return None if no earlier model is
-        open. Sometimes also check whether there is one.
+        open, or no thread can start. Sometimes also check whether there is one.
         """
-        if time.monotonic() >= self._look_at and not self._looking.locked():
-            self._threads.submit(self.look)
-        return self._threads.submit(self._embed, self._opened, text) if self._opened else None
+        with contextlib.suppress(RuntimeError):
+            if time.monotonic() >= self._look_at and not self._looking.locked():
+                self._threads.submit(self.look)
+            return self._threads.submit(self._embed, self._opened, text) if self._opened else None
+        return None
 
     def look(self) -> None:
         """Open the earlier model if it has vectors, and close it if it has none left. Opening takes a second."""
