@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 from server import __version__
 from server.assistants import catalog
-from server.commands.output import command_line, replace_closed_streams
+from server.commands.output import command_line, print_message, replace_closed_streams
+
+INTERRUPTED = 130
+"""The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
 
 
 def not_empty(text: str) -> str:
@@ -148,13 +151,18 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
+    """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line; 130 after
+    Ctrl-C.
+    """
     replace_closed_streams()
     args = parser().parse_args(arguments)
     try:
         code: int = importlib.import_module("server.commands.running").run(args)
     except ModuleNotFoundError as error:
         return _explain_missing(error)
+    except KeyboardInterrupt:  # perhaps during the imports, which take most of a second
+        print_message("selfmemory: stopped before it was finished.")
+        return INTERRUPTED
     return code
 
 

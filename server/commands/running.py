@@ -15,8 +15,6 @@ from server.errors import ServiceError
 from server.settings import Settings, SettingsError, read_settings
 
 Command = Callable[[Settings, Namespace], int | None]
-INTERRUPTED = 130
-"""The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
 
 
 def run(args: Namespace) -> int:
@@ -35,9 +33,6 @@ def run(args: Namespace) -> int:
         if not isinstance(error, BrokenPipeError):  # the reader closed the pipe and needs no message
             print_message(f"selfmemory: {_sentence(error, settings)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise flushing at exit would fail too
-    except KeyboardInterrupt:
-        print_message("selfmemory: stopped before it was finished.")
-        return INTERRUPTED
     return 1
 
 

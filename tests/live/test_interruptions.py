@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from server.__main__ import main
 from tests.support.server_process import environment, run
 
 
@@ -52,3 +55,14 @@ def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
         output = process.stderr.read()
         assert process.wait() == 130
     assert b"Traceback" not in output
+
+
+def test_ctrl_c_while_a_command_is_imported_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("server.commands.running.run", interrupt)
+    assert main(("doctor",)) == 130
+    assert capsys.readouterr() == ("", "selfmemory: stopped before it was finished.\n")
