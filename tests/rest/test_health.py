@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from server.app import create_app
 from server.hashing import new_api_key
 from server.index.model.embeddings import ModelFailed
+from server.index.upkeep.owner_lock import FILE, FileLock
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
@@ -97,6 +98,23 @@ async def test_while_the_data_folder_is_away_nothing_is_stored_and_health_says_s
         assert (await client.post("/oauth/register", json=sent)).status_code == 503
         away.rename(folder)
         assert (await client.get("/health")).json()["status"] == "healthy"
+
+
+async def test_a_data_folder_that_is_away_does_not_come_back_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.index.upkeep.worker.POLL_SECONDS", 0.01)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    lock = FileLock(folder / FILE)
+    assert lock.acquire()  # another process owns the index, so this one tries again and again
+    here = read_settings(env_file=None, data_dir=folder, public_url=ORIGIN)
+    async with running(create_app(here, lambda _settings: WordEmbedder())):
+        away = folder.rename(tmp_path / "away")
+        await asyncio.sleep(0.2)
+        assert not folder.exists()
+        away.rename(folder)
+    lock.release()
 
 
 async def test_without_threads_it_is_unhealthy(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

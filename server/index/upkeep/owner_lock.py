@@ -13,7 +13,7 @@ from sqlmodel import Session
 from server.database import Database, is_sqlite
 from server.index.upkeep import leases
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases, is_of
-from server.settings import Settings
+from server.settings import Settings, make_private
 
 FILE = "index.lock"
 MOST_BYTES = 1_000
@@ -25,6 +25,7 @@ class OwnerLock:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         is_alone = database.is_sqlite or not settings.chroma_url
+        make_private(settings.data_dir)  # only once: a folder that is moved away must not come back empty
         self._file = FileLock(settings.data_dir / FILE) if is_alone else None
         self._leases = None if database.is_sqlite else Leases(database, share=not is_alone)
         self.database = database if self._leases is None else database.guarded(self._require)
@@ -96,7 +97,6 @@ class FileLock:
         """Take the lock, unless it is held already. Return False if another process holds it."""
         if self._descriptor is not None:
             return True
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,6 +35,7 @@ from tests.support.world import World, eventually, opened
 def owner_elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileLock]:
     """Own the index, so that nothing is removed before the test releases it."""
     monkeypatch.setattr("server.amounts.KEEP_SECONDS", 0.0)
+    settings.data_dir.mkdir(exist_ok=True)
     lock = FileLock(settings.data_dir / FILE)
     assert lock.acquire()
     yield lock
