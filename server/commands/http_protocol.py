@@ -1,4 +1,6 @@
-"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, and sends an answer in one piece."""
+"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, limits the time for a request's head, and
+sends an answer in one piece.
+"""
 
 import asyncio
 import json
@@ -15,10 +17,41 @@ DETAIL = (
 
 
 class HttpProtocol(HttpToolsProtocol):
+    """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
+    idle connections. Otherwise, clients that have vanished would use up all files of the process.
+    """
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
         self._whole = WholeAnswers(transport)
         self.transport = cast(asyncio.Transport, self._whole)
+        self._is_head_due = True
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_head_due = False
+        self._watch_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_head()
+
+    def on_message_begin(self) -> None:
+        self._is_head_due = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_head_due = False
+        super().on_headers_complete()
+
+    def _watch_head(self) -> None:
+        if self._is_head_due and self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
+        elif not self._is_head_due and self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def on_response_complete(self) -> None:
         self._whole.flush()  # the answer to HEAD has no body
