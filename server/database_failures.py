@@ -119,6 +119,8 @@ def _reason_of_file(file: Path, message: str) -> str:
         )
     if file.parent.exists() and not file.parent.is_dir():
         return data_folder.refusal(file.parent, NotADirectoryError(errno.ENOTDIR, "it is not a folder"))
+    if file.parent.exists() and os.statvfs(file.parent).f_flag & os.ST_RDONLY:
+        return data_folder.refusal(file.parent, OSError(errno.EROFS, "its disk is read-only"))
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in message or "unable to open" in message:

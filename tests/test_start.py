@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -155,6 +156,15 @@ def test_a_read_only_database_is_named_with_the_command(refusal: Refusal, of_roo
     user = become_somebody_else(of_root)
     said = refusal("create-user", "--email", "ann@example.com", DATA_DIR=folder)
     assert said.startswith(f"the database {file} is read-only for user {user}. Run: sudo chown {user} {file}*")
+
+
+def test_a_read_only_disk_is_named_without_a_command_that_cannot_help(
+    refusal: Refusal, of_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = f"cannot write to the data folder {of_root} as user {become_somebody_else(of_root)}: its disk is read-only."
+    monkeypatch.setattr(os, "statvfs", lambda _folder: Namespace(f_flag=os.ST_RDONLY))
+    refused = refusal("create-user", "--email", "ann@example.com", DATABASE_URL=f"sqlite:///{of_root}/selfmemory.db")
+    assert refused == f"{said} Set SELFMEMORY_DATA_DIR to another folder"
 
 
 def test_a_file_that_is_no_database_is_named(refusal: Refusal, stored: Path) -> None:
