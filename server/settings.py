@@ -41,6 +41,7 @@ from server.urls import has_path, is_loopback, is_private, origin_of
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
+INDEX_LOCK_FILE = "index.lock"
 TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"  # OpenTelemetry defines this name, and reads it itself
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from server import waits
-from server.settings import SECRET_KEY_FILE, SettingsError
+from server.settings import INDEX_LOCK_FILE, SECRET_KEY_FILE, SettingsError
 from server.waits import NOTABLE_SECONDS, WRITES
 
 PRAGMAS = (
@@ -23,7 +23,7 @@ PRAGMAS = (
 NO_FILE = ("file:", ":")
 """A database whose name begins so is not a plain path: a URI, or memory."""
 
-SIGNS_OF_USE = (SECRET_KEY_FILE, "index.lock")
+SIGNS_OF_USE = (SECRET_KEY_FILE, INDEX_LOCK_FILE)
 """Files that a server creates in its data folder only after the database has tables."""
 
 

@@ -14,9 +14,9 @@ from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
 from server.commands.output import command_line, print_message
 from server.commands.sqlite_copy import MAGIC
-from server.settings import Settings, SettingsError
+from server.settings import INDEX_LOCK_FILE, Settings, SettingsError
 
-LOCKS = ("server.lock", "index.lock")
+LOCKS = ("server.lock", INDEX_LOCK_FILE)
 """A running server locks at least one of these files in its data folder."""
 
 POSTGRES_MAGIC = b"PGDMP"

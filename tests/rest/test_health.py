@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 from server.app import create_app
 from server.hashing import new_api_key
 from server.index.model.embeddings import ModelFailed
-from server.index.upkeep.owner_lock import FILE, FileLock
-from server.settings import Settings, read_settings
+from server.index.upkeep.owner_lock import FileLock
+from server.settings import INDEX_LOCK_FILE, Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
 from tests.support.mail import mail_server
@@ -106,7 +106,7 @@ async def test_a_data_folder_that_is_away_does_not_come_back_empty(
     monkeypatch.setattr("server.index.upkeep.worker.POLL_SECONDS", 0.01)
     folder = tmp_path / "data"
     folder.mkdir()
-    lock = FileLock(folder / FILE)
+    lock = FileLock(folder / INDEX_LOCK_FILE)
     assert lock.acquire()  # another process owns the index, so this one tries again and again
     here = read_settings(env_file=None, data_dir=folder, public_url=ORIGIN)
     async with running(create_app(here, lambda _settings: WordEmbedder())):

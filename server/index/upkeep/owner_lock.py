@@ -13,9 +13,8 @@ from sqlmodel import Session
 from server.database import Database, is_sqlite
 from server.index.upkeep import leases
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases, is_of
-from server.settings import Settings, make_private
+from server.settings import INDEX_LOCK_FILE, Settings, make_private
 
-FILE = "index.lock"
 MOST_BYTES = 1_000
 NOBODY = "not kept up to date, because no server is running"
 
@@ -26,7 +25,7 @@ class OwnerLock:
     def __init__(self, settings: Settings, database: Database) -> None:
         is_alone = database.is_sqlite or not settings.chroma_url
         make_private(settings.data_dir)  # only once: a folder that is moved away must not come back empty
-        self._file = FileLock(settings.data_dir / FILE) if is_alone else None
+        self._file = FileLock(settings.data_dir / INDEX_LOCK_FILE) if is_alone else None
         self._leases = None if database.is_sqlite else Leases(database, share=not is_alone)
         self.database = database if self._leases is None else database.guarded(self._require)
         """Its write transactions raise LeaseLost if another process now owns the parts."""
@@ -133,7 +132,7 @@ def ownership(settings: Settings, session: Session) -> str:
 
 def is_in_use(settings: Settings) -> bool:
     """Return whether a process that uses the data folder keeps the index up to date."""
-    lock = FileLock(settings.data_dir / FILE)
+    lock = FileLock(settings.data_dir / INDEX_LOCK_FILE)
     if not lock.exists():
         return False
     is_free = lock.acquire()

@@ -20,11 +20,11 @@ from server.domain.teams import projects
 from server.errors import NotFound
 from server.index import chunks
 from server.index.upkeep import removal
-from server.index.upkeep.owner_lock import FILE, FileLock
+from server.index.upkeep.owner_lock import FileLock
 from server.models import metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
-from server.settings import Settings
+from server.settings import INDEX_LOCK_FILE, Settings
 from tests.rest.conftest import said
 from tests.support.fakes import WordEmbedder
 from tests.support.team import Team
@@ -36,7 +36,7 @@ def owner_elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Own the index, so that nothing is removed before the test releases it."""
     monkeypatch.setattr("server.amounts.KEEP_SECONDS", 0.0)
     settings.data_dir.mkdir(exist_ok=True)
-    lock = FileLock(settings.data_dir / FILE)
+    lock = FileLock(settings.data_dir / INDEX_LOCK_FILE)
     assert lock.acquire()
     yield lock
     lock.release()
