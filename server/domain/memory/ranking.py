@@ -67,8 +67,7 @@ class Ranking:
 
 def best_by_words(matches: WordMatches, count: int) -> Numbers:
     """Return the numbers of the `count` memories that score highest by their words alone, in any order."""
-    scores = SHARE_WEIGHT * matches.shares + WINDOW_WEIGHT * matches.windows
-    return best_of(matches.numbers, scores, count)
+    return best_of(matches.numbers, _by_words(matches.shares, matches.windows), count)
 
 
 def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
@@ -79,7 +78,7 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
     windows = _spread(numbers, matches.numbers, matches.windows)
     scores = similarities
     if matches.asked:
-        scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
+        scores = SIMILARITY_WEIGHT * similarities + _by_words(shares, windows)
     if similar is NOTHING_SIMILAR:  # the question has no vector
         scores = scores / (SHARE_WEIGHT + WINDOW_WEIGHT)
     scores = np.clip(scores, 0.0, 1.0)
@@ -98,6 +97,10 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
         is_final=len(best) == len(passing) and (similar.complete or len(passing) < min(width, len(scores))),
         best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
     )
+
+
+def _by_words(shares: Scores, windows: Scores) -> Scores:
+    return SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
 
 
 def _spread(numbers: Numbers, value_numbers: Numbers, values: Scores) -> Scores:
