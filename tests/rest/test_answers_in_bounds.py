@@ -123,10 +123,10 @@ async def test_a_list_has_at_most_four_megabytes_and_goes_on_where_it_stopped(ap
         first = await api.get(f"/api/memories?{query}")
         assert len(first.content) <= ANSWER_BYTES
         assert first.json()["next"].startswith("/api/memories?")
-        meanwhile = await api.add("meanwhile", metadata={"tags": ["a", "b, c"]}, user_id="u 1")
+        newer = await api.add("a newer one", metadata={"tags": ["a", "b, c"]}, user_id="u 1")
         following, _ = await follow(api, first.json()["next"])
         assert [memory["id"] for memory in [*first.json()["results"], *following]] == wanted
-        await api.delete(f"/api/memories/{meanwhile}")
+        await api.delete(f"/api/memories/{newer}")
 
 
 async def test_the_trash_has_at_most_four_megabytes_an_answer_and_goes_on(api: Caller, database: Database) -> None:

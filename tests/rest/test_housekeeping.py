@@ -152,7 +152,7 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
 async def test_a_deletion_of_all_memories_that_was_interrupted_is_finished_after_a_start(
     client: httpx.AsyncClient, runtime: Runtime, database: Database, alice: Tenant, set_back: timedelta
 ) -> None:
-    """The clock was set back meanwhile by `set_back`."""
+    """`set_back` is how far the clock went back after the deletion had begun."""
     for text in ("A canoe", "A kayak"):
         await client.post("/api/memories", json={"content": text}, headers=alice.auth)
     with database.write() as session:
