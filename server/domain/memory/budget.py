@@ -6,7 +6,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.orm import defer
-from sqlmodel import Session, col
 
 from server.models import Memory
 from server.models.base import JsonObject
@@ -67,9 +66,3 @@ def take_fitting(rows: Iterable[Row], budget: Budget) -> Fitting:
             return Fitting(fitting, budget.used, is_cut=True)
         fitting.append(memory)
     return Fitting(fitting, budget.used, is_cut=False)
-
-
-def count(session: Session, query: sa.Select[Memory]) -> int:
-    """Return how many memories the query selects. Its limit applies."""
-    numbers = query.with_only_columns(col(Memory.number)).subquery()
-    return session.scalars(sa.select(sa.func.count()).select_from(numbers)).one()
