@@ -1,4 +1,4 @@
-"""Chooses the rows that one transaction deletes, so that other writers wait about 0.1 s at most."""
+"""Chooses the rows that one transaction writes or deletes, so that other writers wait about 0.1 s at most."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
+from server.index import chunks
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.exact.stored_pieces import StoredPieces
@@ -167,9 +168,7 @@ class MatrixCache:
         query = sa.select(columns.number, columns.piece_count).where(columns.project_id == project_id)
         following = query.where(columns.number > after).order_by(columns.number).limit(PART_MEMORIES)
         rows = session.execute(following).all()
-        ends = np.cumsum([row.piece_count for row in rows])
-        fitting = max(int(np.searchsorted(ends, most_pieces or PART_PIECES, side="right")), 1)
-        numbers = [row.number for row in rows[:fitting]]
+        numbers = [row.number for row in chunks.first_of(rows, lambda row: row.piece_count, most_pieces or PART_PIECES)]
         return (self.read_memories(session, numbers), numbers[-1]) if numbers else None
 
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:

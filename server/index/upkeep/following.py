@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
-from server.index import outbox
+from server.index import chunks, outbox
 from server.index.center import Center
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.exact.stored_pieces import StoredPieces
@@ -58,11 +57,8 @@ def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, lis
     is_full = len(rows) == TASK_BATCH
     by_project: dict[str, list[Task]] = defaultdict(list)
     if rows and (is_full or not candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
-        sizes = accumulate(pieces for *_, pieces in rows)
-        for position, (row, size) in enumerate(zip(rows, sizes, strict=True)):
-            if position == 0 or size <= PIECES:
-                task = Task(row.number, row.project_id, row.memory_number, row.piece_count)
-                by_project[row.project_id].append(task)
+        for row in chunks.first_of(rows, lambda row: row[-1], PIECES):
+            by_project[row.project_id].append(Task(row.number, row.project_id, row.memory_number, row.piece_count))
     return by_project
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import Database
-from server.index import outbox
+from server.index import chunks, outbox
 from server.index.model.failures import ModelAway, ModelFailed, TextRefused
 from server.index.pieces import lead_from
 from server.index.types import Embedded
@@ -138,9 +138,8 @@ class Reembedding:
     def _write_all(self) -> None:
         """Write the gathered vectors, a few pieces per transaction."""
         while self._gathered:
-            part = [self._gathered.pop(0)]
-            while self._gathered and sum(len(found.spans) for _, _, found in part) < WRITTEN_PIECES:
-                part.append(self._gathered.pop(0))
+            part = chunks.first_of(self._gathered, lambda new: len(new[2].spans), WRITTEN_PIECES)
+            del self._gathered[: len(part)]
             with self._database.write() as session:
                 _replace_vectors(session, part)
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
+from server.index import chunks
 from server.index.upkeep import rebuild
 from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
@@ -109,11 +110,5 @@ def _next_chunk(session: Session, below: int) -> Sequence[tuple[int, str]]:
     columns = _memories.c
     query = sa.select(columns.number, columns.project_id, sa.func.length(columns.content))
     newest = query.where(columns.number < below).order_by(columns.number.desc()).limit(MOST_MEMORIES)
-    chunk: list[tuple[int, str]] = []
-    characters = 0
-    for number, project_id, length in session.execute(newest):
-        characters += length
-        if chunk and characters > MOST_CHARACTERS:
-            break
-        chunk.append((number, project_id))
-    return chunk
+    chunk = chunks.first_of(session.execute(newest).all(), lambda row: row[2], MOST_CHARACTERS)
+    return [(number, project_id) for number, project_id, _ in chunk]
