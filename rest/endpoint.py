@@ -27,10 +27,10 @@ class Reach(Enum):
 class Endpoint:
     """One line of the table in `rest.routes`. The OpenAPI entry is made from it and from the handler's docstring.
 
-    `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
+    `name` is the operationId.
     `may_be_empty` is for a body that may be left out.
     `reads_body` is for a deletion whose handler reads a body. The others refuse a body with fields.
-    `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
+    `failures` adds the statuses that the other fields do not imply: a credential implies 404.
     """
 
     name: str
@@ -41,7 +41,6 @@ class Endpoint:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     reach: Reach = Reach.CREDENTIAL
-    operation: str | None = None
     failures: tuple[int, ...] = ()
     is_idempotent: bool = False
     media: str = "application/json"

@@ -201,7 +201,7 @@ BUCKETS: dict[str, Bucket] = {
     "invitations.invite": Bucket.INVITATION,
     "invitations.invite_to_project": Bucket.INVITATION,
 }
-"""The rate limit of each operation, by name, for every door. `rest.routes` documents the same table."""
+"""The rate limit of each operation, by name, for every door."""
 
 CHARGES: dict[str, Callable[..., Charge]] = {
     "memories.add": charges.of_addition,
