@@ -5,10 +5,9 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, require_one_way
+from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, parse_moment, require_one_way
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
-from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
 from server.spelling import wrong_name_hint
 
@@ -23,12 +22,8 @@ def parse_past(value: object) -> datetime | None:
 
     Raises ValueError with a reason for the caller.
     """
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        value = value.isoformat()
-    moment = moment_of(value if isinstance(value, str) else "")
-    if not EARLIEST <= moment <= now() + CLOCK_SKEW:
+    moment = parse_moment(value)
+    if moment is not None and not EARLIEST <= moment <= now() + CLOCK_SKEW:
         raise ValueError("must be a time between 1970 and now")
     return moment
 
