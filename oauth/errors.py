@@ -9,7 +9,7 @@ from oauth.authorization_server import Answer
 from server import errors
 from server.dispatch import Methods
 from server.runtime import State
-from server.statuses import log_unavailable, retry_after, status_of
+from server.statuses import answered
 
 CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 """The error code for a status; any other status gets `invalid_request`."""
@@ -38,11 +38,9 @@ def options(endpoint: Methods) -> Response:
 
 
 def failure(error: errors.ServiceError) -> Response:
-    if isinstance(error, errors.Unavailable):
-        log_unavailable(error)
-    status = status_of(error)
+    status, headers = answered(error)
     body = {"error": CODES.get(status, "invalid_request"), "error_description": error.detail}
-    return JSONResponse(body, status, retry_after(error))
+    return JSONResponse(body, status, headers)
 
 
 def response_of(answer: Answer) -> Response:

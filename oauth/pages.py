@@ -26,7 +26,7 @@ from server.models import ClientKind
 from server.principal import Scope
 from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
-from server.statuses import retry_after, status_of
+from server.statuses import answered
 from server.templating import environment
 from server.urls import origin_of_page
 
@@ -61,7 +61,8 @@ class ForPeople(Methods):
         except OAuth2Error as error:
             return await problem(request, 400, error.get_error_description())
         except ServiceError as error:
-            return await problem(request, status_of(error), error.detail, retry_after(error))
+            status, headers = answered(error)
+            return await problem(request, status, error.detail, headers)
 
 
 async def authorize(request: Request[State]) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from server import errors
 from server.logs import request_id
 from server.runtime import State
-from server.statuses import challenge, log_unavailable, retry_after, status_of
+from server.statuses import answered, challenge
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +18,10 @@ SENTENCES = {404: "Not found.", 405: "This method is not allowed here.", 413: er
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
-    headers = retry_after(error)
+    status, headers = answered(error)
     if value := challenge(request.state["runtime"].settings, error):
         headers["WWW-Authenticate"] = value
-    if isinstance(error, errors.Unavailable):
-        log_unavailable(error)
-    return JSONResponse({"detail": error.detail}, status_of(error), headers)
+    return JSONResponse({"detail": error.detail}, status, headers)
 
 
 async def answer_http(_request: Request[State], error: Exception) -> Response:

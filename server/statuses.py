@@ -33,11 +33,19 @@ def status_of(error: errors.ServiceError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def retry_after(error: errors.ServiceError) -> dict[str, str]:
-    """Return a Retry-After header, in seconds, for an error that goes away with time, or no header."""
-    if isinstance(error, errors.RateLimited):
-        return {"Retry-After": str(error.retry_after)}
-    return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
+def answered(problem: errors.ServiceError | None) -> tuple[int, dict[str, str]]:
+    """Return the status and the headers of an answer: Retry-After for a problem that goes away with time. Log an
+    outage. Every door over HTTP calls this once for each answer that may tell of a problem.
+    """
+    if problem is None:
+        return 200, {}
+    headers = {}
+    if isinstance(problem, errors.RateLimited):
+        headers = {"Retry-After": str(problem.retry_after)}
+    elif isinstance(problem, errors.Unavailable):
+        log_unavailable(problem)
+        headers = {"Retry-After": "1"}
+    return status_of(problem), headers
 
 
 def log_unavailable(error: errors.Unavailable) -> None:

@@ -20,10 +20,10 @@ from server.dashboard.preferences import THEME, chosen_value
 from server.dashboard.rendering import problem_page, render
 from server.dispatch import Methods
 from server.domain.people import users
-from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, Unavailable, WrongAddress
+from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
 from server.request_credentials import credential_of
 from server.runtime import Call, State
-from server.statuses import log_unavailable, retry_after, status_of
+from server.statuses import answered, status_of
 from server.wire import NUL_IN_FORM, is_unstorable, read_body
 
 FORM_BYTES = 1_000_000
@@ -113,10 +113,9 @@ class PageRequest:
             "theme": chosen_value(THEME, self.http.cookies),
         }
         html = await self.call.runtime.in_thread(render, template, context | values)
-        headers = {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
-        if self.problem:
-            headers |= retry_after(self.problem)
-        response = HTMLResponse(html, status_of(self.problem) if self.problem else 200, headers)
+        status, headers = answered(self.problem)
+        headers |= {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
+        response = HTMLResponse(html, status, headers)
         if project_id is not None and project_id != last_project_id:
             self._remember_project(response, project_id)
         return response
@@ -245,14 +244,11 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
     """Return a page with the reason, or redirect to the sign-in page. With `request` it has the navigation."""
     if isinstance(error, Unauthenticated):
         return await to_sign_in(http)
-    status = status_of(error)
-    if isinstance(error, Unavailable):
-        log_unavailable(error)
-    if isinstance(error, WrongAddress):
-        return await http.state["runtime"].in_thread(problem_page, status, error.detail, None, error.right)
     if request is not None:
-        return await request.with_problem(error).render("problem.html", status=status)
-    return await http.state["runtime"].in_thread(problem_page, status, error.detail, retry_after(error))
+        return await request.with_problem(error).render("problem.html", status=status_of(error))
+    status, headers = answered(error)
+    right_address = error.right if isinstance(error, WrongAddress) else None
+    return await http.state["runtime"].in_thread(problem_page, status, error.detail, headers, right_address)
 
 
 async def _buffered(http: Request[State], limit: int) -> Request[State]:

@@ -23,7 +23,7 @@ from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated, Unavailable
 from server.request_credentials import credential_of, require_same_origin
 from server.runtime import Call, Runtime, State
-from server.statuses import log_unavailable, retry_after, status_of
+from server.statuses import answered, log_unavailable
 from server.urls import is_local_path
 
 SETUP_PAGE = "setup.html"
@@ -214,8 +214,8 @@ async def render_page(
         "sends_mail": runtime.mailer.is_on,
     }
     html = await runtime.in_thread(render, template, context | values)
-    headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
-    response = HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    status, headers = answered(problem)
+    response = HTMLResponse(html, status, {"Content-Security-Policy": csp.FLOW} | headers)
     ways.remember(response, runtime)
     return response
 

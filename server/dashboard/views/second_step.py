@@ -14,7 +14,7 @@ from server.dispatch import Methods
 from server.domain.people import sessions
 from server.errors import ServiceError, Unauthenticated
 from server.runtime import State
-from server.statuses import retry_after, status_of
+from server.statuses import answered
 
 WRONG_CODE = "This code is incorrect or was already used. Wait for the next code in your app."
 HEADERS = {"Content-Security-Policy": csp.FLOW}
@@ -61,8 +61,8 @@ def _to_sign_in(request: Request[State], path: str) -> Response:
 async def _page(request: Request[State], path: str, problem: ServiceError | None = None) -> Response:
     context = {"problem": problem.detail if problem else None, "query": f"?next={quote(path, safe='/')}"}
     html = await request.state["runtime"].in_thread(render, "second_step.html", context)
-    headers = HEADERS | (retry_after(problem) if problem else {})
-    return HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    status, headers = answered(problem)
+    return HTMLResponse(html, status, HEADERS | headers)
 
 
 ROUTES = [Route(SECOND_STEP, Methods({"GET": show, "POST": verify}))]
