@@ -30,7 +30,7 @@ class UseRecorder:
         if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
             return
         noted = False
-        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
+        with suppress(Unavailable, RuntimeError), anyio.move_on_after(NOTE_USE_SECONDS):  # or no thread can start
             await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
             noted = True
         if not noted:

@@ -7,7 +7,10 @@ from contextvars import ContextVar
 
 import pytest
 
+from server.amounts import AmountsReader
+from server.database import Database
 from server.errors import Unavailable
+from server.last_use import UseRecorder
 from server.shares import Threads
 
 SOON_SECONDS = 5
@@ -58,10 +61,11 @@ async def test_the_work_of_a_cancelled_request_keeps_its_slot_until_it_ends(
             await asyncio.sleep(0.01)
 
 
-async def test_work_that_was_refused_for_want_of_a_thread_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
+
+async def test_work_that_was_refused_for_want_of_a_thread_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     may_end, ran = threading.Event(), threading.Event()
     threads = Threads("test", slots=2)
     busy = asyncio.create_task(threads.run("alice", may_end.wait, SOON_SECONDS))
@@ -75,3 +79,10 @@ async def test_work_that_was_refused_for_want_of_a_thread_never_runs(monkeypatch
     await threads.run("alice", int)  # after everything that was queued before it
     assert not ran.is_set()
     threads.close()
+
+
+async def test_without_a_thread_what_can_wait_is_left_out(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        await UseRecorder().note(lambda: None)
+        assert await AmountsReader(database).current() is None
