@@ -5,6 +5,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -17,7 +18,7 @@ from server.domain.grants import clients, tokens
 from server.domain.grants.clients import GRANT_TYPES, Description
 from server.models import OAuthClient
 from server.request_credentials import address_of
-from server.runtime import Runtime, State, translating_outages
+from server.runtime import Runtime, State
 from server.wire import read_body, require_json
 
 BODY_LIMIT = 64_000
@@ -84,7 +85,9 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
     client_id = await _known_client_id(runtime, flow, address)
     if refresh_token := flow.form.get("refresh_token"):
         await _count_refresh(runtime, refresh_token)
-    answer = await runtime.in_thread(_decide_and_count, runtime, decide, flow, client_id, address)
+    answer = await _decide(runtime, decide, flow)
+    if answer.body.get("error") in GUESS_ERRORS:
+        await runtime.in_thread(_count_guess, runtime, client_id, address)
     return response_of(answer)
 
 
@@ -111,24 +114,22 @@ async def _count_refresh(runtime: Runtime, refresh_token: str) -> None:
         await runtime.in_thread(runtime.limits.hit, Bucket.REQUEST, "grant", grant_id)
 
 
-def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, client_id: str, address: str) -> Answer:
-    """Let Authlib decide. Count a refusal against the rate limit if the request may be a guess. Raises RateLimited
-    after too many.
-    """
-    answer = _decide(runtime, decide, flow)
-    if answer.body.get("error") in GUESS_ERRORS:
-        runtime.limits.hit(Bucket.TOKEN_FAILURE, "known", client_id, address)
-        runtime.limits.hit(Bucket.TOKEN_FAILURE, "address", address, times=ADDRESS_TIMES)
-    return answer
+def _count_guess(runtime: Runtime, client_id: str, address: str) -> None:
+    """Count a refusal of what may be a guess. Raises RateLimited after too many."""
+    runtime.limits.hit(Bucket.TOKEN_FAILURE, "known", client_id, address)
+    runtime.limits.hit(Bucket.TOKEN_FAILURE, "address", address, times=ADDRESS_TIMES)
 
 
-def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
-    """Let Authlib decide in one transaction. Commit refusals too: tokens that a replayed code revokes must stay
+async def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
+    """Let Authlib decide in one transaction. Refusals are committed too: tokens that a replayed code revokes must stay
     revoked.
     """
+
+    def decision(session: Session) -> Answer:
+        return decide(AuthorizationServer(runtime.settings, session), flow)
+
     try:
-        with translating_outages(), runtime.database.write() as session:
-            return decide(AuthorizationServer(runtime.settings, session), flow)
+        return await runtime.run(decision)
     except sa.exc.IntegrityError:  # another request deleted the grant that the new token belongs to
         return Answer(*InvalidGrantError("The grant has ended.")())
 
