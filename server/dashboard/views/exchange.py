@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 from server.dashboard.pages import PageRequest
 from server.domain.access import Action, require_project
-from server.domain.memory.activity import noted_in
 from server.domain.memory.exchange.export import FILES, ExportFormat, record_export, write_export
 from server.domain.memory.exchange.lines import ExportRunning
 from server.domain.memory.exchange.sources import EXAMPLE
@@ -59,9 +58,10 @@ async def download(request: PageRequest, export_format: ExportFormat, ids: Seque
     with contextlib.ExitStack() as turn:
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        await runtime.in_thread(
+        count = await runtime.in_thread(
             _write_export, runtime, request.call.principal, workspace.project.id, file, export_format, ids
         )
+        await request.call.run(record_export, workspace.project.id, count)
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
         content = _chunks(runtime, file)
         return Download(content, turn.pop_all(), headers=headers, media_type=media_type)
@@ -92,15 +92,15 @@ def _write_export(
     file: IO[bytes],
     export_format: ExportFormat,
     ids: Sequence[str] | None,
-) -> None:
-    """Write the complete export, so that a slow download does not keep a database snapshot open."""
+) -> int:
+    """Write the complete export, so that a slow download does not keep a database snapshot open. Return how many
+    memories it has.
+    """
     with translating_outages(), translating_full_disk(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
         count = write_export(session, project_id, file, export_format=export_format, ids=ids)
-    with translating_outages(), runtime.database.write() as session:
-        record_export(session, principal, project_id, count)
-        runtime.activity.add(noted_in(session))
     file.seek(0)
+    return count
 
 
 async def _chunks(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
