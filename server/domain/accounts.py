@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import is_sqlite
-from server.domain import addresses, audit, names, notifications, retention
+from server.domain import addresses, audit, candidates, names, notifications, retention
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.constraints import EmailTaken
@@ -198,10 +198,8 @@ def _erase_personal_data(user: User) -> None:
 
 
 def _organizations_of(session: Session, user_id: str) -> list[str]:
-    """Return the ids of all organizations that the user owns or belongs to, sorted: always lock them in this order."""
-    owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user_id)
-    joined = sa.select(col(OrganizationMember.organization_id)).where(col(OrganizationMember.user_id) == user_id)
-    return sorted(session.execute(sa.union(owned, joined)).scalars())
+    """Return the sorted ids of all organizations that the user owns or belongs to. Always lock them in this order."""
+    return sorted(session.scalars(candidates.organizations_of(user_id)))
 
 
 def _require_only_personal(session: Session, user_id: str) -> Organization:
