@@ -5,11 +5,15 @@ commit. On SQLite, there is only one writer at a time, so these statements lock 
 organization, as `accounts.delete` does, so that two transactions cannot wait for each other.
 """
 
+from typing import TypeVar
+
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.models import Organization, Project, User
+from server.models import BegunDeletion, Import, Organization, Project, User
 from server.models.projects import IS_DELETED
+
+Work = TypeVar("Work", BegunDeletion, Import)
 
 
 def lock_organization(session: Session, organization_id: str) -> None:
@@ -26,6 +30,16 @@ def lock_project_shared(session: Session, project_id: str) -> bool:
     """Take a shared lock, so that the project cannot be deleted before the commit. Return whether it is still there."""
     query = sa.select(col(Project.id)).where(col(Project.id) == project_id, ~IS_DELETED)
     return session.scalar(query.with_for_update(read=True, key_share=True)) is not None
+
+
+def locked_work(session: Session, table: type[Work], work_id: str) -> Work | None:
+    """Return the import or deletion, unless its project is gone. Lock it after its project, so that two kinds of work
+    cannot wait for each other.
+    """
+    project_id = session.scalar(sa.select(col(table.project_id)).where(col(table.id) == work_id))
+    if project_id is None or not lock_project_shared(session, project_id):
+        return None
+    return session.get(table, work_id, populate_existing=True, with_for_update=True)
 
 
 def lock_project(session: Session, project_id: str) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.locks import lock_project_shared
+from server.domain.locks import locked_work
 from server.domain.memory import activity, late_words, storing, trash, unfinished
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
@@ -98,7 +98,7 @@ def delete_more(session: Session, deletion_id: str) -> bool:
     """Delete some of the memories of a deletion that has begun, and its row after the last. Return whether there may be
     more. Several processes may work on the same deletion.
     """
-    begun = _locked(session, deletion_id)
+    begun = locked_work(session, BegunDeletion, deletion_id)
     if begun is None:  # finished by another process, or deleted with its project
         return False
     begun.touched_at = now()
@@ -125,14 +125,6 @@ def left_behind(session: Session, started_at: datetime) -> Sequence[str]:
     )
     is_deleted = col(BegunDeletion.project_id).in_(deleted_projects())
     return session.scalars(sa.select(col(BegunDeletion.id)).where(is_left, ~is_deleted)).all()
-
-
-def _locked(session: Session, deletion_id: str) -> BegunDeletion | None:
-    """Return the deletion, unless its project is gone, and lock it after its project."""
-    project_id = session.scalar(sa.select(col(BegunDeletion.project_id)).where(col(BegunDeletion.id) == deletion_id))
-    if project_id is None or not lock_project_shared(session, project_id):
-        return None
-    return session.get(BegunDeletion, deletion_id, populate_existing=True, with_for_update=True)
 
 
 def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:

@@ -17,7 +17,7 @@ from server.database import Database, paused
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
-from server.domain.locks import lock_project_shared
+from server.domain.locks import lock_project_shared, locked_work
 from server.domain.memory import activity, histories, moves, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
@@ -158,7 +158,7 @@ def accept(session: Session, principal: Principal | None, import_id: str) -> tup
 
 def publish(session: Session, _principal: Principal | None, import_id: str) -> bool:
     """Move the next staged lines of a committed import into the project. Return whether there may be more."""
-    row = _locked(session, import_id)
+    row = locked_work(session, Import, import_id)
     if row is None or row.committed_at is None:  # published by another process, or deleted with its project
         return False
     row.touched_at = now()
@@ -175,7 +175,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         return False
     if publishing.is_long(entries):
         end_turn(session)  # reading alone may take a third of the time that a transaction may take
-        row = _locked(session, import_id)
+        row = locked_work(session, Import, import_id)
         if row is None or not publishing.are_next(session, import_id, entries):
             return True  # another process has stored it
     publishing.store(session, row, entries)
@@ -187,7 +187,7 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
 
     Return whether there may be more.
     """
-    row = _locked(session, import_id)
+    row = locked_work(session, Import, import_id)
     if row is None or row.committed_at is not None:
         return False
     if chunks.delete_some(session, _staged, _staged.c.import_id == import_id):
@@ -276,22 +276,14 @@ def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> No
     text = publishing.text_of(session, unfinished)
     with paused(session):
         terms = indexed_terms(text)
-    if _locked(session, import_id) is not None:  # otherwise another process finished it, or its project is deleted
+    if locked_work(session, Import, import_id) is not None:  # else it is finished, or its project is gone
         publishing.write_words(session, import_id, unfinished, terms)
 
 
 def _touch(session: Session, import_id: str) -> Import:
     """Return the import that is not committed yet. Raises NotFound."""
-    row = _locked(session, import_id)
+    row = locked_work(session, Import, import_id)
     if row is None or row.committed_at is not None:
         raise NotFound("Project not found.")
     row.touched_at = now()
     return row
-
-
-def _locked(session: Session, import_id: str) -> Import | None:
-    """Return the import, unless its project is gone, and lock it after its project, as a deletion does."""
-    project_id = session.scalar(sa.select(col(Import.project_id)).where(col(Import.id) == import_id))
-    if project_id is None or not lock_project_shared(session, project_id):
-        return None
-    return session.get(Import, import_id, populate_existing=True, with_for_update=True)
