@@ -12,17 +12,11 @@ from sqlmodel import Session, col
 
 from server.domain import candidates
 from server.errors import Forbidden, Invalid, NotFound
-from server.models import (
-    Memory,
-    Organization,
-    OrganizationMember,
-    OrganizationRole,
-    Project,
-    ProjectMember,
-    ProjectRole,
-)
+from server.models import Memory, Organization, OrganizationMember, Project, ProjectMember
 from server.models.base import Utc, is_id, now
 from server.models.expiry import is_live
+from server.models.organizations import OrganizationRole
+from server.models.projects import ProjectRole
 from server.principal import Principal, Scope
 from server.statements import Query, columns_of, detached
 
@@ -180,6 +174,12 @@ _MEMORY = (
 )
 _LOCKED_MEMORY = _MEMORY.with_for_update(of=Memory)
 _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role_of(_USER)))
+
+
+def role_in(session: Session, user_id: str, project_id: str) -> ProjectRole | None:
+    """Return the user's current role in the project, or None."""
+    row = session.execute(_PROJECT, {"user_id": user_id, "project_id": project_id}).one_or_none()
+    return None if row is None else ProjectRole(row.role)
 
 
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:

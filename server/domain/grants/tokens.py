@@ -92,7 +92,7 @@ def redeem(
     if code.expires_at <= moment:
         return refusals.refuse_code(session, code, Refusal.EXPIRED)
     code.used_at = moment
-    role = _role(session, code.user_id, code.project_id)
+    role = access.role_in(session, code.user_id, code.project_id)
     if role is None:
         return refusals.refuse_code(session, code, Refusal.ROLE_LOST)
     grant = OAuthGrant(
@@ -139,7 +139,7 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
             return refusal
     if token.expires_at <= moment:
         return refusals.refuse_token(session, grant, Refusal.EXPIRED)
-    role = _role(session, grant.user_id, grant.project_id)
+    role = access.role_in(session, grant.user_id, grant.project_id)  # it may have changed since the consent
     if role is None:
         return refusals.refuse_token(session, grant, Refusal.ROLE_LOST)
     token.rotated_at = token.rotated_at or moment
@@ -282,14 +282,3 @@ def _end_family(session: Session, grant: OAuthGrant, event: Event, **details: JS
     organization_id = session.execute(organization_of(grant.project_id)).scalar_one()
     audit.record(session, event, grant.user_id, organization_id, grant.id, client_id=grant.client_id, **details)
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
-
-
-def _role(session: Session, user_id: str, project_id: str) -> ProjectRole | None:
-    """Return the user's current role in the project. A token never gives a right that the user has lost since the
-    consent.
-    """
-    query = sa.select(access.project_role_of(user_id)).select_from(Project).join(
-        Organization, col(Organization.id) == Project.organization_id
-    )  # fmt: skip
-    role = session.execute(query.where(col(Project.id) == project_id)).scalar_one_or_none()
-    return None if role is None else ProjectRole(role)

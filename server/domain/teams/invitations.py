@@ -15,10 +15,10 @@ from server.domain.access import (
     ORGANIZATION_ACTIONS,
     PROJECT_ACTIONS,
     Action,
-    project_role_of,
     require_organization,
     require_project,
     require_project_role,
+    role_in,
 )
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
@@ -116,7 +116,7 @@ def invite_to_project(
     organization = session.get_one(Organization, project.organization_id)
     address = names.parse_email(email)
     user = users.by_email(session, address)
-    if user is not None and _role_in(session, project, user) is not None:
+    if user is not None and role_in(session, user.id, project.id) is not None:
         raise AlreadyMember
     invitation = _new_invitation(organization, project, address, OrganizationRole.MEMBER, principal)
     return _send(session, invitation, organization, user, role, [Assignment(project, role)], mailer)
@@ -278,9 +278,3 @@ def _cancel_older(session: Session, invitation: Invitation) -> None:
         col(Invitation.status) == InvitationStatus.PENDING,
     )
     session.execute(older.values(status=InvitationStatus.CANCELLED))
-
-
-def _role_in(session: Session, project: Project, user: User) -> str | None:
-    query = sa.select(project_role_of(user.id)).select_from(Project).join(Organization)
-    role: str | None = session.execute(query.where(col(Project.id) == project.id)).scalar_one()
-    return role
