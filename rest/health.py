@@ -1,7 +1,6 @@
 """Health and metrics. The answers never name hosts or versions."""
 
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
@@ -16,7 +15,7 @@ from server.errors import Forbidden
 from server.health import Status, overall_status
 from server.metrics import CONTENT_TYPE
 from server.runtime import State
-from server.urls import is_loopback
+from server.urls import address_of, is_loopback
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -91,10 +90,7 @@ def _has_token(request: Request[State]) -> bool:
 
 def _is_from_this_machine(request: Request[State]) -> bool:
     """Return whether peer and Host are loopback and no proxy on this machine forwarded the request."""
-    peer = request.client.host if request.client else ""
-    try:
-        is_local = ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        return False
+    peer = address_of(request.client.host if request.client else "")
+    is_local = peer is not None and peer.is_loopback
     is_forwarded = any(name in request.headers for name in FORWARDED)
     return is_local and not is_forwarded and is_loopback(f"//{request.headers.get('host', '')}")

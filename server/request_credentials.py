@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from server import urls
 from server.domain.credentials import PresentedCredential
 from server.errors import Forbidden, Unauthenticated, WrongAddress
 from server.hashing import API_KEY_PREFIX
 from server.runtime import State
 from server.setting_types import ANY, OPAQUE_ORIGIN
 from server.settings import Settings
-from server.urls import is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -84,7 +84,7 @@ def own_origins(settings: Settings) -> frozenset[str]:
     On loopback, the public origin under every loopback name.
     """
     origins = {settings.public_url, *settings.allowed_origins} - {ANY, OPAQUE_ORIGIN}
-    if is_loopback(settings.public_url):
+    if urls.is_loopback(settings.public_url):
         parts = urlsplit(settings.public_url)
         port = "" if parts.port is None else f":{parts.port}"
         origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
@@ -98,22 +98,16 @@ def address_of(connection: HTTPConnection[State]) -> str:
 
 @lru_cache(1024)
 def _network_of(host: str) -> str:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if address.version == 4:
-        return host
-    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
+    address = urls.address_of(host)
+    if address is None or address.version == 4:
+        return str(address or host)
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def site_of(connection: HTTPConnection[State]) -> str | None:
     """Return the client's IPv6 /48, which usually belongs to one organization. None for IPv4."""
-    try:
-        address = ipaddress.ip_address(connection.client.host if connection.client else "unknown")
-    except ValueError:
-        return None
-    if address.version == 4 or address.ipv4_mapped:
+    address = urls.address_of(connection.client.host if connection.client else "unknown")
+    if address is None or address.version == 4:
         return None
     return str(ipaddress.ip_network((address, 48), strict=False))
 

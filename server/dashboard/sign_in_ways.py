@@ -2,7 +2,6 @@
 a person who is not signed in: the browser keeps the challenge, and returns it with the answer.
 """
 
-import ipaddress
 import json
 from datetime import datetime
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from server.domain.people.passkeys import CHALLENGE_SECONDS, Challenge, RelyingP
 from server.models.base import now
 from server.runtime import Runtime, State
 from server.settings import Settings
+from server.urls import address_of
 
 CHALLENGE_COOKIE = "passkey_challenge"
 PROVIDER_COOKIE = "provider_sign_in"
@@ -59,7 +59,7 @@ def relying_party(settings: Settings) -> RelyingParty | None:
     """
     host = urlsplit(settings.public_url).hostname or ""
     is_local = host == "localhost" or host.endswith(".localhost")
-    if is_local or (settings.is_https and not _is_address(host)):
+    if is_local or (settings.is_https and not address_of(host)):
         return RelyingParty(host, settings.public_url)
     return None
 
@@ -111,11 +111,3 @@ def set_sealed(response: Response, runtime: Runtime, name: str, path: str, value
         httponly=True,
         samesite="lax",
     )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

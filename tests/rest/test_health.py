@@ -192,6 +192,11 @@ async def test_r26_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url:
     assert "metrics token" in answer.json()["detail"]
 
 
+async def test_metrics_are_for_this_machine_under_its_ipv6_name_too(app: ASGIApp) -> None:
+    async with asking(app, "::ffff:127.0.0.1") as client:
+        assert (await client.get("/metrics")).status_code == 200
+
+
 async def test_the_metrics_token_works_from_anywhere(settings: Settings) -> None:
     told = settings.model_copy(update={"metrics_token": SecretStr("for-prometheus")})
     async with (
