@@ -16,7 +16,7 @@ from server import csp
 from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
-from server.dashboard.preferences import THEME, chosen_value
+from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
 from server.dashboard.rendering import problem_page, render
 from server.dispatch import Methods
 from server.domain.people import users
@@ -32,8 +32,6 @@ HOME = "/dashboard"
 SETUP = "/setup"
 LAST_PROJECT_COOKIE = "project"
 """Remembers the project last opened in this browser."""
-
-COOKIE_SECONDS = 31_536_000
 
 
 @dataclass(slots=True)

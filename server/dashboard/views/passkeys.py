@@ -16,6 +16,7 @@ from server.dashboard.sign_in_ways import (
     relying_party,
     set_sealed,
 )
+from server.dashboard.views.account import ACCOUNT
 from server.dashboard.views.entrance import browser_info_of, next_of, read_form, render_page
 from server.dispatch import Methods
 from server.domain.people import passkeys
@@ -23,7 +24,6 @@ from server.domain.people.passkeys import PasskeyRefused, PasskeyUnusable
 from server.errors import ServiceError
 from server.runtime import State
 
-ACCOUNT = f"{HOME}/account"
 PASSKEYS = f"{ACCOUNT}/passkeys"
 
 
