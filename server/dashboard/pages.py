@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message
 
 from server import csp
+from server.dashboard.cookies import set_private_cookie
 from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
@@ -115,19 +116,9 @@ class PageRequest:
         headers |= {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
         response = HTMLResponse(html, status, headers)
         if project_id is not None and project_id != last_project_id:
-            self._remember_project(response, project_id)
+            settings = self.call.runtime.settings
+            set_private_cookie(response, settings, LAST_PROJECT_COOKIE, project_id, COOKIE_SECONDS, HOME)
         return response
-
-    def _remember_project(self, response: Response, project_id: str) -> None:
-        response.set_cookie(
-            LAST_PROJECT_COOKIE,
-            project_id,
-            COOKIE_SECONDS,
-            path=HOME,
-            secure=self.call.runtime.settings.is_https,
-            httponly=True,
-            samesite="lax",
-        )
 
 
 View = Callable[[PageRequest], Awaitable[Response]]

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from server.dashboard.cookies import set_private_cookie
 from server.domain.people import known_browsers, sessions
 from server.domain.people.sessions import SignIn
 from server.runtime import State
@@ -25,15 +26,8 @@ async def continue_sign_in(request: Request[State], result: SignIn, path: str, *
 
 def set_step_cookie(response: Response, settings: Settings, value: str) -> None:
     """Remember in this browser that the password was correct. An empty `value` forgets it."""
-    response.set_cookie(
-        STEP_COOKIE,
-        value,
-        max_age=int(sessions.SECOND_STEP_TIME.total_seconds()) if value else 0,
-        path="/sign-in",
-        secure=settings.is_https,
-        httponly=True,
-        samesite="lax",
-    )
+    seconds = int(sessions.SECOND_STEP_TIME.total_seconds()) if value else 0
+    set_private_cookie(response, settings, STEP_COOKIE, value, seconds, "/sign-in")
 
 
 async def redirect_signed_in(request: Request[State], session_value: str, path: str, *, tell: bool = True) -> Response:
@@ -50,28 +44,14 @@ async def with_session(
     """
     runtime = request.state["runtime"]
     settings = runtime.settings
-    browser_cookie = await runtime.run(
+    name, value = await runtime.run(
         known_browsers.remember, settings, session_value, request.cookies, runtime.mailer, tell=tell
     )
     set_session_cookie(response, settings, session_value, settings.session_days * 24 * 3600)
-    response.set_cookie(
-        browser_cookie.name,
-        browser_cookie.value,
-        max_age=int(known_browsers.LIFETIME.total_seconds()),
-        secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
-    )
+    set_private_cookie(response, settings, name, value, int(known_browsers.LIFETIME.total_seconds()))
     return response
 
 
 def set_session_cookie(response: Response, settings: Settings, value: str, seconds: int) -> None:
     """Set the session's cookie. If `seconds` is 0, the browser deletes it."""
-    response.set_cookie(
-        settings.session_cookie,
-        value,
-        max_age=seconds,
-        secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
-    )
+    set_private_cookie(response, settings, settings.session_cookie, value, seconds)

@@ -11,6 +11,7 @@ from cryptography.fernet import InvalidToken
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.dashboard.cookies import set_private_cookie
 from server.domain.people import passkeys
 from server.domain.people.passkeys import CHALLENGE_SECONDS, Challenge, RelyingParty
 from server.models.base import now
@@ -102,12 +103,4 @@ def unsealed(request: Request[State], name: str) -> SealedValues | None:
 
 def set_sealed(response: Response, runtime: Runtime, name: str, path: str, value: str) -> None:
     """Set the cookie for the pages below `path`. An empty `value` deletes it."""
-    response.set_cookie(
-        name,
-        value,
-        SECONDS if value else 0,
-        path=path,
-        secure=runtime.settings.is_https,
-        httponly=True,
-        samesite="lax",
-    )
+    set_private_cookie(response, runtime.settings, name, value, SECONDS if value else 0, path)

@@ -173,7 +173,7 @@ async def test_what_the_browser_keeps_is_sealed(client: httpx.AsyncClient, provi
     there = await client.post("/sign-in/provider")
     cookie = there.headers["set-cookie"]
     asked = parse_qs(urlsplit(there.headers["location"]).query)
-    assert {"HttpOnly", "SameSite=lax", "Path=/sign-in", "Max-Age=600"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=Lax", "Path=/sign-in", "Max-Age=600"} <= set(cookie.split("; "))
     assert asked["state"][0] not in cookie
     assert asked["nonce"][0] not in cookie
     assert asked["redirect_uri"] == [f"http://localhost:8081{CALLBACK}"]

@@ -77,7 +77,7 @@ async def test_the_second_step_is_bound_to_the_browser(enrolled: Enrolled, half_
         assert answer.headers["location"].startswith("/sign-in?")
         assert not await is_signed_in(other)
     cookie = (await sign_in(fresh(half_way))).headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=lax", "Path=/sign-in", "Max-Age=600"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=Lax", "Path=/sign-in", "Max-Age=600"} <= set(cookie.split("; "))
 
 
 async def test_the_second_step_ends_after_ten_minutes(
