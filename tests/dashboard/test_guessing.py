@@ -4,17 +4,14 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from starlette.types import ASGIApp
 
-from server.app import create_app
 from server.domain.people.known_browsers import cookie_name
 from server.settings import Settings
 from tests.support.browsers import PASSWORD, browser_at, sign_in, sign_up
-from tests.support.fakes import WordEmbedder
-from tests.support.started import running
 
 ANN = "ann@example.com"
 WRONG = "not the password"
@@ -24,12 +21,6 @@ TOO_MANY = 429
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
-
-
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
-    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
-        yield app
 
 
 @pytest.fixture

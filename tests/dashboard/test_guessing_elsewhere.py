@@ -1,7 +1,7 @@
 """Guesses that no sign-in form sees: passkeys, the provider's answers, codes, and confirmations of an address."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import SecretStr
@@ -11,9 +11,12 @@ from server.app import create_app
 from server.settings import Settings
 from tests.support.browsers import PASSWORD, browser_at, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
-from tests.support.mail import Mailbox, link_in, mail_server
+from tests.support.mail import Mailbox, link_in
+from tests.support.mailing import mailbox
 from tests.support.started import running
 from tests.support.two_factor import enter, set_up
+
+__all__ = ["mailbox"]
 
 TOO_MANY = 429
 CALLBACK = "/sign-in/provider/callback?state=x&code=y"
@@ -22,12 +25,6 @@ PROVIDER = {
     "oidc_client_id": "selfmemory",
     "oidc_client_secret": SecretStr("a secret of the tests"),
 }
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, Mailbox]]:
-    with mail_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -13,26 +12,12 @@ from sqlmodel import Session
 from server.database import Database
 from server.domain.people import passwords
 from server.models.base import metadata
-from server.settings import Settings
 from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
-from tests.support.mail import Mailbox, link_in, mail_server
+from tests.support.mail import Mailbox, link_in
+from tests.support.mailing import letters, mailbox, settings
 
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, Mailbox]]:
-    with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(settings: Settings, mailbox: tuple[str, Mailbox]) -> Settings:
-    return settings.model_copy(update={"smtp_url": type(settings.smtp_url)(mailbox[0])})
-
-
-@pytest.fixture
-def letters(mailbox: tuple[str, Mailbox]) -> Mailbox:
-    return mailbox[1]
+__all__ = ["letters", "mailbox", "settings"]
 
 
 async def test_r07_r09_r10_a_reset_link_works_once_and_ends_all_sessions(

@@ -2,42 +2,25 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from email.message import EmailMessage
 
 import httpx
-import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from server.database import Database
 from server.domain.people import passwords
 from server.models import Mail, MailedToken, User
 from server.models.base import now
-from server.settings import Settings
 from tests.support.browsers import PASSWORD, fresh, sign_in, sign_up
-from tests.support.mail import Mailbox, link_in, mail_server
+from tests.support.mail import Mailbox, link_in
+from tests.support.mailing import letters, mailbox, settings
 from tests.support.world import eventually
+
+__all__ = ["letters", "mailbox", "settings"]
 
 ANN = "ann@example.com"
 NEW = "another good one"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, Mailbox]]:
-    with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(settings: Settings, mailbox: tuple[str, Mailbox]) -> Settings:
-    return settings.model_copy(update={"smtp_url": SecretStr(mailbox[0])})
-
-
-@pytest.fixture
-def letters(mailbox: tuple[str, Mailbox]) -> Mailbox:
-    return mailbox[1]
 
 
 async def with_account(client: httpx.AsyncClient, database: Database, letters: Mailbox) -> None:

@@ -35,12 +35,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update=limited)
 
 
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
-    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
-        yield app
-
-
 async def add(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Response:
     return await client.post("/api/memories", json=MEMORY, headers=headers)
 

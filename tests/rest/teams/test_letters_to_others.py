@@ -1,12 +1,10 @@
 """Letters that one person makes the server write to another: who may, how many, and what they can say."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
-from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.database import Database
@@ -16,28 +14,14 @@ from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.browsers import browser_at
 from tests.support.fakes import WordEmbedder
-from tests.support.mail import Mailbox, mail_server
+from tests.support.mail import Mailbox
+from tests.support.mailing import mailbox, settings
 from tests.support.started import running
 from tests.support.team import Team
 
+__all__ = ["mailbox", "settings"]
+
 GUEST = "guest@example.com"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, Mailbox]]:
-    with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(settings: Settings, mailbox: tuple[str, Mailbox]) -> Settings:
-    return settings.model_copy(update={"smtp_url": SecretStr(mailbox[0])})
-
-
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
-    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
-        yield app
 
 
 @pytest.fixture

@@ -1,17 +1,12 @@
 """Invitations by mail: they also work while the mail server is down, and the answer says so."""
 
-from collections.abc import AsyncIterator
 from email.message import EmailMessage
 
 import pytest
 from pydantic import SecretStr
-from starlette.types import ASGIApp
 
-from server.app import create_app
 from server.settings import Settings
-from tests.support.fakes import WordEmbedder
 from tests.support.mail import Mailbox, free_port, link_in, mail_server
-from tests.support.started import running
 from tests.support.team import Team
 
 
@@ -23,12 +18,6 @@ def mail_port() -> int:
 @pytest.fixture
 def settings(settings: Settings, mail_port: int) -> Settings:
     return settings.model_copy(update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{mail_port}")})
-
-
-@pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
-    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
-        yield app
 
 
 async def invite(team: Team) -> dict[str, str]:
