@@ -7,19 +7,17 @@ import asyncio
 import json
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.settings import Settings
 from tests.oauth.conftest import ann, hashed_password, make_person, notes, register
 from tests.support.flows import App, Person
-from tests.support.served import listening, served, url_of
+from tests.support.served import listener, served, settings
 
 pytestmark = pytest.mark.needs("conformance")
-__all__ = ["ann", "hashed_password", "make_person", "notes", "register"]
+__all__ = ["ann", "hashed_password", "listener", "make_person", "notes", "register", "settings"]
 
 MODULES = Path(__file__).parent / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
@@ -64,18 +62,6 @@ class WithToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app({**scope, "headers": [*scope["headers"], self.header]}, receive, send)
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with listening() as listener:
-        yield listener
-
-
-@pytest.fixture
-def settings(settings: Settings, listener: socket.socket) -> Settings:
-    """The suite uses its URL as the allowed origin."""
-    return settings.model_copy(update={"public_url": url_of(listener)})
 
 
 @pytest.mark.parametrize(("revision", "scenario"), SCENARIOS)

@@ -5,7 +5,7 @@ import contextlib
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -19,29 +19,17 @@ from server.database import Database
 from server.domain.grants import clients
 from server.models import AccessToken
 from server.models.base import now
-from server.settings import Settings
 from tests.conformance.test_mcp_server import NODE, SUITE, checks
 from tests.conftest import ORIGIN
 from tests.oauth.conftest import ann, hashed_password, make_person
 from tests.support.flows import EVERYDAY, Person, answer_of
-from tests.support.served import listening, served, url_of
+from tests.support.served import listener, listening, served, settings
 
 pytestmark = pytest.mark.needs("conformance")
-__all__ = ["ann", "hashed_password", "make_person"]
+__all__ = ["ann", "hashed_password", "listener", "make_person", "settings"]
 
 HERE = Path(__file__).parent
 CALLBACK = "http://127.0.0.1:7777/callback"
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with listening() as listener:
-        yield listener
-
-
-@pytest.fixture
-def settings(settings: Settings, listener: socket.socket) -> Settings:
-    return settings.model_copy(update={"public_url": url_of(listener)})
 
 
 @dataclass

@@ -1,12 +1,10 @@
 """The MCP Python SDK's own OAuth client against a real socket: registration, step-up, refresh, revocation."""
 
 import socket
-from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import httpx2
-import pytest
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
@@ -16,10 +14,11 @@ from starlette.types import ASGIApp
 
 from server.database import Database
 from server.models import ProjectMember, ProjectRole
-from server.settings import Settings
 from tests.oauth.test_pages import share
 from tests.support.flows import CALLBACK, EVERYDAY, Person, answer_of
-from tests.support.served import listening, served, url_of
+from tests.support.served import listener, served, settings
+
+__all__ = ["listener", "settings"]
 
 READING_TOOLS = {"search", "fetch", "list_memories", "context"}
 
@@ -63,17 +62,6 @@ class Opening:
 
     async def callback(self) -> AuthorizationCodeResult:
         return AuthorizationCodeResult(**self._answer)
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with listening() as listener:
-        yield listener
-
-
-@pytest.fixture
-def settings(settings: Settings, listener: socket.socket) -> Settings:
-    return settings.model_copy(update={"public_url": url_of(listener)})
 
 
 async def revoke(rest: httpx.AsyncClient, kept: Kept) -> None:

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import uvicorn
 from starlette.types import ASGIApp
+
+from server.settings import Settings
 
 
 def listening() -> socket.socket:
@@ -20,6 +23,18 @@ def listening() -> socket.socket:
 
 def url_of(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture
+def settings(settings: Settings, listener: socket.socket) -> Settings:
+    """The server's public URL leads to the listener."""
+    return settings.model_copy(update={"public_url": url_of(listener)})
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,6 @@
 """The published Python client against a real socket, beside a REST client."""
 
 import socket
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -10,20 +9,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from starlette.types import ASGIApp
 
-from server.settings import Settings
 from tests.conftest import Tenant
-from tests.support.served import listening, served, url_of
+from tests.support.served import listener, served, settings
 
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with listening() as listener:
-        yield listener
-
-
-@pytest.fixture
-def settings(settings: Settings, listener: socket.socket) -> Settings:
-    return settings.model_copy(update={"public_url": url_of(listener)})
+__all__ = ["listener", "settings"]
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
