@@ -1,6 +1,7 @@
 """What one person can reach is found by indexes, however many others the server has."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.domain.access import reachable_organizations, reachable_projects
+from server.domain.memory import revert
 from server.domain.teams import organizations, projects
 from server.models import Organization, OrganizationMember, Project, ProjectMember, User
 from server.models.base import now
@@ -69,6 +71,23 @@ def test_it_is_what_the_roles_say(database: Database) -> None:
         assert [one.project.id for one in projects.reachable(session, GUEST)] == ["proj_6", "proj_8"]
         joined = {one.organization.id: one.role for one in organizations.list_organizations(session, GOVERNOR)}
         assert joined == {"org_1": "admin", "org_6": "member", "org_7": "owner"}
+
+
+def test_a_revert_reads_only_versions_of_its_own_project(database: Database) -> None:
+    if not database.is_sqlite:
+        return  # Postgres decides by the number of rows
+    plans: list[str] = []
+    reversion = revert.Reversion("proj_7", "key_1", now())
+
+    @sa.event.listens_for(database.engine, "before_cursor_execute")
+    def explain(*event: Any) -> None:
+        connection, _, statement, parameters, *_ = event
+        rows = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend(row[-1] for row in rows)
+
+    with database.read() as session:
+        revert.plan(session, GOVERNOR, reversion)
+    assert "SCAN memory_versions" not in plans
 
 
 def tables_read_whole(session: Session, query: sa.ClauseElement) -> set[str]:

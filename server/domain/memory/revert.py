@@ -156,13 +156,15 @@ def _change_back(session: Session, reversion: Reversion, memory_id: str) -> Memo
 
 def _touched(reversion: Reversion) -> sa.Select[Memory]:
     """Return the query for the memories of the project that the source changed since that time."""
-    in_versions = sa.select(col(MemoryVersion.memory_number)).where(
-        _id_of(MemoryVersion.source) == reversion.source_id, col(MemoryVersion.updated_at) >= reversion.since
+    has_version = sa.exists().where(  # looks at the versions of this project's memories, not at everybody's
+        col(MemoryVersion.memory_number) == Memory.number,
+        _id_of(MemoryVersion.source) == reversion.source_id,
+        col(MemoryVersion.updated_at) >= reversion.since,
     )
     worked_on = sa.or_(
         sa.and_(col(Memory.source_id) == reversion.source_id, col(Memory.stored_at) >= reversion.since),
         sa.and_(_id_of(Memory.updated_source) == reversion.source_id, col(Memory.updated_at) >= reversion.since),
-        col(Memory.number).in_(in_versions),
+        has_version,
     )
     query = sa.select(Memory).where(col(Memory.project_id) == reversion.project_id, is_live(now()), worked_on)
     return query.order_by(col(Memory.id)).options(WITHOUT_MESSAGES).execution_options(yield_per=CHUNK_MEMORIES)
