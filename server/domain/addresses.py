@@ -5,7 +5,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import paused
 from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -16,7 +15,6 @@ from server.domain.people.passwords import LinkEnded, WrongPassword
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import withdrawals
 from server.errors import Conflict, Invalid
-from server.hashing import password_matches
 from server.mailer import Mailer
 from server.models import MailedToken, User
 from server.models.base import now
@@ -113,8 +111,8 @@ def verify(
     """
     user, address, is_change = verification_of(session, token)
     is_signed_in = user.id == signed_in_id
-    if not is_signed_in:
-        _require_password(session, user, password)
+    if not is_signed_in and not (password and users.has_password(session, user, password)):
+        raise WrongPassword("this is not the password of this account.", field="password")
     if mailed_tokens.redeem(session, token, MailedPurpose.CHANGE if is_change else MailedPurpose.VERIFY) is None:
         raise LinkEnded
     if not is_change:
@@ -147,13 +145,3 @@ def change(session: Session, user: User, address: str, mailer: Mailer) -> None:
 def _require_another(user: User, address: str) -> None:
     if address == user.email:
         raise Invalid("this is already the address of the account.", field="email")
-
-
-def _require_password(session: Session, user: User, password: str) -> None:
-    """Raises WrongPassword unless it is the user's password. Checking is slow, so the transaction is paused."""
-    stored_hash = user.password_hash
-    with paused(session):
-        matches = bool(password) and password_matches(stored_hash, password)
-    session.refresh(user)
-    if not matches or user.password_hash != stored_hash:
-        raise WrongPassword("this is not the password of this account.", field="password")

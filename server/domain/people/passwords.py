@@ -13,7 +13,7 @@ from server.domain.locks import lock_user
 from server.domain.people import common_passwords, known_browsers, mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid
-from server.hashing import password_hash, password_matches
+from server.hashing import password_hash
 from server.mailer import Mailer
 from server.models import User
 from server.models.base import now
@@ -70,13 +70,8 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
     """
     require_session(principal)
     user = session.get_one(User, principal.user_id)
-    require_acceptable(new, user.email or "", user.name)
-    stored_hash = user.password_hash
-    with paused(session):
-        matches = password_matches(stored_hash, current)
-        replacement_hash = password_hash(new)
-    session.refresh(user)
-    if not matches or user.password_hash != stored_hash:
+    replacement_hash = new_hash(session, new, user.email or "", user.name)
+    if not users.has_password(session, user, current):
         raise WrongPassword
     _set_hash(session, user, replacement_hash)
     audit.record_account_event(session, Event.PASSWORD_CHANGED, user.id)

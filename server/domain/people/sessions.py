@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session, col, select
 
-from server.database import paused
 from server.domain import audit, names
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -16,7 +15,7 @@ from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.locks import lock_user
 from server.domain.people import second_factors, users
 from server.errors import NotFound, Unauthenticated
-from server.hashing import SECOND_STEP_PREFIX, SESSION_PREFIX, new_token, password_matches, token_hash
+from server.hashing import SECOND_STEP_PREFIX, SESSION_PREFIX, new_token, token_hash
 from server.mailer import Mailer
 from server.models import BrowserSession, PendingSignIn, User
 from server.models.base import now
@@ -56,13 +55,9 @@ class SignIn(NamedTuple):
 def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> SignIn | None:
     """Sign in by password. Return None for a wrong password or an unknown address, after the same time."""
     user = users.by_email(session, names.fold_email(email))
-    stored_hash = user.password_hash if user else None
-    with paused(session):
-        matches = password_matches(stored_hash, password)
-    if user is not None and matches:
-        session.refresh(user)
-        if user.password_hash == stored_hash:
-            return complete_sign_in(session, user, browser)
+    is_right = users.has_password(session, user, password)
+    if user is not None and is_right:
+        return complete_sign_in(session, user, browser)
     if user is not None:
         audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
     else:

@@ -7,14 +7,12 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session, col
 
-from server.database import paused
 from server.domain import audit
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.people import identities, passkeys, second_factors, users
 from server.domain.people.passkeys import Answer
 from server.errors import Forbidden, Invalid
-from server.hashing import password_matches
 from server.mailer import Mailer
 from server.models import BrowserSession
 from server.models.base import now
@@ -70,11 +68,7 @@ def prove(session: Session, principal: Principal, password: str, code: str, seal
     require_session(principal)
     user = users.me(session, principal)
     if password:
-        stored_hash = user.password_hash
-        with paused(session):
-            is_right = password_matches(stored_hash, password)
-        session.refresh(user)
-        is_right = is_right and user.password_hash == stored_hash
+        is_right = users.has_password(session, user, password)
     else:
         is_right = second_factors.check(session, user, code, seal, mailer) is not None
     if is_right:

@@ -5,12 +5,14 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from server.database import paused
 from server.domain import names, notifications
 from server.domain.access import require_session
 from server.domain.audit import Event, record_account_event
 from server.domain.constraints import EmailTaken, flush_or_conflict
 from server.domain.notifications import Notice
 from server.errors import Invalid, NotFound, Unauthenticated
+from server.hashing import password_matches
 from server.models import Invitation, Organization, Project, ProjectMember, ProjectRole, User
 from server.models.base import now
 from server.models.invitations import InvitationStatus
@@ -75,6 +77,19 @@ def names_of(session: Session, _principal: Principal, user_ids: Collection[str |
     wanted_ids = sorted({user_id for user_id in user_ids if user_id})
     query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted_ids), col(User.name) != "")
     return {row.id: row.name for row in session.execute(query)}
+
+
+def has_password(session: Session, user: User | None, password: str) -> bool:
+    """Return whether it is the user's password. Checking is slow, so the transaction is paused, and the password may
+    be another one afterwards. Takes as long without a user.
+    """
+    stored_hash = user.password_hash if user else None
+    with paused(session):
+        matches = password_matches(stored_hash, password)
+    if user is None or not matches:
+        return False
+    session.refresh(user)
+    return user.password_hash == stored_hash
 
 
 def has_any(session: Session) -> bool:
