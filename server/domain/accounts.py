@@ -167,8 +167,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     own = _require_only_personal(session, users.me(session, principal).id)
     for trail in (col(AuditEvent.organization_id) == own.id, col(AuditEvent.user_id) == principal.user_id):
         retention.shorten_trail(session, trail)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     organization_ids = _organizations_of(session, user.id)
     for organization_id in organization_ids:
         lock_organization(session, organization_id)

@@ -26,7 +26,6 @@ from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
-from server.domain.locks import lock_user
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -143,10 +142,8 @@ def add(
     mailer: Mailer,
 ) -> Passkey:
     """Add a passkey that the principal's browser created. Raises Invalid, PasskeyUnusable, TooManyPasskeys."""
-    require_session(principal)
+    user = users.locked_me(session, principal)
     label = _checked_name(name)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
     if len(_of(session, user.id)) >= MOST:
         raise TooManyPasskeys
     try:
@@ -175,9 +172,7 @@ def add(
 
 def remove(session: Session, principal: Principal, passkey_id: str, mailer: Mailer) -> None:
     """Delete one of the principal's passkeys. Raises NotFound, OnlyWayIn."""
-    require_session(principal)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     passkeys = _of(session, user.id)
     passkey = next((one for one in passkeys if one.id == passkey_id), None)
     if passkey is None:

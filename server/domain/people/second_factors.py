@@ -117,9 +117,7 @@ def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal
 
     Raises Invalid for a wrong code, SetUpEnded, AlreadyOn.
     """
-    require_session(principal)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     if is_on(session, user.id):
         raise AlreadyOn
     secret = _open(user.id, sealed, seal)
@@ -134,9 +132,7 @@ def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal
 
 def renew_recovery_codes(session: Session, principal: Principal, mailer: Mailer) -> list[str]:
     """Replace all recovery codes and return the new ones. Raises NotOn."""
-    require_session(principal)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     if not is_on(session, user.id):
         raise NotOn
     audit.record_account_event(session, Event.RECOVERY_CODES_RENEWED, user.id)
@@ -148,9 +144,7 @@ def renew_recovery_codes(session: Session, principal: Principal, mailer: Mailer)
 
 def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
     """Remove the app and the recovery codes. Raises NotOn."""
-    require_session(principal)
-    lock_user(session, principal.user_id)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     if not is_on(session, user.id):
         raise NotOn
     remove(session, user)

@@ -10,6 +10,7 @@ from server.domain import names, notifications
 from server.domain.access import require_session
 from server.domain.audit import Event, record_account_event
 from server.domain.constraints import EmailTaken, flush_or_conflict
+from server.domain.locks import lock_user
 from server.domain.notifications import Notice
 from server.errors import Invalid, NotFound, Unauthenticated
 from server.hashing import password_matches
@@ -68,6 +69,15 @@ def me(session: Session, principal: Principal) -> User:
     if user is None or user.deleted_at is not None:
         raise Unauthenticated(presented=True)
     return user
+
+
+def locked_me(session: Session, principal: Principal) -> User:
+    """Like `me`, and lock the account, so that it cannot be deleted before the commit. Raises Forbidden for a key or
+    token.
+    """
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    return me(session, principal)
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:

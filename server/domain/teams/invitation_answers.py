@@ -12,7 +12,7 @@ from server.domain import audit, notifications
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, require_session
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
-from server.domain.locks import lock_organization, lock_user
+from server.domain.locks import lock_organization
 from server.domain.notifications import Notice
 from server.domain.people import users
 from server.domain.teams import invitations
@@ -119,12 +119,10 @@ def decline(session: Session, principal: Principal, handle: str) -> None:
 
 def _require_own(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
     """Return a pending invitation to the principal's own address, and the user. Locks the invitation's organization."""
-    require_session(principal)
-    lock_user(session, principal.user_id)
+    user = users.locked_me(session, principal)
     lock_organization(session, _find(session, principal, handle).organization_id)
     invitation = _find(session, principal, handle)
     _require_pending(session, invitation)
-    user = users.me(session, principal)
     if user.email != invitation.email:
         raise AnotherAccount
     return invitation, user

@@ -9,7 +9,7 @@ from server.domain import audit, names, notifications, retention
 from server.domain.access import Action, reachable_organizations, require_organization, require_session
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
-from server.domain.locks import lock_organization, lock_user
+from server.domain.locks import lock_organization
 from server.domain.notifications import Notice
 from server.domain.people import users
 from server.domain.teams import cascades
@@ -38,9 +38,7 @@ class Membership(NamedTuple):
 
 def create(session: Session, principal: Principal, name: str) -> Organization:
     """Create an organization that the principal owns. Raises Invalid, OrganizationNameTaken."""
-    require_session(principal)
-    lock_user(session, principal.user_id)
-    users.me(session, principal)  # the account may have been deleted before the lock was held
+    users.locked_me(session, principal)
     cleaned = names.parse_name(name)
     organization = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
     flush_or_conflict(session, organization)
