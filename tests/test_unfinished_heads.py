@@ -1,10 +1,14 @@
-"""A connection whose client never completes the head of a request is closed; its client may have vanished."""
+"""A connection whose client never completes the head of a request is closed, and so is one whose client sends too much
+besides bodies: neither may use up what all connections share.
+"""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -13,6 +17,7 @@ from tests.support.served import listening
 
 HEAD_SECONDS = 1
 SLOWER_SECONDS = 2.5
+POST = b"POST /named HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def answer(_request: object) -> PlainTextResponse:
@@ -24,10 +29,21 @@ async def answer_late(_request: object) -> PlainTextResponse:
     return PlainTextResponse("late")
 
 
+async def answer_named(request: Request) -> PlainTextResponse:
+    with suppress(ClientDisconnect):
+        return PlainTextResponse(f"{len(await request.body())} bytes from {request.headers.get('x-api-key')}")
+    return PlainTextResponse("gone")
+
+
+ROUTES = [Route("/", answer), Route("/late", answer_late), Route("/named", answer_named, methods=["POST"])]
+
+
 async def received(*sent: bytes) -> bytes:
     """Return what the server sends until it closes the connection, after each of these parts was sent."""
     config = uvicorn.Config(
-        Starlette(routes=[Route("/", answer), Route("/late", answer_late)]),
+        Starlette(
+            routes=[Route("/", answer), Route("/late", answer_late), Route("/named", answer_named, methods=["POST"])]
+        ),
         http=HttpProtocol,
         lifespan="off",
         log_config=None,
@@ -59,3 +75,45 @@ async def test_the_head_of_a_later_request_has_the_same_limit() -> None:
 
 async def test_an_answer_may_take_longer_than_a_head() -> None:
     assert (await received(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"late")
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"GET / HTTP/1.1\r\n" + (b"X-A: " + b"b" * 1_000 + b"\r\n") * 64,
+        b"GET / HTTP/1.1\r\nX-A: " + b"b" * 64_000,
+        b"GET / HTTP/1.1\r\n" + b"X" * 64_000,
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["many headers", "a long value", "a long name", "a long URL"],
+)
+async def test_a_head_that_is_too_large_is_refused_before_it_ends(flood: bytes) -> None:
+    assert b"400 Bad Request" in (await received(flood)).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [b"0\r\nX-A: " + b"b" * 64_000, b"1;" + b"b" * 64_000, b"0\r\n" + b"X-A: b\r\n" * 8_001],
+    ids=["a trailer", "a chunk extension", "many trailers"],
+)
+async def test_what_is_sent_beside_a_body_has_a_limit_too(flood: bytes) -> None:
+    assert b"400 Bad Request" in (await received(POST + b"1\r\na\r\n", flood)).partition(b"\r\n")[0]
+
+
+async def test_a_body_has_no_limit_here() -> None:
+    body = b"a" * 400_000
+    assert (await received(POST + b"%x\r\n%s\r\n" % (len(body), body) * 2 + b"0\r\n\r\n")).endswith(
+        b"800000 bytes from None"
+    )
+
+
+async def test_a_trailer_is_no_header() -> None:
+    """RFC 9110 section 6.5.1: a proxy that checks or sets a header does not look at trailers."""
+    answer = await received(POST + b"1\r\na\r\n0\r\nX-API-Key: smuggled\r\n\r\n")
+    assert answer.endswith(b"1 bytes from None")
+
+
+async def test_a_connection_queues_only_a_few_requests() -> None:
+    request = b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert (await received(request * 2)).count(b"late") == 2
+    assert (await received(request * 100)).count(b"late") == 0

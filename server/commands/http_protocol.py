@@ -1,5 +1,5 @@
-"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, limits the time for a request's head, and
-sends an answer in one piece.
+"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, limits the time and the size of a request's
+head, and sends an answer in one piece.
 """
 
 import asyncio
@@ -11,14 +11,28 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from server.models.base import new_id
 
 DETAIL = (
-    "This is not a valid HTTP request: use a known method, header lines without control characters, and a URL of at "
-    "most 64 KB."
+    "This is not a valid HTTP request: use a known method, header lines without control characters, and a URL and "
+    "headers of at most 64 KB together."
 )
+MOST_HEAD_BYTES = 64_000
+"""The largest URL and headers together. Nothing else bounds them: a stranger could fill the memory with headers."""
+
+MOST_QUEUED = 20
+"""How many requests of a connection may wait for the answers to earlier ones. A queued one takes 200 times the memory
+of its text.
+"""
+
+
+class Refused(Exception):
+    """Raised in the parser's callbacks, so that it stops and the connection is closed."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
     idle connections. Otherwise, clients that have vanished would use up all files of the process.
+
+    Refuses a head that is too large, too much beside a body (trailers, chunk extensions), and too many requests at
+    once.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
@@ -26,6 +40,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._whole = WholeAnswers(transport)
         self.transport = cast(asyncio.Transport, self._whole)
         self._is_head_due = True
+        self._head_bytes = 0
+        self._bytes_beside_bodies = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._watch_head()
 
@@ -35,16 +51,45 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._bytes_beside_bodies += len(data)
         super().data_received(data)
+        # The parser joins a long header without a callback until it ends.
+        if self._bytes_beside_bodies > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(DETAIL)
         self._watch_head()
 
     def on_message_begin(self) -> None:
         self._is_head_due = True
+        self._head_bytes = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add the header. Drops the trailers after a body: a proxy that checks or sets a header does not look at them
+        (RFC 9110 section 6.5.1).
+        """
+        if self._is_head_due:
+            self._count(name + value)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._is_head_due = False
+        self._bytes_beside_bodies = 0
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_QUEUED:
+            raise Refused
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_beside_bodies = 0
+        super().on_body(body)
+
+    def _count(self, part: bytes) -> None:
+        self._head_bytes += len(part)
+        if self._head_bytes > MOST_HEAD_BYTES:
+            raise Refused
 
     def _watch_head(self) -> None:
         if self._is_head_due and self._head_timer is None:
