@@ -14,8 +14,12 @@ from server.urls import address_of, host_of, host_of_header
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 X_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 
-_ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-_PAIR = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))')
+# Possessive, and begun only where a match can begin: a client's part of a header passes through its proxy, and must not
+# take longer than its length asks.
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_CLOSED = re.compile(rf'(?:[^"]|{_QUOTED})*+')
+_ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})++')
+_PAIR = re.compile(r'(?<![\w-])([\w-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;,"\s]++))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
     """
     client: str = (scope.get("client") or ("unknown", 0))[0]
     host = ""
-    for hop in hops_of(Headers(scope=scope)) if trusted else ():
+    for hop in hops_of(Headers(scope=scope)) if is_within(client, trusted) else ():
         if not is_within(client, trusted):
             break
         host = hop.host or host
@@ -54,10 +58,10 @@ def hops_of(headers: Headers) -> Iterator[Hop]:
     X-Forwarded headers take precedence: a proxy that sets them may pass on a `Forwarded` header that the client
     invented.
     """
-    columns = [_last_first(headers, name) for name in X_FORWARDED]
+    columns = [_last_first(_joined(headers, name).split(",")) for name in X_FORWARDED]
     rows: Iterator[tuple[str, ...]] = zip_longest(*columns, fillvalue="")
     if not any(columns):
-        rows = map(_fields, _last_first(headers, "forwarded"))
+        rows = map(_fields, _last_first(_elements(_joined(headers, "forwarded"))))
     for client, host, scheme in rows:
         yield Hop(_address(client), host if host_of_header(host) else "", scheme if scheme in ("http", "https") else "")
 
@@ -73,10 +77,18 @@ def is_within(address: str, blocks: Sequence[Network]) -> bool:
     return parsed is not None and any(parsed in block for block in blocks)
 
 
-def _last_first(headers: Headers, name: str) -> list[str]:
-    """Return the items of a list header, last one first."""
-    items = [item.strip() for item in _ITEM.findall(",".join(headers.getlist(name)))]
-    return [item for item in reversed(items) if item]
+def _joined(headers: Headers, name: str) -> str:
+    return ",".join(headers.getlist(name))
+
+
+def _elements(forwarded: str) -> list[str]:
+    """Return the elements of `Forwarded`. A comma in quotes separates nothing, if every quote is closed."""
+    return _ELEMENT.findall(forwarded) if _CLOSED.fullmatch(forwarded) else forwarded.split(",")
+
+
+def _last_first(items: Sequence[str]) -> list[str]:
+    stripped = [item.strip() for item in items]
+    return [item for item in reversed(stripped) if item]
 
 
 def _fields(element: str) -> tuple[str, str, str]:

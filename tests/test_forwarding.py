@@ -1,5 +1,7 @@
 """What proxies forward counts when TRUSTED_PROXIES names them: address, Host, scheme, in both ways of saying it."""
 
+import time
+
 import httpx
 import pytest
 from starlette.types import ASGIApp, Scope
@@ -47,6 +49,8 @@ def test_a_trusted_proxy_is_believed_and_nobody_else(headers: list[tuple[str, st
         (f"for={CLIENT}, for=10.0.0.2", CLIENT),
         (f"for=192.0.2.66, for={CLIENT}, for=10.0.0.2", CLIENT),
         ('for="', PROXY),
+        (f'for="evil, for={CLIENT}', CLIENT),
+        (f'for="evil\\", for={CLIENT};by="_me"', CLIENT),
         ("", PROXY),
     ],
 )
@@ -67,6 +71,16 @@ def test_forwarded_is_read_as_its_standard_says(said: str, client: str) -> None:
 )
 def test_addresses_may_have_a_port(said: str, client: str) -> None:
     assert seen(PROXY, [("X-Forwarded-For", said)])[0] == client
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"])
+@pytest.mark.parametrize("unit", ['"', '\\"', 'a\\"', "a", "a ", "a=", 'a="', 'a="\\"', ",", "a,", '",', "=", ";"])
+@pytest.mark.parametrize("start", ["", '"', 'for="'])
+def test_a_long_header_takes_no_longer_than_its_length_asks(name: str, start: str, unit: str) -> None:
+    """A client's part of these headers passes through its proxy, and is read before any limit counts it."""
+    began = time.process_time()
+    seen(PROXY, [(name, start + unit * (60_000 // len(unit)))])
+    assert time.process_time() - began < 0.5
 
 
 def test_the_outermost_trusted_proxy_names_the_host() -> None:
