@@ -1,6 +1,7 @@
 """Notes of other programs: their front matter, headings and names."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,39 @@ def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter:
     (path / os.fsdecode(b"caf\xe9.md")).write_text(f"---\n{front_matter}\n---\ntea")
     (line,) = read(path)
     assert line.metadata == {"title": "caf\ufffd", "file": "caf\ufffd.md", **metadata}
+
+
+LONG = 30_000
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        f"# a{' ' * LONG}b\n",
+        f"# a{' #' * LONG}b\n",
+        f"---\ntags: '{'[[' * LONG}'\n---\ntea",
+        f"---\ntags: '[[{'a/' * LONG}'\n---\ntea",
+        f"---\ntags: '{'[[a/' * LONG}'\n---\ntea",
+        f"---\ntags: '[[{'a|' * LONG}'\n---\ntea",
+    ],
+)
+def test_a_long_line_takes_no_longer_than_its_length_asks(path: Path, note: str) -> None:
+    """One regular expression holds up every thread of the server until it ends."""
+    path.mkdir()
+    (path / "a.md").write_text(note)
+    began = time.process_time()
+    list(read_path(path, Warnings()))
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [("# Rome #", "Rome"), ("## Rome ##  ", "Rome"), ("#\t Rome", "Rome"), ("# a # b #", "a # b"), ("# #", "#")],
+)
+def test_a_heading_ends_before_its_closing_marks(path: Path, line: str, heading: str) -> None:
+    path.mkdir()
+    (path / "a.md").write_text(f"{line}\n{'tea ' * 3_000}")
+    assert {one.metadata["heading"] for one in read(path)} == {heading}
 
 
 def test_empty_front_matter_is_not_text(path: Path) -> None:

@@ -22,7 +22,7 @@ MOST_EVENTS = 20_000
 
 MOST_NESTED = 64
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
@@ -31,8 +31,10 @@ _OTHER_NAMES = {
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
-_LINK = re.compile(r"\[\[(?:[^\]|#]*/)?([^\]|#/]+)[^\]]*\]\]")
-"""A link to a note: [[Anna]], [[People/Anna|her]]."""
+_LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
+"""A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
+line would hold up all threads for hours.
+"""
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that may appear in JSON strings but not in YAML."""
@@ -249,9 +251,14 @@ def _sections(body: str) -> Iterator[tuple[str, str]]:
         match = None if is_code else _HEADING.match(line)
         if match:
             yield heading, "\n".join(lines)
-            heading, lines = match[2], []
+            heading, lines = _without_closing(match[1]), []
         lines.append(line)
     yield heading, "\n".join(lines)
+
+
+def _without_closing(heading: str) -> str:
+    """Return the heading without blanks and closing number signs at its end, unless it consists of them."""
+    return heading.rstrip(" \t").rstrip("#").rstrip(" \t") or heading.rstrip(" \t")
 
 
 def _file_name(record: Foreign) -> str:
