@@ -48,8 +48,11 @@ _lookups = anyio.CapacityLimiter(4)
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(/|$)")
 
-_TUNNELS = [ipaddress.ip_network(block) for block in ("64:ff9b::/96", "2001::/32", "2002::/16")]
-"""Networks whose addresses embed an IPv4 address: NAT64, Teredo, 6to4."""
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""The only IPv6 addresses of public hosts. Translators (NAT64), site-local and other networks are outside of it."""
+
+_TUNNELS = [ipaddress.ip_network(block) for block in ("2001::/32", "2002::/16")]
+"""Networks whose addresses embed an IPv4 address: Teredo, 6to4."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -157,7 +160,7 @@ def is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in tunnel for tunnel in _TUNNELS):
+        if address not in _GLOBAL_UNICAST or any(address in tunnel for tunnel in _TUNNELS):
             return False
     return address.is_global and not address.is_multicast
 

@@ -95,6 +95,7 @@ async def test_025_r22_private_hosts_are_never_contacted(client: httpx.AsyncClie
         ("93.184.215.14", True), ("2606:2800:21f:cb07::1", True), ("127.0.0.1", False), ("10.1.2.3", False),
         ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False),
         ("fe80::1", False), ("fc00::1", False), ("::ffff:10.0.0.1", False), ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::7f00:1", False), ("::127.0.0.1", False), ("fec0::1", False), ("5f00::1", False),
         ("2002:7f00:1::", False), ("2001:0:1::1", False), ("255.255.255.255", False), ("::", False),
     ],
 )  # fmt: skip
