@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from server.domain.memory.labels import COMMAS, MOST_VALUES
+from server.domain.memory.labels import COMMAS, MOST_VALUES, require_short
 from server.errors import Invalid
 from server.json_text import LONE_SURROGATE, has_lone_surrogate
 from server.spelling import nearest, shortened
@@ -124,8 +124,8 @@ def _texts(value: object) -> list[str] | None:
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Return the items of JSON text, of other text in brackets, or of text with commas."""
-    inner = text.strip()
+    """Return the items of JSON text, of other text in brackets, or of text with commas. Raises ValueError."""
+    inner = require_short(text).strip()
     if inner.startswith("[") and inner.endswith("]"):
         decoded = _parse_json(inner)
         if isinstance(decoded, list):
@@ -136,7 +136,7 @@ def _parse_list(text: str) -> list[Any]:
 
 def _object(value: object) -> dict[str, Any]:
     if isinstance(value, str):
-        value = _parse_json(value)
+        value = _parse_json(require_short(value))
     if value == []:  # as PHP writes an empty object
         return {}
     if not isinstance(value, dict):

@@ -20,13 +20,10 @@ from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
 from server.wire import read_body, require_json
-from tools.protocol import corrected_app, failure
+from tools.protocol import MOST_PARTS, corrected_app, failure
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
-MOST_PARTS = 20_000
-"""Several times as many as the largest metadata has."""
-
 HOST_LENGTH = 253
 """Maximum length of a host name."""
 CALL = "selfmemory.call"

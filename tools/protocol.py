@@ -15,17 +15,23 @@ from mcp.types import (
     UNSUPPORTED_PROTOCOL_VERSION,
 )
 from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from server.errors import Invalid
+from server.json_text import parse_json
 from tools.messages import id_of, wrong_message, wrong_parameter
 
 JSON, EVENTS = "application/json", "text/event-stream"
 JSON_TYPES = {JSON, "application/*", "*/*"}
 WITH_ARGUMENTS = ("tools/call", "prompts/get")
+MOST_PARTS = 20_000
+"""The most names, values and commas of a body, or of arguments as text: several times as many as the largest metadata
+has.
+"""
 
 
 def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
@@ -113,10 +119,15 @@ def _handshake(params: object) -> dict[str, object]:
 def _arguments_in(written: object) -> object:
     """Parse JSON text. Return None for blank text and an empty list. Other values stay, to be refused later."""
     try:
-        value = from_json(written) if isinstance(written, str) and written.strip() else written
-    except ValueError:
+        value = _parse(written) if isinstance(written, str) and written.strip() else written
+    except Invalid:
         return written
     return None if value == [] or (isinstance(value, str) and not value.strip()) else value
+
+
+def _parse(text: str) -> object:
+    """Raises Invalid."""
+    return parse_json(text.encode(), allow_inf_nan=True, most_parts=MOST_PARTS)
 
 
 def failure(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
@@ -225,3 +226,11 @@ async def test_the_document_of_the_api_names_what_the_bounds_add(client: httpx.A
     assert "omitted" in schemas["FoundList"]["properties"]
     parameters = document["paths"]["/api/memories/{memory_id}/history"]["get"]["parameters"]
     assert {"limit", "before"} <= {parameter["name"] for parameter in parameters}
+
+
+@pytest.mark.parametrize("written", ["a," * 50_001, f"[{'1,' * 50_000}1]"])
+async def test_the_text_of_a_long_list_is_refused_before_it_is_split(api: Caller, written: str) -> None:
+    """A batch may have 10 MB, and splitting a text of this size would stop all other requests."""
+    refused = await api.post("/api/memories/batch", {"memories": [{"content": "x", "tags": written}]})
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "memories.0.tags: must have at most 100,000 characters."

@@ -114,6 +114,16 @@ async def test_more_values_than_a_tool_can_use_are_refused_before_they_are_parse
     assert answer.get("error", {}).get("code") != PARSE
 
 
+async def test_the_text_of_many_values_is_refused_before_it_is_parsed(mcp: Mcp) -> None:
+    """Texts count as one value each, so a text could hold the millions that the body may not."""
+    for name, text in ("tags", f"[{'1,' * 50_000}1]"), ("tags", "a," * 50_001), ("metadata", f"[{'1,' * 50_000}1]"):
+        result = await mcp.result("tools/call", name="add_memory", arguments={"content": "x", name: text})
+        assert result["content"][0]["text"] == f"{name}: must have at most 100,000 characters."
+    params = {"name": "add_memory", "arguments": f'{{"content": "x", "tags": [{"1," * 60_000}1]}}', "_meta": envelope()}
+    _, answer = await refused(mcp, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
+    assert answer["error"]["message"] == "arguments: must be a JSON object."
+
+
 @pytest.mark.parametrize("written", [b"NaN", b"-Infinity", b"1e999"])
 async def test_a_number_that_is_none_is_a_tool_error(client: httpx.AsyncClient, alice: Tenant, written: bytes) -> None:
     """A model reads it, and writes the number again."""

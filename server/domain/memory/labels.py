@@ -28,6 +28,9 @@ MOST_VALUES = 100
 COMMAS = re.compile("[,\u060c\u3001\uff0c\uff64]")
 """The commas that people type: also the Arabic, the ideographic, the fullwidth and the halfwidth one."""
 
+LONGEST_TEXT = 100_000
+"""The longest text of a list or of an object, in characters. Splitting or parsing millions would stop all requests."""
+
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
 _INSERT = Query(sa.insert(_table))
@@ -81,8 +84,16 @@ def parse_labels(value: object) -> list[str] | str | None:
     return list(value) if isinstance(value, list | tuple) else str(value) if value is not None else None
 
 
+def require_short(text: str) -> str:
+    """Return text that holds values, if it is short enough to be parsed. Raises ValueError."""
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"must have at most {LONGEST_TEXT:,} characters")
+    return text
+
+
 def _listed(text: str) -> list[object]:
-    """Return the items of a JSON list of texts, or else of comma-separated text."""
+    """Return the items of a JSON list of texts, or else of comma-separated text. Raises ValueError."""
+    require_short(text)
     if text.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             items = json.loads(text)
