@@ -32,7 +32,7 @@ class HttpProtocol(HttpToolsProtocol):
     idle connections. Otherwise, clients that have vanished would use up all files of the process.
 
     Refuses a head that is too large, too much beside a body (trailers, chunk extensions), and too many requests at
-    once.
+    once. Aborts a connection whose client reads nothing of an answer for this time.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
@@ -43,11 +43,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._bytes_beside_bodies = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_head_due = False
         self._watch_head()
+        self._stop_watching_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +99,29 @@ class HttpProtocol(HttpToolsProtocol):
         elif not self._is_head_due and self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_unread()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection, which still waits until the answer is read."""
+        super().timeout_keep_alive_handler()
+        self._watch_unread()
+
+    def _watch_unread(self, before: int | None = None) -> None:
+        """Abort the connection if no fewer than `before` bytes are unread. None begins to watch."""
+        self._stop_watching_unread()
+        unread = self.transport.get_write_buffer_size()
+        if before is not None and unread >= before:
+            self.transport.abort()
+        elif unread:
+            self._unread_timer = self.loop.call_later(self.timeout_keep_alive, self._watch_unread, unread)
+
+    def _stop_watching_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def on_response_complete(self) -> None:
         self._whole.flush()  # the answer to HEAD has no body

@@ -1,9 +1,10 @@
-"""A connection whose client never completes the head of a request is closed, and so is one whose client sends too much
-besides bodies: neither may use up what all connections share.
+"""A connection is closed if its client never completes the head of a request, sends too much besides bodies, or reads
+nothing of its answer: none may use up what all connections share.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import uvicorn
@@ -35,15 +36,26 @@ async def answer_named(request: Request) -> PlainTextResponse:
     return PlainTextResponse("gone")
 
 
-ROUTES = [Route("/", answer), Route("/late", answer_late), Route("/named", answer_named, methods=["POST"])]
+LARGE_BYTES = 30_000_000
 
 
-async def received(*sent: bytes) -> bytes:
-    """Return what the server sends until it closes the connection, after each of these parts was sent."""
+async def answer_large(_request: object) -> PlainTextResponse:
+    return PlainTextResponse("a" * LARGE_BYTES)
+
+
+ROUTES = [
+    Route("/", answer),
+    Route("/late", answer_late),
+    Route("/large", answer_large),
+    Route("/named", answer_named, methods=["POST"]),
+]
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a server."""
     config = uvicorn.Config(
-        Starlette(
-            routes=[Route("/", answer), Route("/late", answer_late), Route("/named", answer_named, methods=["POST"])]
-        ),
+        Starlette(routes=ROUTES),
         http=HttpProtocol,
         lifespan="off",
         log_config=None,
@@ -52,16 +64,22 @@ async def received(*sent: bytes) -> bytes:
     server, listener = uvicorn.Server(config), listening()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
-    for part in sent:
-        writer.write(part)
-        await asyncio.sleep(0.2)
     try:
-        async with asyncio.timeout(10):
-            return await reader.read()
+        async with asyncio.timeout(20):
+            yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()
         server.should_exit = True
         await serving
+
+
+async def received(*sent: bytes) -> bytes:
+    """Return what the server sends until it closes the connection, after each of these parts was sent."""
+    async with connection() as (reader, writer):
+        for part in sent:
+            writer.write(part)
+            await asyncio.sleep(0.2)
+        return await reader.read()
 
 
 @pytest.mark.parametrize("sent", [[], [b"G"], [b"GET / HTTP/1.1\r\n", b"Host:"]])
@@ -117,3 +135,21 @@ async def test_a_connection_queues_only_a_few_requests() -> None:
     request = b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n"
     assert (await received(request * 2)).count(b"late") == 2
     assert (await received(request * 100)).count(b"late") == 0
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_an_answer_that_nobody_reads_closes_the_connection(requests: int) -> None:
+    async with connection() as (reader, writer):
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
+        await asyncio.sleep(3 * HEAD_SECONDS)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(LARGE_BYTES)
+
+
+async def test_an_answer_may_be_read_slowly() -> None:
+    async with connection() as (reader, writer):
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(10):
+            await reader.readexactly(LARGE_BYTES // 10)
+            await asyncio.sleep(HEAD_SECONDS / 3)
