@@ -153,6 +153,8 @@ class WholeAnswers:
         self._head = b""
 
     def write(self, data: bytes) -> None:
+        if self._transport.is_closing():  # uvicorn goes on with a queued request's answer, and uvloop would raise
+            return
         if self._head:
             head, self._head = self._head, b""
             self._transport.write(head + data)  # `writelines` takes as long as two writes
@@ -163,7 +165,8 @@ class WholeAnswers:
 
     def flush(self) -> None:
         head, self._head = self._head, b""
-        self._transport.write(head)
+        if not self._transport.is_closing():
+            self._transport.write(head)
 
     def close(self) -> None:
         self.flush()

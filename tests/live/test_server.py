@@ -97,6 +97,20 @@ def test_an_answer_comes_in_one_piece(server: ServerProcess, method: str) -> Non
             assert body == (b'{"status":"alive"}' if method == "GET" else b"")
 
 
+def test_a_client_that_goes_away_from_queued_requests_is_no_crash(server: ServerProcess) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    url = httpx.URL(server.url)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        connection.connect((url.host, url.port))
+        connection.sendall(request * 20)
+        for _ in range(10):  # until the server waits for this client
+            httpx.get(f"{server.url}/health/live").raise_for_status()
+    for _ in range(10):
+        httpx.get(f"{server.url}/health/live").raise_for_status()
+    assert not [line for line in server.log if "Traceback" in line]
+
+
 def test_the_server_connects_to_no_other_machine(server: ServerProcess, key: str) -> None:
     with client_of(server, key) as client:
         add(client)
