@@ -35,6 +35,15 @@ def test_a_zip_that_grows_beyond_its_bounds_is_refused(path: Path, monkeypatch: 
         read(path)
 
 
+def test_the_files_of_a_zip_are_counted_before_any_takes_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zip of 200 MB has room for four million names, which take more than a gigabyte when the zip is opened."""
+    zipped(path, {f"{number}/": "" for number in range(5)} | {"a.md": "tea"})
+    monkeypatch.setattr(archive, "MAX_FILES", 5)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(Invalid, match="more than 5 files"):
+        read(path)
+
+
 def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
     content = bytearray(zipped(path, {"a.md": "x" * 1000}).read_bytes())
     content[40:50] = b"\xff" * 10

@@ -28,6 +28,8 @@ _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, V
 LEFT_OUT = "{} were left out"
 _DRIVE = re.compile("[A-Za-z]:")
 _ZIP = b"PK\x03\x04"
+_LISTED_FILE = b"PK\x01\x02"
+_CHUNK_BYTES = 1_000_000
 _SAYS_UTF_8 = 0x800
 CONVERSATIONS = "conversations"
 MARKDOWN_ENDINGS = (".md", ".markdown")
@@ -61,11 +63,9 @@ def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
 
 def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> list[Member]:
     """Return the files of a zip of this size, by name. Files that are left out are counted in `warnings`. Raises
-    Invalid for too many files or an encrypted one, and when reading a file exceeds the limits.
+    Invalid for an encrypted file, and when reading a file exceeds the limits.
     """
     infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
-    if len(infos) > MAX_FILES:
-        raise Invalid(f"This zip has more than {MAX_FILES:,} files. Unpack it, and import it in parts.")
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
@@ -86,11 +86,23 @@ def is_zip(path: Path) -> bool:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open the zip. Raises Invalid if it is damaged."""
+    """Open the zip. Raises Invalid if it is damaged or lists too many files."""
     with naming_damage():
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("its end is missing")
+        _require_few_files(path)
         return zipfile.ZipFile(path)
+
+
+def _require_few_files(path: Path) -> None:
+    """Count before Python's reader makes an object for each file that the zip lists. Raises Invalid."""
+    count, tail = 0, b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            count += (tail + chunk).count(_LISTED_FILE)
+            tail = chunk[1 - len(_LISTED_FILE) :]
+    if count > MAX_FILES:
+        raise Invalid(f"This zip has more than {MAX_FILES:,} files. Unpack it, and import it in parts.")
 
 
 @contextlib.contextmanager
