@@ -56,7 +56,7 @@ def zone_of(cookies: Mapping[str, str]) -> tzinfo:
     name = unquote(cookies.get(ZONE_COOKIE, ""))
     try:
         return ZoneInfo(name) if name else UTC
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         return UTC
 
 
