@@ -1,5 +1,6 @@
 """What goes out in any format comes in as the same."""
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -121,11 +122,16 @@ def test_every_format_says_through_what_a_memory_came(world: World, tmp_path: Pa
     assert line.metadata == {"source": "https://example.com"}
 
 
-def test_no_cell_of_a_table_is_a_formula(world: World) -> None:
-    world.add("=HYPERLINK(1)", user_id="@ann")
-    table = out(world, ExportFormat.CSV).decode()
-    assert "'=HYPERLINK(1)" in table
-    assert "'@ann" in table
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_no_cell_of_a_table_is_a_formula(world: World, tmp_path: Path, sign: str) -> None:
+    memory_id = world.add(f"{sign}HYPERLINK(1)", user_id="@ann")
+    path = tmp_path / "exported"
+    path.write_bytes(out(world, ExportFormat.CSV))
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["content"], row["user_id"]) == (f"'{sign}HYPERLINK(1)", "'@ann")
+    (line,) = checked(read_path(path, Warnings()))
+    assert line.content == world.memory(memory_id).content
 
 
 def out(world: World, wanted: ExportFormat) -> bytes:

@@ -18,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 _JSON_COLUMNS = ("source", "metadata", "messages")
 _SEPARATORS = ",;\t|"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 """A cell that begins with one of these gets an apostrophe in front, which spreadsheets hide. Reading removes it."""
 
 
