@@ -14,6 +14,9 @@ from markupsafe import Markup
 MOST_RENDERED = 12_000
 """The longest text to render. A longer one is shown as plain text."""
 
+MOST_CELLS = 10_000
+"""The most cells that a table could have. Missing ones are added to each row, so a short text can have 65,000."""
+
 LINKS = ("https://", "http://", "mailto:")
 TOP_HEADING = 3
 """The level of a text's top headings, because the page has headings of its own."""
@@ -24,8 +27,8 @@ _LINES = {"inline", "fence", "code_block"}
 
 
 def to_html(text: str) -> Markup:
-    """Return the text as HTML. A text that is too long to render keeps its whitespace and line breaks."""
-    if len(text) > MOST_RENDERED:
+    """Return the text as HTML. A text that would take too long to render keeps its whitespace and line breaks."""
+    if len(text) > MOST_RENDERED or _possible_cells(text) > MOST_CELLS:
         return Markup('<div class="full">{}</div>').format(text)
     tokens = _parser().parse(text)
     for token in tokens:
@@ -33,6 +36,11 @@ def to_html(text: str) -> Markup:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + TOP_HEADING - 1, LOWEST_HEADING)}"
     return Markup(_parser().renderer.render(tokens, _parser().options, {}))  # noqa: S704 - the renderer escapes
+
+
+def _possible_cells(text: str) -> int:
+    lines = text.split("\n")
+    return len(lines) * max(line.count("|") for line in lines)
 
 
 def to_text(text: str) -> str:

@@ -58,6 +58,14 @@ async def test_markdown_is_rendered(ann: Visitor) -> None:
     assert "style=" not in text
 
 
+async def test_a_table_that_would_grow_a_hundredfold_is_shown_as_it_is_written(ann: Visitor) -> None:
+    """Rendering its 65,000 empty cells would take seconds, with each view of the page."""
+    wide = "|".join("a" * 500) + "\n" + "|".join("-" * 500) + "\n" + "a\n" * 500
+    page = await opened(ann, wide)
+    assert '<div class="full">a|a|a|' in page.text
+    assert len(page.text) < 30_000
+
+
 async def test_addresses_are_links_that_open_elsewhere(ann: Visitor) -> None:
     text = prose(await opened(ann, "See https://example.com/a?b=1&c=2 and [notes](https://example.org)."))
     links = re.findall(r"<a ([^>]*)>", text)
