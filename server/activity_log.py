@@ -4,7 +4,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 
 import sqlalchemy as sa
 
@@ -68,7 +67,7 @@ class ActivityLog:
 
     def _store_all(self) -> None:
         try:
-            while batch := list(islice(self._waiting, BATCH_ROWS)):
+            while batch := self._oldest():
                 self._store(batch)
                 for _ in batch:
                     self._waiting.popleft()
@@ -77,6 +76,10 @@ class ActivityLog:
         if self._dropped:
             log.warning("activity was dropped", extra={"events": self._dropped})
             self._dropped = 0
+
+    def _oldest(self) -> list[Noted]:
+        """Return the next events to store. Others add events at any moment, which would end an iteration."""
+        return [self._waiting[place] for place in range(min(BATCH_ROWS, len(self._waiting)))]
 
     def _store(self, batch: Sequence[Noted]) -> None:
         """Store the events, or drop them if a bug prevents it: they must not keep the later ones waiting."""

@@ -1,5 +1,6 @@
 """Members read what was done with the memories of their project, through what and by whom."""
 
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -176,6 +177,29 @@ def test_events_that_cannot_be_stored_are_dropped_and_do_not_end_the_log(
     eventually(lambda: not log.waiting)
     log.close()
     assert "activity was dropped" in caplog.text
+
+
+def test_events_may_be_added_at_any_moment_of_storing(database: Database, alice: Tenant) -> None:
+    """A garbage collection lets other threads run in the middle of a statement."""
+    log = ActivityLog(database, days=30)
+    log.add([noted(alice.project_id)])
+    left = [noted(alice.project_id) for _ in range(200)]
+    thresholds = gc.get_threshold()
+
+    def add_one(_phase: str, _info: dict[str, int]) -> None:
+        log.add([left.pop()] if left else [])
+
+    gc.callbacks.append(add_one)
+    gc.set_threshold(1)
+    try:
+        log.flush()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(add_one)
+    log.flush()
+    assert log.waiting == 0
+    with database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(ActivityEvent)) == 201 - len(left)
 
 
 @pytest.mark.sqlite_only
