@@ -1,5 +1,7 @@
 """Stores rate limits without Redis: moving windows in memory, for a bounded number of keys.
 
+Its times come from the monotonic clock, so that no window lasts longer when somebody sets the computer's clock.
+
 The storage of the `limits` package keeps every key that it ever saw and scans all of them at each hit (version 5.8).
 """
 
@@ -65,12 +67,12 @@ class ForgetfulStorage(MovingWindows):
         self._max_keys = max_keys
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, Window] = OrderedDict()
-        self._next_sweep = time.time() + SWEEP_SECONDS
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
         with self._lock:
-            now = time.time()
+            now = time.monotonic()
             self._sweep(now)
             window = self._window(key, now - expiry)
             if window.total + amount > limit:
@@ -87,9 +89,9 @@ class ForgetfulStorage(MovingWindows):
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the base's
         """Return when the oldest hit of the window happened, and the sum of its hits."""
         with self._lock:
-            now = time.time()
+            now = time.monotonic()
             window = self._window(key, now - expiry)
-            return (window.hits[0][0] if window.hits else now), window.total
+            return as_wall_time(window.hits[0][0] if window.hits else now), window.total
 
     def _window(self, key: str, since: float) -> Window:
         window = self._windows.get(key) or Window()
@@ -106,3 +108,8 @@ class ForgetfulStorage(MovingWindows):
     def __len__(self) -> int:
         """Return the number of keys."""
         return len(self._windows)
+
+
+def as_wall_time(moment: float) -> float:
+    """Return this moment of the monotonic clock as the library counts time."""
+    return moment - time.monotonic() + time.time()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from server.limit_storage import MovingWindows
+from server.limit_storage import MovingWindows, as_wall_time
 
 PARTS = 16
 """One part more than a window has, because the newest part is not over yet."""
@@ -46,7 +46,7 @@ class SharedWindows(MovingWindows):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
         with self._locked():
-            now = time.time()
+            now = time.monotonic()
             hashed, offset = self._find(key, now)
             newest = _part_of(now, expiry)
             parts = self._read(hashed, offset, newest)
@@ -59,12 +59,12 @@ class SharedWindows(MovingWindows):
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
         """Return the time of the oldest hits that still count, and the sum of all. Hits expire after `expiry`."""
         with self._locked():
-            now = time.time()
+            now = time.monotonic()
             hashed, offset = self._find(key, now)
             newest = _part_of(now, expiry)
             parts = self._read(hashed, offset, newest)
         oldest = next((part for part in range(newest - PARTS + 1, newest + 1) if parts[part % PARTS]), None)
-        return (now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
+        return as_wall_time(now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
 
     def _find(self, key: str, now: float) -> tuple[int, int]:
         """Return the key's hash, and the offset of the slot that it uses or may take."""

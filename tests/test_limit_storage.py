@@ -1,5 +1,6 @@
 """The rate limits without Redis forget what has expired, and keep a bounded number of keys."""
 
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the storage sees; move it by changing the item."""
     moment = [START]
     monkeypatch.setattr("server.limit_storage.time.time", lambda: moment[0])
+    monkeypatch.setattr("server.limit_storage.time.monotonic", lambda: moment[0])
     return moment
 
 
@@ -39,6 +41,19 @@ def test_a_window_moves(clock: list[float], open_storage: OpenStorage) -> None:
     clock[0] += 65
     assert limiter.hit(rate, "ann", cost=3)
     assert not limiter.hit(rate, "ann")
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_setting_the_clock_changes_no_window(
+    clock: list[float], open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    limiter, rate = MovingWindowRateLimiter(open_storage()), parse("3/minute")
+    assert [limiter.hit(rate, "ann") for _ in range(4)] == [True, True, True, False]
+    monkeypatch.setattr("server.limit_storage.time.time", lambda: clock[0] + hours * 3600)
+    assert not limiter.hit(rate, "ann")
+    assert 0 < limiter.get_window_stats(rate, "ann").reset_time - time.time() <= 65
+    clock[0] += 65
+    assert [limiter.hit(rate, "ann") for _ in range(4)] == [True, True, True, False]
 
 
 def test_no_window_has_more_than_the_limit_and_what_is_refused_passes_when_it_is_said_to(
