@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from oauth import errors as oauth_errors
@@ -59,6 +59,9 @@ SWITCH_SECONDS = 0.001
 statement and each write to a socket. With Python's default, it could wait 5 ms each time to get it back.
 """
 
+LEFT = 499
+"""The status that nginx logs for a client that left."""
+
 OpenEmbedder = Callable[[Settings], Embedder]
 
 
@@ -90,7 +93,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
             Middleware(Strangers, answer=answer_failure),
         ],
-        exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
+        exception_handlers=ANSWERS,  # type: ignore[arg-type]  # the same
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # the `Envelope` removes slashes; clients do not follow a redirect of a POST
@@ -112,10 +115,18 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
     return await programs.answer_http(request, error)
 
 
+async def answer_nobody(_request: Request[State], _error: Exception) -> Response:
+    """Answer a client that left before it had sent all of its request: only the log and the metrics see the status."""
+    return Response(status_code=LEFT)
+
+
 async def answer_crash(request: Request[State], error: Exception) -> Response:
     """Answer a bug: the traceback goes to the log, the request id to the caller."""
     answer = await programs.answer_crash(request, error)
     return people.crashed() if is_for_people(request) else answer
+
+
+ANSWERS = {ServiceError: answer_failure, HTTPException: answer_http, ClientDisconnect: answer_nobody}
 
 
 def open_tracing(settings: Settings) -> "Tracing | None":
