@@ -27,7 +27,9 @@ KEPT_SECONDS = 86_400
 NAME_LENGTH = 255
 """The longest name that a file system takes. Its ending has to be kept, because it says that a file is Markdown."""
 
-INTERRUPTED = "The import was interrupted, and nothing was imported. Start it again."
+INTERRUPTED = "The import was interrupted. Start it again: what the project already has is skipped."
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _ID = re.compile(r"upl_[0-9a-f]{32}\Z")
 
@@ -45,7 +47,11 @@ class UploadRunning(Conflict):
     sentence = "An upload or import of yours is still running. Wait until it is done, and try again."
 
 
-class NoSpace(Unavailable):
+class DiskFailed(Unavailable):
+    sentence = "The server cannot use its disk for this file. Nothing was changed. Tell the server's administrator."
+
+
+class NoSpace(DiskFailed):
     sentence = "The server has no space left for this file. Nothing was imported. Tell the server's administrator."
 
 
@@ -91,8 +97,9 @@ class Uploads:
         self.folder = data_dir / "uploads"
 
     def keep(self, user_id: str, project_id: str, name: str, file: IO[bytes]) -> Work:
-        """Copy the file, delete the user's earlier uploads, and lock. Raises UploadRunning, NoSpace."""
-        make_private(self.folder / user_id)
+        """Copy the file, delete the user's earlier uploads, and lock. Raises UploadRunning, DiskFailed."""
+        with translating_disk_failures():
+            make_private(self.folder / user_id)
         lock = self._lock(user_id)
         if lock is None:
             raise UploadRunning
@@ -100,7 +107,7 @@ class Uploads:
             if earlier := self._read(path):
                 self.remove(earlier)
         upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:NAME_LENGTH])
-        with translating_full_disk():
+        with translating_disk_failures():
             try:
                 with self.path_of(upload).open("xb") as copy:
                     shutil.copyfileobj(file, copy)
@@ -123,10 +130,10 @@ class Uploads:
             return self._after_interruption(self._read(path) or upload)
 
     def save(self, upload: Upload, **changes: object) -> Upload:
-        """Save the upload with the changes, and return it. Raises NoSpace."""
+        """Save the upload with the changes, and return it. Raises DiskFailed."""
         upload = replace(upload, **changes)  # type: ignore[arg-type]  # the callers name fields of Upload
         path = self.path_of(upload).with_suffix(".json")
-        with translating_full_disk():
+        with translating_disk_failures():
             new = path.with_suffix(".new")
             new.write_text(json.dumps(asdict(upload)))
             new.replace(path)
@@ -145,12 +152,15 @@ class Uploads:
         return Work(self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, sample=[]), lock)
 
     def remove_file(self, upload: Upload) -> None:
-        """Remove the file. Its state stays for a day."""
-        self.path_of(upload).unlink(missing_ok=True)
+        """Remove the file. Its state stays for a day. Raises DiskFailed."""
+        with translating_disk_failures():
+            self.path_of(upload).unlink(missing_ok=True)
 
     def remove(self, upload: Upload) -> None:
-        for path in self.path_of(upload).parent.glob(f"{upload.id}.*"):
-            path.unlink(missing_ok=True)
+        """Remove the file and its state. Raises DiskFailed."""
+        with translating_disk_failures():
+            for path in self.path_of(upload).parent.glob(f"{upload.id}.*"):
+                path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
         """Remove uploads that have not changed for a day."""
@@ -167,7 +177,7 @@ class Uploads:
         return about.exists() and time.time() - about.stat().st_mtime < KEPT_SECONDS
 
     def _lock(self, user_id: str) -> IO[bytes] | None:
-        with translating_full_disk():
+        with translating_disk_failures():
             return try_lock(self.folder / user_id / "lock")
 
     def _read(self, path: Path) -> Upload | None:
@@ -199,11 +209,9 @@ def try_lock(path: Path) -> IO[bytes] | None:
 
 
 @contextmanager
-def translating_full_disk() -> Iterator[None]:
-    """Raise NoSpace when the disk or a quota is full."""
+def translating_disk_failures() -> Iterator[None]:
+    """Raise NoSpace when the disk or a quota is full, and DiskFailed when the folder cannot be used."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise NoSpace from None
-        raise
+        raise (NoSpace if error.errno in FULL else DiskFailed) from error

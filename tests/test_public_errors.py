@@ -70,6 +70,7 @@ SENTENCES = {
     ),
     "EmailTaken": "An account with this email address already exists.",
     "EmbedderClosed": "The server is stopping; nothing was changed. Try again.",
+    "DiskFailed": "The server cannot use its disk for this file. Nothing was changed. Tell the server's administrator.",
     "NoSpace": "The server has no space left for this file. Nothing was imported. Tell the server's administrator.",
     "UploadRunning": "An upload or import of yours is still running. Wait until it is done, and try again.",
     "ExportRunning": "An export of yours is still running: let it finish, or cancel its download, and try again.",

@@ -11,9 +11,11 @@ from server.errors import Unavailable
 from server.index.types import UNEMBEDDED
 from server.principal import Principal
 from server.settings import Settings
-from server.uploads import State, Uploads, Work
+from server.uploads import DiskFailed, State, Uploads, Work
 from tests.dashboard.test_exchange import import_all, line, upload, uploaded
 from tests.support.visitors import Visitor, seen
+
+DISK_FAILED = DiskFailed.sentence
 
 
 async def test_an_import_ends_when_all_of_it_can_be_found(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +53,7 @@ async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Vi
     assert (await ann.get(page)).headers["refresh"] == "2"
     assert (await upload(ann, line("Coffee."))).status_code == 409
     work.lock.close()  # as the kernel does when a process ends
-    assert "The import was interrupted, and nothing was imported. Start it again." in await ann.see(page)
+    assert "The import was interrupted. Start it again" in await ann.see(page)
     await ann.do(page)
     assert "1 memory imported" in await ann.see(page)
 
@@ -97,3 +99,34 @@ async def claimed(ann: Visitor, settings: Settings) -> tuple[str, Work]:
     work = store.claim(store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id))
     assert work
     return page, work
+
+
+@pytest.mark.parametrize("folder", ["uploads", "exports"])
+async def test_a_folder_that_cannot_be_used_makes_the_server_unavailable(
+    ann: Visitor, settings: Settings, folder: str
+) -> None:
+    (settings.data_dir / folder).write_text("a file in its place")
+    answer = await (upload(ann, line("Tea.")) if folder == "uploads" else ann.get(f"{ann.project}/export"))
+    assert (answer.status_code, DISK_FAILED in seen(answer)) == (503, True)
+
+
+async def test_a_disk_that_fails_after_the_commit_does_not_undo_the_import(
+    ann: Visitor, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, publish = imports.commit, imports.publish
+    states = settings.data_dir / "uploads"
+
+    def commit_and_fail(session: Session, principal: Principal | None, import_id: str) -> None:
+        commit(session, principal, import_id)
+        for path in states.glob("*/*.json"):
+            path.with_suffix(".new").mkdir()  # so that the next state cannot be written
+
+    def recover_and_publish(session: Session, principal: Principal | None, import_id: str) -> bool:
+        for path in states.glob("*/*.new"):
+            path.rmdir()
+        return publish(session, principal, import_id)
+
+    monkeypatch.setattr(imports, "commit", commit_and_fail)
+    monkeypatch.setattr(imports, "publish", recover_and_publish)
+    monkeypatch.setattr(unfinished, "left_behind", lambda *_args: [])
+    assert "1 memory imported" in seen(await import_all(ann, line("Tea.")))

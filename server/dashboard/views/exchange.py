@@ -20,7 +20,7 @@ from server.errors import Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
-from server.uploads import translating_full_disk, try_lock
+from server.uploads import translating_disk_failures, try_lock
 
 SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
@@ -77,8 +77,9 @@ def _format_of(name: str) -> ExportFormat:
 @contextlib.contextmanager
 def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
     """Raises ExportRunning if the user already has an export running, because each export takes a file on disk."""
-    make_private(folder)
-    lock = try_lock(folder / f"{user_id}.lock")
+    with translating_disk_failures():
+        make_private(folder)
+        lock = try_lock(folder / f"{user_id}.lock")
     if lock is None:
         raise ExportRunning
     with lock:
@@ -96,7 +97,7 @@ def _write_export(
     """Write the complete export, so that a slow download does not keep a database snapshot open. Return how many
     memories it has.
     """
-    with translating_outages(), translating_full_disk(), runtime.database.read() as session:
+    with translating_outages(), translating_disk_failures(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
         count = write_export(session, project_id, file, export_format=export_format, ids=ids)
     file.seek(0)

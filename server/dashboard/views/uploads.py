@@ -21,7 +21,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
-from server.uploads import NoSpace, State, Upload, UploadRunning, Uploads, Work, translating_full_disk
+from server.uploads import DiskFailed, State, Upload, UploadRunning, Uploads, Work, translating_disk_failures
 
 T = TypeVar("T")
 
@@ -62,8 +62,8 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
         raise UploadRunning
     _uploading.add(user_id)
     try:
-        with translating_full_disk():
-            async with asyncio.timeout(UPLOAD_SECONDS):
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            with translating_disk_failures():
                 form = await _bounded(request.http).form(max_files=1, max_fields=10)
         try:
             yield form
@@ -288,11 +288,12 @@ def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: import
 
 
 def _committed(store: Uploads, stored_upload: Upload, import_id: str) -> Upload:
-    with contextlib.suppress(NoSpace):  # the import has not failed
+    with contextlib.suppress(DiskFailed):  # the import has not failed
         return store.save(stored_upload, state=State.COMMITTED, import_id=import_id)
     return stored_upload
 
 
 def _finish(store: Uploads, stored_upload: Upload) -> None:
-    store.save(stored_upload, state=State.DONE)
-    store.remove_file(stored_upload)
+    with contextlib.suppress(DiskFailed):  # what is committed and published is shown as done
+        store.save(stored_upload, state=State.DONE)
+        store.remove_file(stored_upload)
