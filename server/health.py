@@ -1,6 +1,7 @@
 """Checks each part of this process. A part is healthy, degraded (it works, but slowly or not for long) or unhealthy."""
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 
+from server import postgres
 from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.index import MemoryIndex
@@ -36,6 +38,9 @@ OWNERLESS_SECONDS = 60.0
 """How long a part of the index may have no owner. Another process normally takes it over sooner."""
 
 OWNERLESS = "No server keeps a part of the index up to date. Searches stay correct, but become slower."
+
+READ_ONLY = "The database is read-only: stored memories can be read, but nothing can be stored."
+NOT_WRITABLE = "The data folder cannot be written: check its disk, and who owns it."
 
 LOW_MEMORY_SHARE = 0.05
 LOW_DISK_BYTES = 512 * 1024**2
@@ -75,12 +80,13 @@ class HealthChecks:
         self._counts = survey.NOTHING_COUNTED
         self._owned_at = time.monotonic()
         self._is_ownerless = False
+        self._problems: dict[str, str | None] = {}
         self._mailer = mailer
         self._parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
             ("database",): self._ask_database,
             ("vector_index", "embedding"): lambda: _index(index),
             ("memory",): _memory,
-            ("disk",): lambda: _disk(settings.data_dir),
+            ("disk",): self._ask_disk,
         }
         if settings.smtp_url.get_secret_value():
             self._parts["smtp",] = self._smtp
@@ -120,6 +126,8 @@ class HealthChecks:
         checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._counts.work)
         if self._is_ownerless:
             checks["vector_index"] = replace(checks["vector_index"], status=Status.DEGRADED, problem=OWNERLESS)
+        for name, problem in self._problems.items():
+            checks[name] = replace(checks[name], problem=problem)
         is_missing = checks["embedding"].status is Status.DEGRADED
         checks["embedding"] = replace(
             checks["embedding"],
@@ -156,9 +164,22 @@ class HealthChecks:
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
+            is_read_only = not self._database.is_sqlite and postgres.is_read_only(self._database.engine)
         except sa.exc.SQLAlchemyError:
             return (Status.UNHEALTHY,)
-        return (Status.HEALTHY,)
+        self._problems["database"] = READ_ONLY if is_read_only else None
+        return (Status.DEGRADED if is_read_only else Status.HEALTHY,)
+
+    def _ask_disk(self) -> tuple[Status]:
+        """Check the free space, and that the data folder can be written. A disk that hangs keeps this thread."""
+        folder = self._settings.data_dir
+        try:
+            os.utime(folder)
+        except OSError:
+            self._problems["disk"] = NOT_WRITABLE
+            return (Status.UNHEALTHY,)
+        self._problems["disk"] = None
+        return (Status.DEGRADED if free_bytes(folder) < LOW_DISK_BYTES else Status.HEALTHY,)
 
     def _smtp(self) -> tuple[Status]:
         """Connect to the mail server without signing in, at most once per `MAIL_KEEP_SECONDS`."""
@@ -203,10 +224,6 @@ def _memory() -> tuple[Status]:
     sizes = {words[0]: int(words[1]) for words in lines}
     is_low = sizes["MemAvailable:"] < LOW_MEMORY_SHARE * sizes["MemTotal:"]
     return (Status.DEGRADED if is_low else Status.HEALTHY,)
-
-
-def _disk(folder: Path) -> tuple[Status]:
-    return (Status.DEGRADED if free_bytes(folder) < LOW_DISK_BYTES else Status.HEALTHY,)
 
 
 def free_bytes(folder: Path) -> int:

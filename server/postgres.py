@@ -34,8 +34,13 @@ SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp
 LOST = ("08", "57P0")
 """SQLSTATEs of a connection that ended. An error has no SQLSTATE if the client noticed the end by itself."""
 
-OUTAGES = ("08", "25006", "25P03", "53", "57", "58")
-"""SQLSTATEs of failures that a caller cannot have caused and may try again."""
+READ_ONLY = "25006"
+"""The SQLSTATE of a write that a standby or a database that is set to read-only refuses."""
+
+OUTAGES = ("08", READ_ONLY, "25P03", "42P01", "53", "57", "58")
+"""SQLSTATEs of failures that a caller cannot have caused and may try again. Our tables are missing (42P01) only while
+somebody restores the database.
+"""
 
 LOSSES = ("40001", "40P01")
 """SQLSTATEs of a conflict with another transaction: a serialization failure, and a deadlock."""
@@ -94,6 +99,15 @@ def is_pooled(connection: sa.Connection) -> bool:
     return bool(connection.info.get(_POOLED))
 
 
+def is_read_only(engine: sa.Engine) -> bool:
+    """Return whether the database refuses writes. A session of which this is true is not used again."""
+    with engine.connect() as connection:
+        refuses = bool(connection.scalar(sa.text("SELECT current_setting('transaction_read_only') = 'on'")))
+        if refuses:
+            connection.invalidate()
+        return refuses
+
+
 def lost_to_others(error: sa.exc.OperationalError) -> bool:
     """Return whether the transaction was rolled back because of another one, so that a retry may succeed."""
     return getattr(error.orig, "sqlstate", None) in LOSSES
@@ -128,6 +142,8 @@ def _on_error(context: ExceptionContext) -> sa.exc.OperationalError | None:
     if translated is None:
         return None
     state = getattr(error, "sqlstate", None) or ""
+    if state == READ_ONLY:  # the session may stay so when the database accepts writes again
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
     is_lost = not state or state.startswith(LOST)
     if is_lost and context.statement is None and context.connection and context.connection.info.get(_COMMITS):
         return CommitUnknown("COMMIT", None, error, hide_parameters=True)

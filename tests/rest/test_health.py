@@ -1,6 +1,7 @@
 """Health for everyone, metrics for this machine or with the token."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -98,6 +99,23 @@ async def test_while_the_data_folder_is_away_nothing_is_stored_and_health_says_s
         assert (await client.post("/oauth/register", json=sent)).status_code == 503
         away.rename(folder)
         assert (await client.get("/health")).json()["status"] == "healthy"
+
+
+async def test_a_data_folder_that_cannot_be_written_is_a_problem_of_the_disk(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+
+    def read_only(_path: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as fault:
+        fault.setattr("server.health.os.utime", read_only)
+        answer = await client.get("/health")
+        disk = answer.json()["checks"]["disk"]
+        assert (answer.status_code, answer.json()["status"], disk["status"]) == (200, "degraded", "unhealthy")
+        assert disk["problem"] == "The data folder cannot be written: check its disk, and who owns it."
+    assert (await client.get("/health")).json()["status"] == "healthy"
 
 
 async def test_a_data_folder_that_is_away_does_not_come_back_empty(
