@@ -75,6 +75,9 @@ def foreign_key(
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _FIFTY_BITS = (1 << 50) - 1
+_MOST_AHEAD = 12 * 3_600_000 * 4096
+"""How far ids may be ahead of the clock, in ticks: less than what filters by time allow (`CLOCK_SLACK`)."""
+
 _last_ticks = 0
 _ticks_lock = threading.Lock()
 
@@ -82,7 +85,8 @@ _ticks_lock = threading.Lock()
 def new_id(prefix: str, at: datetime | None = None) -> str:
     """Return `prefix` + UUIDv7 (RFC 9562 section 5.7). Ids sort as text by their time.
 
-    Without `at` the time is now, and every id of this process is greater than the one before. With `at` the time is
+    Without `at` the time is now, and every id of this process is greater than the one before, unless the clock was set
+    back by half a day. With `at` the time is
     `at`, and ids with the same `at` sort in the order of the calls.
     """
     ticks = _next_ticks()
@@ -103,5 +107,6 @@ def _next_ticks() -> int:
     """Return the time in 1/4096 milliseconds, or one more than the last call returned if the clock has not advanced."""
     global _last_ticks
     with _ticks_lock:
-        _last_ticks = max(_last_ticks + 1, time.time_ns() * 4096 // 1_000_000)
+        ticks = time.time_ns() * 4096 // 1_000_000
+        _last_ticks = ticks if _last_ticks > ticks + _MOST_AHEAD else max(_last_ticks + 1, ticks)
         return _last_ticks

@@ -85,6 +85,20 @@ async def test_after_the_clock_was_set_back_everything_goes_on(
         assert await search(client, alice, "ferry") == ["The ferry leaves at noon."]
 
 
+async def test_after_the_clock_was_days_ahead_a_filter_by_time_finds_what_is_new(
+    settings: Settings, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time_ns
+    async with running(new_app(settings)) as app, asking(app) as client:
+        with monkeypatch.context() as ahead:
+            ahead.setattr("server.models.base.time.time_ns", lambda: real() + 3 * 86_400 * 10**9)
+            assert (await add(client, alice, "The ferry is late.")).status_code == 200
+        assert (await add(client, alice, "The ferry is early.")).status_code == 200
+        asked = {"query": "ferry", "temporal_filter": "today"}
+        answer = await client.post("/api/memories/search", json=asked, headers=alice.auth)
+        assert "The ferry is early." in [found["content"] for found in answer.json()["results"]]
+
+
 @contextlib.contextmanager
 def answering(answer: bytes) -> Iterator[str]:
     """Listen on loopback, and answer whatever is asked with this. Yields the address."""
