@@ -29,6 +29,7 @@ class BlockedModel:
         self.started = threading.Event()
         self.released = threading.Event()
         self.before: Callable[[Sequence[str]], None] = lambda _texts: None
+        self.error: BaseException = ValueError("cannot read this")
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         self.before(texts)
@@ -36,7 +37,7 @@ class BlockedModel:
         self.started.set()
         self.released.wait(10)
         if "bad" in texts:
-            raise ValueError("cannot read this")
+            raise self.error
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
     def can_read(self, _text: str, /) -> bool:
@@ -155,7 +156,12 @@ def test_a_model_with_batches_gets_the_waiting_texts_in_one_call() -> None:
     ]
 
 
-def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbedder) -> None:
+@pytest.mark.parametrize("error", [ValueError, BaseException])
+def test_a_text_that_the_model_rejects_fails_only_for_its_callers(
+    busy: BusyEmbedder, error: type[BaseException]
+) -> None:
+    """Libraries in Rust panic with a BaseException."""
+    busy.model.error = error("cannot read this")
     bad, good = busy.ask("bad"), busy.ask("good")
     busy.model.released.set()
     with pytest.raises(ModelFailed):

@@ -239,6 +239,27 @@ def test_a_directory_that_cannot_be_opened_is_an_outage_of_chroma_and_no_bug(
     eventually(lambda: is_ready(world) and world.index.health().degraded is None)
 
 
+class PanicException(BaseException):
+    """A stand-in for `pyo3_runtime.PanicException`, which no program can import."""
+
+
+def test_a_panic_in_the_library_is_an_outage_of_chroma_and_ends_no_thread(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chroma panics, for example, when it may open no more files."""
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+
+    def panic(*_arguments: object, **_options: object) -> None:
+        raise PanicException("Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("chromadb.PersistentClient", panic)
+        world.add("a red kayak")
+        eventually(lambda: world.index.health().degraded is not None)
+        assert world.texts("red kayak") == ["a red kayak"]
+    eventually(lambda: is_ready(world) and world.index.health().degraded is None)
+
+
 def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
     before = row_of(large)
     large.index.close()

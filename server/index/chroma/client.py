@@ -50,6 +50,11 @@ OF_DATABASE = "returned from database"
 for that transaction forever, and would hold the GIL.
 """
 
+PANIC = "PanicException"
+"""The name of what Chroma's code in Rust raises for a bug, or when it gets no file or thread. It is no `Exception`, and
+no program can import it.
+"""
+
 _OPEN = "open"
 """The name of a file that exists while the embedded Chroma is in use."""
 
@@ -237,7 +242,7 @@ def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
     """Turn the exceptions of Chroma and its libraries into ChromaFailed.
 
     A missing collection is damage, and so is any other error of an embedded Chroma: of all collections, if it comes
-    from the database that they share. A server may just be busy, or refuse us.
+    from the database that they share, or is a panic. A server may just be busy, or refuse us.
     """
     try:
         yield
@@ -249,6 +254,10 @@ def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
         raise ChromaFailed(type(error).__name__, damage=damage, collection=damaged) from error
     except Exception as error:  # for a proxy's answers, Chroma's client raises bare exceptions
         raise ChromaFailed(_kind(error), collection=name) from error
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise ChromaFailed(PANIC, damage=is_embedded) from error
 
 
 def _kind(error: Exception) -> str:

@@ -210,7 +210,7 @@ class BatchingEmbedder:
             return
         try:
             vectors = _checked(self._model.encode(list(batch)), (len(batch), self.dimensions))
-        except Exception as error:  # noqa: BLE001 - the threads that wait for the batch raise it
+        except BaseException as error:  # noqa: BLE001 - also a panic of a library; the threads that wait raise it
             self._finish(batch)
             for future in batch.values():
                 future.set_exception(failure_of(error))

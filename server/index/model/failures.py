@@ -38,7 +38,7 @@ class VectorsRefused(ModelFailed):
     )
 
 
-def failure_of(error: Exception) -> Exception:
+def failure_of(error: BaseException) -> Exception:
     """Return the error itself if it is one of these, or else ModelFailed with the error as its cause."""
     if isinstance(error, ModelAway | ModelFailed):
         return error
