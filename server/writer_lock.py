@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from server import waits
 
+POLL_SECONDS = 0.02
+
 
 class WriterLock:
     """Two locks, taken in this order: one within this process, and one on a file, which the kernel releases when the
@@ -59,12 +61,30 @@ class WriterLock:
                 self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._descriptor is None:
             return True
-        if self._waiter is None or not self._waiter.is_waiting:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-        self._waiter = self._waiter or _Waiter(self._descriptor)
+        if (self._waiter is None or not self._waiter.is_waiting) and _try(self._descriptor):
+            return True
+        try:
+            self._waiter = self._waiter or _Waiter(self._descriptor)
+        except RuntimeError:  # the system has no thread left
+            return _poll(self._descriptor, deadline)
         return self._waiter.wait(deadline - time.monotonic())
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _poll(descriptor: int, deadline: float) -> bool:
+    """Wait for the file's lock without a thread."""
+    while time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        if _try(descriptor):
+            return True
+    return False
 
 
 class Turn:

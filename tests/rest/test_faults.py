@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from server.logs import TextFormatter
 from server.models import IndexTask, Memory, metadata
 from server.models.base import Utc
 from server.settings import Settings
+from server.writer_lock import WriterLock
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
 from tests.support.served import listening, served, url_of
@@ -97,6 +99,29 @@ async def test_after_the_clock_was_days_ahead_a_filter_by_time_finds_what_is_new
         asked = {"query": "ferry", "temporal_filter": "today"}
         answer = await client.post("/api/memories/search", json=asked, headers=alice.auth)
         assert "The ferry is early." in [found["content"] for found in answer.json()["results"]]
+
+
+@pytest.mark.sqlite_only
+async def test_a_write_waits_for_its_turn_even_if_no_thread_can_start(
+    settings: Settings, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "writer-lock":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    lock = Path(f"{sa.make_url(settings.database_url.get_secret_value()).database}.lock")
+    async with running(new_app(settings)) as app, asking(app) as client:
+        assert (await add(client, alice, "The ferry is early.")).status_code == 200
+        with contextlib.closing(WriterLock(lock)) as of_another_process:
+            assert of_another_process.acquire(5)
+            waiting = asyncio.create_task(add(client, alice, "The ferry is late."))
+            await asyncio.sleep(0.3)
+            assert not waiting.done()
+        assert (await waiting).status_code == 200
 
 
 @contextlib.contextmanager
