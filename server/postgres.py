@@ -50,7 +50,7 @@ _COMMITS = "commits"
 
 
 class CommitUnknown(sa.exc.OperationalError):
-    """The connection ended during COMMIT: the transaction may be stored."""
+    """The connection ended, or the disk failed, during COMMIT: the transaction may be stored."""
 
 
 def listen(engine: sa.Engine, statement_seconds: int) -> None:

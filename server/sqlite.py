@@ -6,8 +6,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExceptionContext
 
 from server import waits
+from server.postgres import CommitUnknown
 from server.settings import INDEX_LOCK_FILE, SECRET_KEY_FILE, SettingsError
 from server.waits import NOTABLE_SECONDS, WRITES
 
@@ -51,6 +53,7 @@ def listen(engine: sa.Engine) -> None:
     if file and not file.startswith(NO_FILE):
         event.listen(engine, "begin", lambda _connection: _require_file(file))
     event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "handle_error", _on_error)
 
 
 def turn_off_foreign_keys(engine: sa.Engine) -> None:
@@ -87,3 +90,14 @@ def _on_begin(connection: sa.Connection) -> None:
         finally:
             if is_shorter:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
+
+
+def _on_error(context: ExceptionContext) -> CommitUnknown | None:
+    """Return CommitUnknown if the disk did not confirm a commit: the transaction is undone, but a crash may bring it
+    back from the log.
+    """
+    error = context.original_exception
+    is_unconfirmed = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+    if not is_unconfirmed or context.statement is not None:
+        return None
+    return CommitUnknown("COMMIT", None, error, hide_parameters=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.database import Database
+from server.errors import MaybeStored
 from server.logs import TextFormatter
 from server.models import IndexTask, Memory, metadata
 from server.models.base import Utc
@@ -122,6 +124,30 @@ async def test_a_write_waits_for_its_turn_even_if_no_thread_can_start(
             await asyncio.sleep(0.3)
             assert not waiting.done()
         assert (await waiting).status_code == 200
+
+
+@pytest.mark.sqlite_only
+async def test_what_the_disk_does_not_confirm_may_be_stored(
+    settings: Settings, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in SQLite's log, so it comes back if the process is killed before another write replaces it there."""
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+
+    def fail(_dialect: object, connection: sqlite3.Connection) -> None:
+        """Fail as SQLite does, if the transaction stores the memory."""
+        if connection.execute("SELECT 1 FROM memories").fetchone() is None:
+            connection.commit()
+            return
+        connection.rollback()
+        raise failure
+
+    async with running(new_app(settings)) as app, asking(app) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr("sqlalchemy.engine.default.DefaultDialect.do_commit", fail)
+            answer = await add(client, alice, "The ferry is early.")
+        assert (answer.status_code, answer.json()["detail"]) == (503, MaybeStored.sentence)
+        assert (await add(client, alice, "The ferry is late.")).status_code == 200
 
 
 @contextlib.contextmanager
