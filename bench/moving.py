@@ -40,6 +40,7 @@ class Constant:
 
     name = "constant/bench"
     dimensions = 8
+    mean = np.zeros(8, np.float32)
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
         return np.full((len(texts), self.dimensions), self.dimensions**-0.5, dtype=np.float32)

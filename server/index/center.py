@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from server.index.types import Vector, Vectors
 
 MEAN_PRIOR_PIECES = 50
-"""The mean includes this many pieces at the origin, because the mean of a few memories alone is unreliable."""
+"""The mean includes this many pieces at the model's mean, because the mean of a few memories alone is unreliable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Center:
     mean: Vector
 
     @staticmethod
-    def of_sum(total: NDArray[np.float64], count: int) -> "Center":
-        """Return the center of `count` vectors whose sum is `total`."""
-        return Center((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
+    def of_sum(total: NDArray[np.float64], count: int, prior: Vector) -> "Center":
+        """Return the center of `count` vectors whose sum is `total`. `prior` is the mean of the model's vectors."""
+        return Center(((total + MEAN_PRIOR_PIECES * prior) / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
 
     def subtract_from(self, vectors: Vectors) -> Vectors:
         """Return the vectors without the mean, scaled back to unit length."""

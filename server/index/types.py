@@ -38,6 +38,10 @@ class Space(Protocol):
     def dimensions(self) -> int:
         """The length of a vector; 0 as long as `name` is empty."""
 
+    @property
+    def mean(self) -> Vector:
+        """The mean of the model's vectors, which is what texts that have nothing in common share."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:

@@ -20,6 +20,7 @@ class BlockedModel:
 
     name = "blocked/test"
     dimensions = 2
+    mean = np.zeros(2, np.float32)
     prompts = NO_PROMPTS
     threads = 1
 
@@ -207,6 +208,7 @@ class SlowModel:
 
     name = "slow/test"
     dimensions = 2
+    mean = np.zeros(2, np.float32)
     prompts = NO_PROMPTS
     threads = 2
     batch_size = 1

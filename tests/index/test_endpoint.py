@@ -24,7 +24,7 @@ from server.index.upkeep import worker
 from server.models import Project
 from server.settings import Settings
 from tests.support.embedding_endpoint import KEY, MODEL, Endpoint, serving
-from tests.support.fakes import WordEmbedder
+from tests.support.fakes import SharedDirection, SharedNothing, WordEmbedder
 from tests.support.started import running
 
 TEXTS = ["I like green tea.", "The train leaves at nine."]
@@ -53,6 +53,29 @@ def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Endpoint, m
     assert model.dimensions == WordEmbedder.dimensions
     assert model.name == f"words/endpoint-{WordEmbedder.dimensions}"
     assert server.batches == [TEXTS]
+
+
+def test_the_direction_that_all_vectors_share_is_measured_when_a_model_is_opened(server: Endpoint) -> None:
+    server.embedder = SharedDirection()
+    opened = EndpointModel(server.url, MODEL, KEY)
+    opened.close()
+    assert opened.mean == pytest.approx(SharedDirection().mean, abs=0.1)
+    assert opened.mean @ SharedDirection().shared == pytest.approx(0.89, abs=0.02)
+
+
+def test_the_mean_of_vectors_that_share_nothing_is_short(server: Endpoint) -> None:
+    server.embedder = SharedNothing()
+    opened = EndpointModel(server.url, MODEL, KEY)
+    opened.close()
+    assert np.linalg.norm(opened.mean) < 0.1
+
+
+def test_a_model_that_refuses_a_sample_has_no_mean_but_embeds_other_texts(server: Endpoint) -> None:
+    server.refused = "Bibliothek"
+    opened = EndpointModel(server.url, MODEL, KEY)
+    assert not opened.mean.any()
+    assert len(opened.encode(TEXTS)) == 2
+    opened.close()
 
 
 @pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 0}])

@@ -23,6 +23,7 @@ class BlockedEmbedder:
 
     name = "other/test"
     dimensions = 96
+    mean = np.zeros(96, np.float32)
 
     def __init__(self) -> None:
         self.released = threading.Event()

@@ -22,6 +22,9 @@ from server.settings import Settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, opened
 
+AT_ORIGIN = np.zeros(384, np.float32)
+"""The mean of a model whose vectors share no direction."""
+
 WORDS = ("canoe", "kayak", "tandem", "lake", "river", "red", "green", "blue", "night", "morning", "Ann", "Bob", "soup")
 
 
@@ -227,8 +230,8 @@ def stored(owners: Sequence[int], vectors: Vectors) -> StoredPieces:
 def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> None:
     vectors = unit_vectors(5, 384)
     matrix, question = Matrix.of(stored((3, 3, 7, 9, 9), vectors)), vectors[1]
-    similar = Scan.of(matrix, matrix.center).compare(question)
-    center = Center.of_sum(vectors.sum(axis=0, dtype=np.float64), 5)
+    similar = Scan.of(matrix, matrix.center(AT_ORIGIN)).compare(question)
+    center = Center.of_sum(vectors.sum(axis=0, dtype=np.float64), 5, AT_ORIGIN)
     cosines = center.subtract_from(vectors) @ center.subtract_from(question)
     assert similar.numbers.tolist() == [3, 7, 9]
     assert similar.similarities == pytest.approx([cosines[:2].max(), cosines[2], cosines[3:].max()], abs=3e-3)
@@ -245,7 +248,7 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
 
     def best(matrix: Matrix) -> list[int]:
         """The memory that is most similar to each vector in turn."""
-        scan = Scan.of(matrix, matrix.center)
+        scan = Scan.of(matrix, matrix.center(AT_ORIGIN))
         return [int(scan.compare(vectors[number]).best(1)[0]) for number in matrix.numbers]
 
     first = matrix(1, 3, 5)
@@ -254,7 +257,7 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
     changed = grown.with_changes(matrix(3), np.array([3, 5]))
     assert changed.numbers.tolist() == best(changed) == [1, 3, 6, 7]
     assert changed.places.tolist() == [10, 30, 60, 70]
-    assert changed.center.mean == pytest.approx(matrix(1, 3, 6, 7).center.mean, abs=1e-6)
+    assert changed.center(AT_ORIGIN).mean == pytest.approx(matrix(1, 3, 6, 7).center(AT_ORIGIN).mean, abs=1e-6)
     assert first.numbers.tolist() == best(first) == [1, 3, 5]
     assert best(grown) == [1, 3, 5, 6, 7]
 

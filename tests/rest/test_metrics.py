@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -66,6 +67,7 @@ class HangingModel:
 
     name = "hanging"
     dimensions = 4
+    mean = np.zeros(4, np.float32)
     threads = 1
     batch_size = 1
     prompts = NO_PROMPTS

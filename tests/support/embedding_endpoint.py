@@ -30,6 +30,7 @@ class Endpoint(ThreadingHTTPServer):
         self.most_texts = 1000
         self.refused = ""
         self.is_reversed = False
+        self.embedder = WordEmbedder()
         self.batches: list[list[str]] = []
 
     @property
@@ -50,7 +51,7 @@ class Endpoint(ThreadingHTTPServer):
         is_meant = any(self.refused in str(text) for text in texts)
         if is_meant and (self.status != 200 or self.answer is not None):
             return self.status, self.answer or b'{"error": "overloaded"}'
-        vectors = WordEmbedder().embed(texts) * 3
+        vectors = self.embedder.embed(texts) * 3
         vectors[[bool(self.refused) and self.refused in str(text) for text in texts]] = float("nan")
         data = [{"object": "embedding", "index": place, "embedding": row.tolist()} for place, row in enumerate(vectors)]
         return 200, json.dumps({"object": "list", "data": data[::-1] if self.is_reversed else data}).encode()

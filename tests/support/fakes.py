@@ -17,18 +17,46 @@ class WordEmbedder:
 
     name = "words/test"
     dimensions = 64
+    mean = np.zeros(64, np.float32)
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
-        rows = [sum((_direction(word) for word in WORD.findall(text.lower())), _direction("")) for text in texts]
-        matrix = np.array(rows, dtype=np.float32).reshape(len(texts), self.dimensions)
-        matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-        return matrix
+        return _unit([sum(map(_direction, WORD.findall(text.lower())), _direction("")) for text in texts])
 
     def can_read(self, _text: str, /) -> bool:
         return True
 
     def close(self) -> None:
         pass
+
+
+class SharedDirection(WordEmbedder):
+    """All its vectors share a direction, as those of multilingual-e5-small: unrelated texts have a cosine of 0.8."""
+
+    name = "shared/test"
+    shared = np.eye(1, WordEmbedder.dimensions, dtype=np.float32)[0]
+
+    def __init__(self, *, knows_mean: bool = True) -> None:
+        self.mean = self.shared * np.float32(0.8**0.5 if knows_mean else 0)
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        vectors = _unit(
+            [sum(map(_direction, WORD.findall(text.lower())), np.float32(0.01) * _direction(text)) for text in texts]
+        )
+        return _unit(2 * self.shared + vectors)
+
+
+class SharedNothing(WordEmbedder):
+    """Its vectors have random directions, one for each text."""
+
+    name = "nothing/test"
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        return _unit([_direction(text) for text in texts])
+
+
+def _unit(rows: Sequence[Vector] | Vectors) -> Vectors:
+    vectors = np.array(rows, np.float32).reshape(len(rows), WordEmbedder.dimensions)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -50,9 +50,9 @@ class Matrix(Layout):
         total = codes.total(encoded, steps)
         return Matrix(pieces.numbers, pieces.places, pieces.starts, pieces.spans, encoded, steps, total, encoded)
 
-    @property
-    def center(self) -> Center:
-        return Center.of_sum(self.total, len(self.codes))
+    def center(self, prior: Vector) -> Center:
+        """Return the center of the matrix. `prior` is the mean of the model's vectors."""
+        return Center.of_sum(self.total, len(self.codes), prior)
 
     def dot_products(self, vector: Vector) -> Vector:
         """Return the dot product of each piece and `vector`."""

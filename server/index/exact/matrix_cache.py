@@ -118,6 +118,11 @@ class MatrixCache:
         self._oversized: str | None = None
         """A project that exceeds the cache by itself and is kept anyway. Its vectors are not counted."""
 
+    @property
+    def mean(self) -> Vector:
+        """The mean of the model's vectors."""
+        return self._space.mean
+
     def fits(self, piece_count: int) -> bool:
         """Return whether a project with this many pieces can be cached."""
         return piece_count * self._space.dimensions * 4 <= self._large_project_bytes
@@ -185,7 +190,7 @@ class MatrixCache:
                 stored = np.asarray(session.scalars(of_project).all(), np.int64)
                 changed = np.union1d(changed, np.setdiff1d(cached.scan.matrix.numbers, stored))
             matrix = cached.scan.matrix.with_changes(matrix, changed)
-        cached.scan = Scan.of(matrix, matrix.center)
+        cached.scan = Scan.of(matrix, matrix.center(self.mean))
         cached.revision = max(cached.revision, project.revision)
         cached.removals = max(cached.removals, project.removals)
         return cached.scan

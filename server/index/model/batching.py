@@ -10,12 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from server.index.model.failures import EmbedderClosed, QuestionUnreadable, VectorsRefused, failure_of
-from server.index.model.prompts import Prompts
+from server.index.model.protocol import Model
 from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
@@ -30,34 +30,6 @@ MAX_NEWCOMER_TURNS = 8
 
 CROWDED_SECONDS = 5.0
 """For how long the model is treated as shared after two callers have used it."""
-
-
-class Model(Protocol):
-    """A model that can run on `threads` threads at once, with up to `batch_size` texts each."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dimensions(self) -> int: ...
-
-    @property
-    def threads(self) -> int: ...
-
-    @property
-    def batch_size(self) -> int: ...
-
-    @property
-    def prompts(self) -> Prompts:
-        """The prompts that the embedder puts in front of texts. Raises ModelAway."""
-
-    def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
-
-    def can_read(self, text: str, /) -> bool:
-        """Return whether the model knows a word of the text, or a part of one. Raises ModelAway."""
-
-    def close(self) -> None: ...
 
 
 class BatchingEmbedder:
@@ -90,6 +62,10 @@ class BatchingEmbedder:
     @property
     def dimensions(self) -> int:
         return self._model.dimensions
+
+    @property
+    def mean(self) -> Vector:
+        return self._model.mean
 
     @property
     def waiting(self) -> tuple[int, int]:

@@ -8,16 +8,17 @@ from typing import Protocol
 
 from server import machine
 from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
-from server.index.model.batching import BatchingEmbedder, Model
+from server.index.model.batching import BatchingEmbedder
 from server.index.model.endpoint import EndpointModel
 from server.index.model.export_cache import prepared
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, ModelUnusable
 from server.index.model.late import LateModel
 from server.index.model.onnx_model import PRECISION, Exported, OnnxModel
 from server.index.model.programs import ProgramFailed
+from server.index.model.protocol import Model
 from server.index.model.sentence_folder import NotExportable, SentenceModel
 from server.index.model.transformers_model import TransformersModel
-from server.index.types import Vectors
+from server.index.types import Vector, Vectors
 from server.settings import Settings
 
 __all__ = [
@@ -56,6 +57,10 @@ class Embedder(Protocol):
     @property
     def dimensions(self) -> int:
         """The length of a vector; 0 as long as `name` is empty."""
+
+    @property
+    def mean(self) -> Vector:
+        """The mean of the model's vectors; empty as long as `name` is empty."""
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions).

@@ -16,8 +16,9 @@ import numpy as np
 
 from server.index.model.breaker import Breaker
 from server.index.model.failures import ModelAway, TextRefused
+from server.index.model.mean import mean_of
 from server.index.model.prompts import prompts_of_name
-from server.index.types import Vectors
+from server.index.types import Vector, Vectors
 
 TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 ATTEMPTS = 3
@@ -43,20 +44,21 @@ class EndpointModel:
     batch_size = 32
 
     def __init__(self, url: str, model: str, key: str) -> None:
-        """Request one vector to learn the vectors' length. Raises ModelAway."""
+        """Embed a few texts to learn the vectors' length and mean. Raises ModelAway."""
         self._url = embeddings_url(url)
         self._model = model
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         limits = httpx.Limits(max_connections=self.threads)
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits, follow_redirects=False)
         self._breaker = Breaker()
+        self.prompts = prompts_of_name(model)
         self.dimensions = 0
         with contextlib.ExitStack() as opened:
             opened.callback(self.close)
             self.dimensions = len(self.encode([PROBE])[0])
+            self.mean = self._mean()
             opened.pop_all()
         self.name = f"{model}/endpoint-{self.dimensions}"
-        self.prompts = prompts_of_name(model)
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway, which is TextRefused if the
@@ -75,6 +77,12 @@ class EndpointModel:
 
     def close(self) -> None:
         self._http.close()
+
+    def _mean(self) -> Vector:
+        try:
+            return mean_of(self)
+        except TextRefused:  # of the samples; it may still embed other texts
+            return np.zeros(self.dimensions, np.float32)
 
     def _ask_again_and_again(self, texts: Sequence[str]) -> httpx.Response:
         """Return an answer that is not a temporary failure. Raises ModelAway."""

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from server.index.model.batching import Model
+import numpy as np
+
 from server.index.model.failures import ModelAway, ModelUnusable
 from server.index.model.prompts import Prompts
-from server.index.types import Vectors
+from server.index.model.protocol import Model
+from server.index.types import Vector, Vectors
 from server.machine import cpu_count
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,10 @@ class LateModel:
     @property
     def dimensions(self) -> int:
         return self._model.dimensions if self._model else 0
+
+    @property
+    def mean(self) -> Vector:
+        return self._model.mean if self._model else np.empty(0, np.float32)
 
     @property
     def batch_size(self) -> int:

@@ -10,6 +10,7 @@ import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from tokenizers import Encoding, Tokenizer
 
 from server.index.model.failures import ModelUnusable
+from server.index.model.mean import mean_of
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 from server.machine import cpu_count
@@ -49,6 +50,7 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
         self._unknown = frozenset(map(self._tokenizer.token_to_id, UNKNOWN_TOKENS)) - {None}
         self.dimensions = len(self._run(self._tokenizer.encode("").ids)[0])
+        self.mean = mean_of(self)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Thread-safe."""

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from server.index.model.failures import ModelUnusable
+from server.index.model.mean import mean_of
 from server.index.model.prompts import prompts_of
 from server.index.types import Vectors
 
@@ -38,6 +39,7 @@ class TransformersModel:
         config = {"prompts": self._model.prompts, "default_prompt_name": self._model.default_prompt_name}
         self.prompts = prompts_of(config, label.rpartition("/")[2])
         self.dimensions = len(self.encode([""])[0])
+        self.mean = mean_of(self)
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         with self._lock:

@@ -109,7 +109,7 @@ def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> 
         total = pieces.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
         count += len(pieces.blobs)
         yield Progress("reading vectors", count, max(whole, count))
-    mean = Center.of_sum(total, count).mean.astype("<f4").tobytes()
+    mean = Center.of_sum(total, count, matrices.mean).mean.astype("<f4").tobytes()
     _note(database, row, building_mean=mean)
     return mean
 
