@@ -15,6 +15,7 @@ from server.index.chroma.collections import Collection, Collections
 from server.index.earlier import EarlierModel
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of, exact_limit
+from server.index.model import languages
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.failures import ModelAway
@@ -155,7 +156,8 @@ class MemoryIndex:
         near = None
         if collection is not None and vector is not None and wanted is not None:
             near = self._find_nearest(session, project, collection, vector, wanted)
-        return Question(vector, wanted, collection, near)
+        is_misread = languages.misreads(self._settings.embedding_model, text)
+        return Question(vector, wanted, collection, near, is_misread=is_misread)
 
     def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
         """Return a stored vector as a question. A vector of another model finds nothing."""

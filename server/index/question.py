@@ -21,3 +21,6 @@ class Question:
     near: set[int] | None = None
     earlier: Future[Vector | None] | None = None
     """Its vector from the earlier model, as long as memories have such vectors."""
+
+    is_misread: bool = False
+    """True if the model does not support the question's script. To such a model, all texts in it are similar."""

@@ -1,8 +1,8 @@
 """Decides which results and answers are no better than those of unrelated questions: results below the floor, and weak
 answers.
 
-The best of many memories is close to any question by chance, so both grow with the number of memories compared. Of 100
-unrelated questions, 60 have a best score below 0.10 among 7 memories, 0.17 among 100, 0.22 among 360, 0.24 among 600.
+The best of many memories is close to any question by chance, so both grow with the number of memories compared. Nine
+of ten unrelated questions have a best score below 0.14 among 10 memories, 0.18 among 30, 0.22 among 100.
 
 docs/benchmarks.md shows the effect on LoCoMo and on 30 questions about nothing that is stored. The floor is low,
 because a question about the right people scores as high without an answer as with one.
@@ -10,18 +10,25 @@ because a question about the right people scores as high without an answer as wi
 
 import math
 
-WEAK_OF_FEW = 0.1
+WEAK_OF_FEW = 0.13
 WEAK_OF_MANY = 0.28
 WEAK_PER_LOGARITHM = 0.045
-"""From about 10 to 500 memories, `weak_below` grows with the logarithm of their number."""
+"""From 18 to 500 memories, `weak_below` grows with the logarithm of their number."""
+
+BY_WORDS = 0.2
+"""The part of `weak_below` that unrelated questions reach by their words alone."""
 
 FLOOR_OF_WEAK = 0.575
 """The floor as a fraction of `weak_below`. From 0.6 on, right answers are lost."""
 
 
-def weak_below(compared: int) -> float:
-    """Return the score below which an answer is weak. `compared` is the number of memories compared."""
-    return min(max(WEAK_PER_LOGARITHM * math.log(max(compared, 1)), WEAK_OF_FEW), WEAK_OF_MANY)
+def weak_below(compared: int, *, by_words: bool = False) -> float:
+    """Return the score below which an answer is weak. `compared` is the number of memories compared.
+
+    With `by_words`, it is for scores to which similarities do not count.
+    """
+    level = min(max(WEAK_PER_LOGARITHM * math.log(max(compared, 1)), WEAK_OF_FEW), WEAK_OF_MANY)
+    return BY_WORDS * level if by_words else level
 
 
 def floor_among(compared: int) -> float:

@@ -60,9 +60,12 @@ class Ranking:
     best: float
     """The best score, even if it is below the threshold; 1 if nothing was compared."""
 
-    def best_of(self, existing: Iterable[int]) -> float:
-        """Return the score of the first of these positions, or the best score that missed the threshold."""
-        return next((float(self.scores[position]) for position in existing), self.best)
+    def best_of(self, existing: Iterable[int], *, by_words: bool = False) -> float:
+        """Return the best score of these positions, or the best score that missed the threshold. With `by_words`,
+        similarities do not count.
+        """
+        scores = _by_words_alone(self.shares, self.windows) if by_words else self.scores
+        return max((float(scores[position]) for position in existing), default=self.best)
 
 
 def best_by_words(matches: WordMatches, count: int) -> Numbers:
@@ -80,7 +83,7 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
     if matches.asked:
         scores = SIMILARITY_WEIGHT * similarities + _by_words(shares, windows)
     if similar is NOTHING_SIMILAR:  # the question has no vector
-        scores = scores / (SHARE_WEIGHT + WINDOW_WEIGHT)
+        scores = _by_words_alone(shares, windows)
     scores = np.clip(scores, 0.0, 1.0)
     passing = np.flatnonzero(scores >= threshold)
     lowest = np.partition(scores[passing], -width)[-width] if width < len(passing) else threshold
@@ -101,6 +104,10 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
 
 def _by_words(shares: Scores, windows: Scores) -> Scores:
     return SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
+
+
+def _by_words_alone(shares: Scores, windows: Scores) -> Scores:
+    return _by_words(shares, windows) / (SHARE_WEIGHT + WINDOW_WEIGHT)
 
 
 def _spread(numbers: Numbers, value_numbers: Numbers, values: Scores) -> Scores:

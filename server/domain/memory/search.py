@@ -147,7 +147,8 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, project.id, narrow, page)
-    page = page._replace(best=ranking.best_of(existing), weak_below=weak_below(compared))
+    best = ranking.best_of(existing, by_words=question.is_misread)
+    page = page._replace(best=best, weak_below=weak_below(compared, by_words=question.is_misread))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page

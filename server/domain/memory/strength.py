@@ -28,6 +28,8 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
     """Return the strength of each result of the page. An empty question compares nothing, so all are strong."""
     if not question.strip():
         return [Strength.STRONG] * len(page.results)
+    if page.weak:
+        return [Strength.WEAK] * len(page.results)
     highlighter = Highlighter(question)
     floor = max(page.weak_below, HALF * page.best)
     return [_strength(result, highlighter.coverage(result.memory.content), floor) for result in page.results]

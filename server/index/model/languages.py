@@ -122,6 +122,11 @@ def reads_only_english(model: str) -> bool:
     return _ENGLISH_MODELS.fullmatch(model.rpartition("/")[2].partition(":")[0].lower()) is not None
 
 
+def misreads(model: str, text: str) -> bool:
+    """Return whether the text is in a script that the model does not support."""
+    return not text.isascii() and reads_only_english(model) and _is_in_another_script(text[:MOST_CHARACTERS])
+
+
 def advice(settings: Settings) -> str | None:
     """Return which setting to change for texts in other languages, or None if the model supports them."""
     if not reads_only_english(settings.embedding_model):
