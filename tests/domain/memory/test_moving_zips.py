@@ -166,3 +166,9 @@ def test_an_encrypted_file_is_named(path: Path) -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(Invalid, match=r"^a\.md: is encrypted\. Unpack the zip with its password"):
         read(path, bytes(content))
+
+
+@pytest.mark.parametrize("name", ["[Content_Types].xml", "mimetype"])
+def test_an_office_document_is_not_taken_for_a_zip_of_notes(path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match=r"an office document or an e-book\. Save its text as a Markdown file"):
+        read(zipped(path, {name: "x", "word/document.xml": "x"}))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from server.domain.memory.exchange.entries import Warnings, printable
-from server.domain.memory.exchange.texts import Opener, head_of, storable
+from server.domain.memory.exchange.texts import SAVE_AS_MARKDOWN, Opener, head_of, storable
 from server.errors import Invalid
 
 MAX_FILES = 200_000
@@ -27,6 +27,9 @@ FREE_BYTES = 100_000_000
 _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 LEFT_OUT = "{} were left out"
 _DRIVE = re.compile("[A-Za-z]:")
+_OF_A_DOCUMENT = ("[Content_Types].xml", "mimetype")
+"""Every .docx, .xlsx and .pptx has the first of these at its top, and every .odt and .epub the second."""
+
 _ZIP = b"PK\x03\x04"
 _LISTED_FILE = b"PK\x01\x02"
 _CHUNK_BYTES = 1_000_000
@@ -34,7 +37,7 @@ _SAYS_UTF_8 = 0x800
 CONVERSATIONS = "conversations"
 MARKDOWN_ENDINGS = (".md", ".markdown")
 TABLE_ENDINGS = (".csv", ".tsv")
-TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json")
+TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json", ".af")
 
 
 class Member(NamedTuple):
@@ -63,9 +66,11 @@ def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
 
 def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> list[Member]:
     """Return the files of a zip of this size, by name. Files that are left out are counted in `warnings`. Raises
-    Invalid for an encrypted file, and when reading a file exceeds the limits.
+    Invalid for a document or an encrypted file, and when reading a file exceeds the limits.
     """
     infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
+    if any(info.filename in _OF_A_DOCUMENT for info in infos):
+        raise Invalid(f"This is an office document or an e-book. {SAVE_AS_MARKDOWN}")
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:

@@ -18,7 +18,14 @@ _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
 )  # fmt: skip
-_OTHERS = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf", "7z"), (b"%PDF", "PDF"), (b"SQLite format 3", "SQLite"))
+_UNPACK = "Use a text file, a folder, or a zip."
+SAVE_AS_MARKDOWN = "Save its text as a Markdown file (.md), and import that."
+_OTHERS = (
+    (b"\x1f\x8b", "a gzip file", _UNPACK), (b"7z\xbc\xaf", "a 7z file", _UNPACK), (b"Rar!", "a RAR file", _UNPACK),
+    (b"SQLite format 3", "a SQLite file", _UNPACK), (b"%PDF", "a PDF file", SAVE_AS_MARKDOWN),
+    (b"{\\rtf", "an RTF file", SAVE_AS_MARKDOWN),
+    (b"\xd0\xcf\x11\xe0", "an old Word, Excel or Outlook file", SAVE_AS_MARKDOWN),
+)  # fmt: skip
 _BORDERS = ("\n\n", "\n", ". ", "。", " ")
 
 
@@ -32,9 +39,9 @@ def encoding_of(head: bytes) -> str:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
-    for mark, name in _OTHERS:
+    for mark, kind, advice in _OTHERS:
         if head.startswith(mark):
-            raise Invalid(f"This is a {name} file. Use a text file, a folder, or a zip.")
+            raise Invalid(f"This is {kind}. {advice}")
     zeros = (head[0::2].count(0), head[1::2].count(0))
     if not any(zeros):
         return "utf-8"
