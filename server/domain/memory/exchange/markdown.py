@@ -1,5 +1,6 @@
 """Reads and writes Markdown files with front matter, as Obsidian does."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ MOST_EVENTS = 20_000
 
 MOST_NESTED = 64
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
+"""What Logseq writes as front matter."""
+
+_OF_LOGSEQ = re.compile(r"^[ \t]*(?:id:: [0-9a-f-]{36}|collapsed:: (?:true|false))[ \t]*(?:\n|\Z)", re.MULTILINE)
+_NOTION_ID = re.compile(r" [0-9a-f]{32}$")
+_DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
+"""The beginning of the name of a daily note."""
+
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
@@ -81,9 +90,12 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
         return
     fields = _fields(head)
     name = storable(name)
-    title = head.get("title") or PurePosixPath(name).stem
+    stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
+    title = head.get("title") or stem
+    if day := _day_of(stem):
+        fields.setdefault("created_at", day)
     metadata: Foreign = {"title": str(title), "file": name} | fields["metadata"]
-    body = storable(body.replace("\r\n", "\n")).strip()
+    body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     if is_blank(body):
         warnings.add("files without text were left out", name)
         return
@@ -125,7 +137,8 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
     text = text.removeprefix("\ufeff")
     match = _FRONT_MATTER.match(text)
     if match is None:
-        return {}, text
+        properties = _PROPERTIES.match(text)
+        return _properties(properties[0]) if properties else {}, text[properties.end() if properties else 0 :]
     try:
         _require_small(match[1])
         head = yaml.load(match[1], _Loader)  # noqa: S506 - a subclass of SafeLoader
@@ -134,6 +147,20 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
         warnings.add("front matter that is not YAML stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
+
+
+def _properties(lines: str) -> Foreign:
+    pairs = (line.split("::", 1) for line in lines.splitlines())
+    return {name: value.strip() for name, value in pairs if value.strip()}
+
+
+def _day_of(stem: str) -> str | None:
+    """Return the day that begins the name of a note, unless it is in the future."""
+    match = _DAY.match(stem)
+    with contextlib.suppress(ValueError):
+        day = "-".join(match.groups()) if match else ""
+        return day if parse_past(day) else None
+    return None
 
 
 def _require_small(front_matter: str) -> None:
