@@ -139,8 +139,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
         "--format",
         choices=("auto", "json", "jsonl", "csv", "markdown"),
         default="auto",
-        help="auto recognizes JSON lines and lists, CSV, Markdown, and exports of ChatGPT, Claude, mem0 and "
-        "the official memory server",
+        help="auto recognizes JSON lines and lists, CSV, Markdown, and exports of other programs, such as ChatGPT",
     )
     verb.add_argument(
         "--on-duplicate",

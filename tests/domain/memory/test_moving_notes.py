@@ -9,6 +9,7 @@ import pytest
 
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.sources import Format, checked, read_path
+from server.errors import Invalid
 from tests.support.moving import read, texts
 
 
@@ -125,3 +126,47 @@ def test_a_forced_format_is_read_as_that(path: Path) -> None:
     path.write_text("just some words")
     (line,) = checked(read_path(path, Warnings(), Format.MARKDOWN))
     assert line.content == "just some words"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [("Likes tea.\nLives in Rome, Italy.", "write the word content into a first line"), ("<p>tea</p>", "Convert HTML")],
+)
+def test_plain_text_and_markup_are_refused_with_what_to_do(path: Path, text: str, advice: str) -> None:
+    with pytest.raises(Invalid, match=rf"is in no known format: .*{advice}"):
+        read(path, text)
+
+
+def test_plain_text_is_imported_as_the_refusal_says(tmp_path: Path) -> None:
+    text = 'Likes tea.\nLives in Rome, Italy.\nSays "hi"; often.\n'
+    assert texts(tmp_path / "list.txt", f"content\n{text}") == text.splitlines()
+    assert texts(tmp_path / "note.md", text) == [text.strip()]
+
+
+@pytest.mark.parametrize("name", ["2024-01-05", "2024_01_05", "2024-01-05 Meeting with Anna"])
+def test_a_daily_note_is_of_its_day(tmp_path: Path, name: str) -> None:
+    (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
+    assert line.created_at.isoformat() == "2024-01-05T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("name", ["2999-01-05", "2024-13-45", "2024-01-055"])
+def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> None:
+    (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
+    assert line.created_at.year not in (2024, 2999)
+
+
+def test_the_date_of_the_front_matter_decides(tmp_path: Path) -> None:
+    (line,) = read(tmp_path / "2024-01-05.md", "---\ndate: 2023-02-01\n---\nMet Anna.")
+    assert line.created_at.year == 2023
+
+
+def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
+    (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
+    assert line.metadata["title"] == "House"
+
+
+def test_properties_of_logseq_are_metadata_and_its_ids_are_no_text(tmp_path: Path) -> None:
+    block = f"- Likes tea\n  id:: {'6' * 8}-0000-4000-8000-{'0' * 12}\n  collapsed:: true\n\t- green:: yes\n"
+    (line,) = read(tmp_path / "Anna.md", f"alias:: Ann\ntags:: [[people]], friends\nempty::\n\n{block}")
+    assert line.content == "- Likes tea\n\t- green:: yes"
+    assert line.metadata == {"title": "Anna", "file": "Anna.md", "alias": "Ann", "tags": "people, friends"}

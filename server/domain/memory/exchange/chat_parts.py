@@ -12,23 +12,24 @@ THOUGHTS = "the assistant's thoughts"
 OTHERS = "other parts"
 _MEDIA = {"image": "images", "audio": "recordings", "video": "videos"}
 _TOOL_BLOCKS = ("tool_use", "tool_result")
+_TEXTS = ("text", "input_text", "output_text")
 _WITHOUT_CONTENT = ("text", "token_budget", "flag")
 
 
 def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
     """Yield the kind of each non-text part, attachment or tool call in a visible message."""
-    content = _object(message.get("content"))
+    content = object_in(message.get("content"))
     kind = str(content.get("content_type"))
-    parts = [part for part in _objects(content.get("parts")) if not isinstance(part.get("text"), str)]
+    parts = [part for part in objects_in(content.get("parts")) if not isinstance(part.get("text"), str)]
     media = [_media(str(part.get("content_type")), OTHERS) for part in parts]
     yield from media
     pointers = " ".join(str(part.get("asset_pointer")) for part in parts)
-    for attachment in _objects(_object(message.get("metadata")).get("attachments")):
+    for attachment in objects_in(object_in(message.get("metadata")).get("attachments")):
         if str(attachment.get("id")) not in pointers:  # an image is a part and an attachment
             yield _media(str(attachment.get("mime_type")), FILES)
     if kind == "thoughts":
         yield THOUGHTS
-    elif message.get("recipient") not in (None, "all") or _object(message.get("author")).get("role") == "tool":
+    elif message.get("recipient") not in (None, "all") or object_in(message.get("author")).get("role") == "tool":
         yield from () if media else (TOOLS,)
     elif kind not in ("None", "text", "multimodal_text", "reasoning_recap"):
         yield OTHERS
@@ -36,7 +37,7 @@ def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
 
 def left_out_of_claude(message: Foreign) -> Iterator[str]:
     """Yield the kind of each non-text block and each file of a message."""
-    for block in _objects(message.get("content")):
+    for block in objects_in(message.get("content")):
         kind = str(block.get("type"))
         if kind in _TOOL_BLOCKS:
             yield TOOLS
@@ -44,17 +45,43 @@ def left_out_of_claude(message: Foreign) -> Iterator[str]:
             yield THOUGHTS
         elif kind not in _WITHOUT_CONTENT:
             yield _media(kind, OTHERS)
-    for file in (*_objects(message.get("attachments")), *_objects(message.get("files"))):
+    for file in (*objects_in(message.get("attachments")), *objects_in(message.get("files"))):
         yield _media(str(mimetypes.guess_type(str(file.get("file_name")))[0]), FILES)
+
+
+def left_out_of_parts(content: Any) -> Iterator[str]:
+    """Yield the kind of each part that is no text, of content as most chat APIs send it."""
+    for part in objects_in(content):
+        kind = str(part.get("type"))
+        if "tool" in kind:
+            yield TOOLS
+        elif "think" in kind or "reason" in kind:
+            yield THOUGHTS
+        elif kind not in _TEXTS:
+            yield _media(kind, OTHERS)
+
+
+def text_of_parts(content: Any) -> str:
+    """Return content that is text, or the text of its text parts."""
+    if isinstance(content, str):
+        return content
+    texts = [_text_of(part) for part in objects_in(content) if part.get("type") in _TEXTS]
+    return "\n".join(filter(None, texts))
+
+
+def _text_of(part: Foreign) -> str:
+    text = part.get("text")
+    text = text.get("value") if isinstance(text, dict) else text
+    return text if isinstance(text, str) else ""
 
 
 def _media(name: str, otherwise: str) -> str:
     return next((kind for word, kind in _MEDIA.items() if word in name), otherwise)
 
 
-def _object(value: Any) -> Foreign:
+def object_in(value: Any) -> Foreign:
     return value if isinstance(value, dict) else {}
 
 
-def _objects(values: Any) -> list[Foreign]:
+def objects_in(values: Any) -> list[Foreign]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

@@ -5,20 +5,22 @@ exports what it remembers: one memory for each part with a title in bold.
 import re
 from collections.abc import Iterable, Iterator
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.exchanges import (
+    Chat,
+    Utterance,
+    branch_to,
+    count_left_out,
+    exchanges,
+    role_of,
+    title_of,
+)
 from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
-from server.domain.memory.inputs import MOST_MESSAGES
-from server.domain.memory.metadata import is_blank
 
-MEMORY_LENGTH = 20_000
-"""Maximum length of a memory. A longer exchange becomes several memories, so that each transaction is short."""
-
-MESSAGE_LENGTH = 10_000
-TITLE_LENGTH = 200
 _NESTED = (dict, NoneType)
 _LISTED = (list, NoneType)
 """A conversation without messages has null."""
@@ -26,21 +28,6 @@ _LISTED = (list, NoneType)
 CLAUDE_MEMORY = "Memory of Claude"
 _OF_CLAUDE_MEMORY = ("conversations_memory", "project_memories", "account_uuid")
 _PART = re.compile(r"\n(?=\*\*[^*\n]+\*\*[ \t]*\n)")
-
-_ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
-
-
-class Chat(NamedTuple):
-    """The program that a conversation comes from, and the conversation's id there."""
-
-    program: str
-    id: Any
-
-
-class Utterance(NamedTuple):
-    role: str
-    text: str
-    at: Any
 
 
 def is_chatgpt(value: Foreign) -> bool:
@@ -60,9 +47,9 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
     `warnings`.
     """
     chat = Chat("ChatGPT", conversation.get("conversation_id") or conversation.get("id"))
-    title = _title(conversation.get("title"))
+    title = title_of(conversation.get("title"))
     utterances = _said_in_chatgpt(_kept_branch(conversation), warnings)
-    yield from _exchanges(place, title, chat, utterances, moment(conversation.get("create_time")))
+    yield from exchanges(place, title, chat, utterances, moment(conversation.get("create_time")))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -70,13 +57,13 @@ def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterat
     chat = Chat("Claude", conversation.get("uuid"))
     messages = [message for message in conversation["chat_messages"] or () if isinstance(message, dict)]
     for message in messages:
-        _count(left_out_of_claude(message), warnings)
+        count_left_out(left_out_of_claude(message), warnings)
     utterances = (
         Utterance(role, _claude_text(message), message.get("created_at"))
         for message in messages
-        if (role := _role(message.get("sender")))
+        if (role := role_of(message.get("sender")))
     )
-    yield from _exchanges(place, _title(conversation.get("name")), chat, utterances, conversation.get("created_at"))
+    yield from exchanges(place, title_of(conversation.get("name")), chat, utterances, conversation.get("created_at"))
 
 
 def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -94,24 +81,13 @@ def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterat
                 yield Entry(place, {"content": content, "metadata": metadata, "source": "Claude"}, CLAUDE_MEMORY)
 
 
-def _count(left_out: Iterable[str], warnings: Warnings) -> None:
-    for kind in left_out:
-        warnings.add(f"{kind} in chats were left out: only text is imported")
-
-
 def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
     """Yield the visible messages of the current branch, oldest first."""
     mapping = conversation["mapping"] or {}
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
         node_id = next(reversed(mapping), None)  # in exports without the field, the newest message is the last
-    branch: list[Foreign] = []
-    seen = set()
-    while isinstance(node_id, str) and node_id not in seen and isinstance(mapping.get(node_id), dict):
-        seen.add(node_id)
-        branch.append(mapping[node_id])
-        node_id = mapping[node_id].get("parent")
-    for node in reversed(branch):
+    for node in branch_to(node_id, mapping):
         message = node.get("message")
         if isinstance(message, dict) and not _is_hidden(message):
             yield message
@@ -124,7 +100,7 @@ def _is_hidden(message: Foreign) -> bool:
 
 def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Utterance]:
     for message in messages:
-        _count(left_out_of_chatgpt(message), warnings)
+        count_left_out(left_out_of_chatgpt(message), warnings)
         if role := _spoken_by(message):
             yield Utterance(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
 
@@ -134,11 +110,7 @@ def _spoken_by(message: Foreign) -> str | None:
     author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None
-    return _role(author.get("role"))
-
-
-def _role(name: Any) -> str | None:
-    return _ROLES.get(name) if isinstance(name, str) else None
+    return role_of(author.get("role"))
 
 
 def _chatgpt_text(content: Any) -> str:
@@ -164,52 +136,3 @@ def _claude_text(message: Foreign) -> str:
     ]
     text = "\n".join(texts).strip() or message.get("text")
     return text if isinstance(text, str) else ""
-
-
-def _exchanges(place: str, title: str, chat: Chat, utterances: Iterable[Utterance], began: Any) -> Iterator[Entry]:
-    group = title or "Untitled"
-    origin = {"source": chat.program.casefold(), "conversation_id": chat.id, "title": title}
-    metadata = {key: value for key, value in origin.items() if value}
-    for exchange in _by_question(utterances):
-        at = next((part.at for part in exchange if part.at), began)
-        for messages in _in_memories(exchange):
-            lines = [f"{message['role']}: {message['content']}" for message in messages]
-            fields: Foreign = {
-                "content": "\n".join([title, *lines] if title else lines),
-                "messages": messages,
-                "metadata": metadata,
-                "source": chat.program,
-            }
-            yield Entry(f'{place} ("{group}")', fields | ({"created_at": at} if at else {}), group)
-
-
-def _by_question(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
-    """Yield each question, which may have several parts, with everything that answered it."""
-    exchange: list[Utterance] = []
-    for part in utterances:
-        if is_blank(part.text):
-            continue
-        if part.role == "user" and exchange and exchange[-1].role == "assistant":
-            yield exchange
-            exchange = []
-        exchange.append(part)
-    if exchange:
-        yield exchange
-
-
-def _in_memories(exchange: list[Utterance]) -> Iterator[list[Foreign]]:
-    messages: list[Foreign] = []
-    length = 0
-    for part in exchange:
-        for text in cut(storable(part.text), MESSAGE_LENGTH):
-            if messages and (length + len(text) > MEMORY_LENGTH or len(messages) == MOST_MESSAGES):
-                yield messages
-                messages, length = [], 0
-            messages.append({"role": part.role, "content": text})
-            length += len(text)
-    if messages:
-        yield messages
-
-
-def _title(value: Any) -> str:
-    return " ".join(storable(value).split())[:TITLE_LENGTH] if isinstance(value, str) else ""

@@ -1,11 +1,13 @@
-"""Reads entities with observations, as the official memory server stores them, and relations, which mem0 has too."""
+"""Reads entities with observations, as the official memory server stores them, relations, which mem0 has too, and the
+facts of Zep.
+"""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.records import read_record
+from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
 from server.domain.memory.metadata import CONTENT_LENGTH
 
 _RELATIONS = (
@@ -25,7 +27,22 @@ def is_entity(value: Foreign) -> bool:
 
 
 def is_relation(value: Foreign) -> bool:
-    return _relation(value) is not None
+    return _relation(value) is not None and not value.keys() & set(CONTENT_NAMES)
+
+
+def is_fact(value: Foreign) -> bool:
+    return isinstance(value.get("fact"), str) and not value.keys() & set(CONTENT_NAMES)
+
+
+def read_fact(place: str, fact: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield a fact of Zep, unless it is no longer true. Such facts are counted in `warnings`."""
+    if fact.get("invalid_at") or fact.get("expired_at"):
+        warnings.add("facts that are no longer true were left out", place)
+        return
+    metadata = {"source": "zep"} | ({"relation": fact["name"]} if fact.get("name") else {})
+    at = fact.get("valid_at") or fact.get("created_at")
+    fields = {"content": fact["fact"], "created_at": at, "metadata": metadata, "source": "Zep"}
+    yield from read_record(place, fields, warnings, "Facts")
 
 
 def read_entity(place: str, entity: Foreign, warnings: Warnings) -> Iterator[Entry]:

@@ -22,7 +22,9 @@ _AT = re.compile("( starting)? at$")
 _BLANK = " \t\r\n\ufeff"
 _NEAR_THE_END = 16
 _NESTED = (dict, list)
-_LISTS = frozenset({"memories", "results", "items", "data", "records", "entities", "relations", "conversations"})
+_LISTS = frozenset(
+    {"memories", "results", "items", "data", "records", "entities", "relations", "conversations", "facts", "entries"}
+)
 
 
 class Placed(NamedTuple):

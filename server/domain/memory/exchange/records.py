@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
+from server.domain.memory.inputs import join_parts
 from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
@@ -30,13 +31,16 @@ _SMALLER_UNITS = ("milliseconds", "microseconds", "nanoseconds")
 _AS_IN_MAIL = re.compile(r"([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d")
 
 
+DELETED = "memories that were deleted there were left out"
+
+
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
     """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`.
 
     Raises Invalid if there is no text but a field that may be a misspelled one.
     """
     if record.get("state") == "deleted" or record.get("deleted_at"):
-        warnings.add("memories that were deleted there were left out", place)
+        warnings.add(DELETED, place)
         return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
     texts = [record[name] for name in CONTENT_NAMES if record.get(name) is not None]
@@ -111,5 +115,12 @@ def _of_messages(messages: Any) -> Any:
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return None
     if len(messages) == 1:
-        return messages[0].get("content")
-    return "\n".join(f"{message.get('role')}: {message.get('content')}" for message in messages)
+        return _said(messages[0])
+    return "\n".join(f"{message.get('role')}: {_said(message)}" for message in messages)
+
+
+def _said(message: Foreign) -> Any:
+    """Return the content, or the text of its parts. Content that cannot be read is refused later, with its place."""
+    with contextlib.suppress(ValueError):
+        return join_parts(message.get("content"))
+    return message["content"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from server.domain.memory.exchange import chats, graph, table
+from server.domain.memory.exchange import chats, gemini, graph, letta, notes, other_chats, table
 from server.domain.memory.exchange.archive import (
     LEFT_OUT,
     Member,
@@ -27,8 +27,37 @@ MAX_MARKDOWN_LENGTH = 10_000_000
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
 HELP = f"A valid line looks like this: {EXAMPLE}"
 
-_ITEM_FIELDS = frozenset(
-    {*CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType"}
+_ITEM_FIELDS = frozenset((
+    *CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
+    "messagesTree", "agents", "core_memory", "userEditedTimestampUsec", "fact",
+))  # fmt: skip
+"""An object with one of these fields is an item itself, and not something that contains items."""
+
+_READERS = (
+    (other_chats.is_deepseek, other_chats.read_deepseek, "conversation"),
+    (chats.is_chatgpt, chats.read_chatgpt, "conversation"),
+    (chats.is_claude, chats.read_claude, "conversation"),
+    (chats.is_claude_memory, chats.read_claude_memory, "item"),
+    (other_chats.is_librechat, other_chats.read_librechat, "conversation"),
+    (other_chats.is_open_webui, other_chats.read_open_webui, "conversation"),
+    (letta.is_letta, letta.read_letta, "agent"),
+    (gemini.is_activity, gemini.read_activity, "activity"),
+    (notes.is_keep, notes.read_keep, "note"),
+    (notes.is_day_one, notes.read_day_one, "entry"),
+    (graph.is_entity, graph.read_entity, "item"),
+    (graph.is_relation, graph.read_relation, "item"),
+    (graph.is_fact, graph.read_fact, "item"),
+)
+"""The readers of other programs' items, each with how it recognizes one and what the program calls it."""
+
+
+_UNKNOWN = (
+    "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown."
+)
+_MARKUP = "Convert HTML or XML to Markdown first."
+_PLAIN_TEXT = (
+    "To import plain text as one memory, give the file a name that ends in .md. To import each line as a memory, write "
+    "the word content into a first line of its own."
 )
 
 
@@ -130,18 +159,9 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
         yield Entry(place, {"content": value})
     elif not isinstance(value, dict):
         raise Invalid("must be a JSON object.", field=place)
-    elif chats.is_chatgpt(value):
-        yield from chats.read_chatgpt(place.replace("item", "conversation"), value, warnings)
-    elif chats.is_claude(value):
-        yield from chats.read_claude(place.replace("item", "conversation"), value, warnings)
-    elif chats.is_claude_memory(value):
-        yield from chats.read_claude_memory(place, value, warnings)
-    elif graph.is_entity(value):
-        yield from graph.read_entity(place, value, warnings)
-    elif graph.is_relation(value) and not value.keys() & CONTENT_NAMES:
-        yield from graph.read_relation(place, value, warnings)
     else:
-        yield from read_record(place, value, warnings)
+        read, noun = next(((read, noun) for is_it, read, noun in _READERS if is_it(value)), (read_record, "item"))
+        yield from read(place.replace("item", noun), value, warnings)
 
 
 def _format_of(member: Member) -> Format:
@@ -159,10 +179,7 @@ def _format_of(member: Member) -> Format:
         return Format.MARKDOWN
     if not beginning and len(text) < HEAD_BYTES // 4:
         return Format.JSON  # an empty file has no lines
-    raise Invalid(
-        "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown.",
-        field="line 1",
-    )
+    raise Invalid(f"{_UNKNOWN} {_MARKUP if beginning.startswith('<') else _PLAIN_TEXT}", field="line 1")
 
 
 def _beginning_of(member: Member) -> str:

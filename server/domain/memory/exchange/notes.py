@@ -1,0 +1,83 @@
+"""Reads the JSON of note programs: Google Keep, with one file a note, and Day One, with one file a journal."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from server.domain.memory.exchange.chat_parts import objects_in
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.records import DELETED, moment
+from server.domain.memory.exchange.texts import cut, storable
+from server.domain.memory.metadata import is_blank
+
+_ATTACHED = "images and files attached to notes were left out: only text is imported"
+_WITHOUT_TEXT = "notes without text were left out"
+_MOMENT = re.compile(r"!\[[^\]]*\]\(dayone-moment:[^)]*\)")
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_OF_DAY_ONE = ("photos", "videos", "audios", "pdfAttachments")
+
+
+def is_keep(value: Foreign) -> bool:
+    return "userEditedTimestampUsec" in value and "isTrashed" in value
+
+
+def is_day_one(value: Foreign) -> bool:
+    return "creationDate" in value and "uuid" in value
+
+
+def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the note. Deleted and empty notes and attachments are counted in `warnings`."""
+    if note["isTrashed"]:
+        warnings.add(DELETED, str(note.get("title") or place))
+        return
+    _count_attached(len(objects_in(note.get("attachments"))), warnings)
+    items = [
+        f"- [{'x' if item.get('isChecked') else ' '}] {item.get('text')}"
+        for item in objects_in(note.get("listContent"))
+    ]
+    text = "\n".join(filter(None, [str(note.get("textContent") or ""), *items]))
+    links = [str(link.get("url") or "") for link in objects_in(note.get("annotations"))]
+    text = "\n".join([text, *(link for link in links if link not in text)]).strip()
+    title = str(note.get("title") or "")
+    metadata: Foreign = {"source": "google-keep"} | ({"title": title} if title else {})
+    if labels := [str(label.get("name")) for label in objects_in(note.get("labels"))]:
+        metadata["tags"] = labels
+    edited = note["userEditedTimestampUsec"]
+    yield from _entries(place, f"{title}\n\n{text}".strip(), warnings, {
+        "metadata": metadata, "source": "Google Keep", "pinned": bool(note.get("isPinned")),
+        **_times(note.get("createdTimestampUsec") or edited, edited),
+    })  # fmt: skip
+
+
+def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the entry of a journal. Photos and other attachments are counted in `warnings`."""
+    _count_attached(sum(len(objects_in(entry.get(name))) for name in _OF_DAY_ONE), warnings)
+    text = _ESCAPED.sub(r"\1", _MOMENT.sub("", str(entry.get("text") or ""))).strip()
+    metadata: Foreign = {"source": "day-one"}
+    if isinstance(entry.get("tags"), list):
+        metadata["tags"] = [str(tag) for tag in entry["tags"]]
+    location = entry.get("location")
+    if isinstance(location, dict) and location.get("placeName"):
+        metadata["place"] = str(location["placeName"])
+    yield from _entries(place, text, warnings, {
+        "metadata": metadata, "source": "Day One", "pinned": bool(entry.get("isPinned")),
+        **_times(entry["creationDate"], entry.get("modifiedDate")),
+    })  # fmt: skip
+
+
+def _entries(place: str, text: str, warnings: Warnings, fields: Foreign) -> Iterator[Entry]:
+    """Yield the note, in several memories if it is too long for one."""
+    if is_blank(text):
+        warnings.add(_WITHOUT_TEXT)
+    for content in cut(storable(text)):
+        yield Entry(place, fields | {"content": content})
+
+
+def _times(created: Any, updated: Any) -> Foreign:
+    times = {"created_at": moment(created), "updated_at": moment(updated)}
+    return {name: time for name, time in times.items() if time}
+
+
+def _count_attached(number: int, warnings: Warnings) -> None:
+    for _ in range(number):
+        warnings.add(_ATTACHED)

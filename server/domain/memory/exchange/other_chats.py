@@ -1,0 +1,109 @@
+"""Reads the conversations of DeepSeek, LibreChat and Open WebUI: one memory for each question and its answer."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from server.domain.memory.exchange.chat_parts import (
+    FILES,
+    THOUGHTS,
+    TOOLS,
+    left_out_of_parts,
+    object_in,
+    objects_in,
+    text_of_parts,
+)
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.exchanges import (
+    Chat,
+    Utterance,
+    branch_to,
+    count_left_out,
+    exchanges,
+    role_of,
+    title_of,
+)
+from server.domain.memory.exchange.records import moment
+
+_FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
+_FOLDED = re.compile(r'<details\b[^>]*\btype="(\w+)"[^>]*>.*?</details>\s*', re.DOTALL)
+"""Open WebUI writes thoughts and tool calls into the text of an answer."""
+
+
+def is_deepseek(value: Foreign) -> bool:
+    return isinstance(value.get("mapping"), dict) and "inserted_at" in value
+
+
+def is_librechat(value: Foreign) -> bool:
+    return "conversationId" in value and isinstance(_messages_of_librechat(value), list)
+
+
+def is_open_webui(value: Foreign) -> bool:
+    chat = value.get("chat")
+    return isinstance(chat, dict) and ("history" in chat or "messages" in chat)
+
+
+def read_deepseek(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges of the newest branch. Thoughts and searches are counted in `warnings`."""
+    mapping = conversation["mapping"]
+    utterances = []
+    for node in branch_to(next(reversed(mapping), None), mapping):
+        message = object_in(node.get("message"))
+        count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
+        for fragment in objects_in(message.get("fragments")):
+            kind = str(fragment.get("type"))
+            if kind in _FRAGMENTS:
+                text = str(fragment.get("content") or "")
+                utterances.append(Utterance(_FRAGMENTS[kind], text, message.get("inserted_at")))
+            else:
+                count_left_out([THOUGHTS if kind == "THINK" else TOOLS], warnings)
+    chat = Chat("DeepSeek", conversation.get("id"))
+    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, conversation["inserted_at"])
+
+
+def read_librechat(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges of the newest branch. Anything but text is counted in `warnings`."""
+    messages = list(_flat(_messages_of_librechat(conversation)))
+    by_id = {message["messageId"]: message for message in messages if isinstance(message.get("messageId"), str)}
+    newest = messages[-1].get("messageId") if messages else None
+    branch = branch_to(newest, by_id, "parentMessageId")
+    utterances = []
+    for message in branch if len(branch) > 1 else messages:
+        count_left_out(left_out_of_parts(message.get("content")), warnings)
+        count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
+        role = "user" if message.get("isCreatedByUser") else "assistant"
+        text = text_of_parts(message.get("content")) or str(message.get("text") or "")
+        utterances.append(Utterance(role, text, message.get("createdAt")))
+    chat = Chat("LibreChat", conversation["conversationId"])
+    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, None)
+
+
+def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges of the current branch. Thoughts, tool calls and files are counted in `warnings`."""
+    conversation = value["chat"]
+    history = object_in(conversation.get("history"))
+    branch = branch_to(history.get("currentId"), object_in(history.get("messages")), "parentId")
+    utterances = []
+    for message in branch or objects_in(conversation.get("messages")):
+        count_left_out(left_out_of_parts(message.get("content")), warnings)
+        count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
+        text = text_of_parts(message.get("content"))
+        count_left_out([THOUGHTS if kind == "reasoning" else TOOLS for kind in _FOLDED.findall(text)], warnings)
+        if role := role_of(message.get("role")):
+            utterances.append(Utterance(role, _FOLDED.sub("", text), moment(message.get("timestamp"))))
+    title = title_of(value.get("title") or conversation.get("title"))
+    began = moment(value.get("created_at"))
+    yield from exchanges(place, title, Chat("Open WebUI", value.get("id")), utterances, began)
+
+
+def _messages_of_librechat(value: Foreign) -> Any:
+    return value.get("messagesTree", value.get("messages"))
+
+
+def _flat(messages: Any) -> Iterator[Foreign]:
+    """Yield the messages, each before its answers. `children` has the answers, unless the export is a plain list."""
+    waiting = objects_in(messages)[::-1]
+    while waiting:
+        message = waiting.pop()
+        yield message
+        waiting += objects_in(message.get("children"))[::-1]

@@ -1,0 +1,193 @@
+"""Exports of other assistants and note programs become memories, with their times, and what is left out is counted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.domain.memory.exchange.entries import Warnings
+from tests.support.moving import AT, read, texts, zipped
+
+LATER = "2024-01-02T00:00:00Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def libre(number: int, text: str, parent: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "messageId": f"m{number}", "parentMessageId": f"m{parent}", "isCreatedByUser": number % 2 == 1, "text": text,
+        "createdAt": AT, "sender": "x", **fields,
+    }  # fmt: skip
+
+
+ANSWER = [{"type": "think", "think": "HM"}, {"type": "text", "text": "Latte."}, {"type": "tool_call", "tool_call": {}}]
+OLD, NEW = libre(2, "Tea.", 1), libre(4, "", 1, content=ANSWER)
+LIBRECHAT = {
+    "branches": libre(1, "What do I drink?", 0) | {"children": [OLD | {"children": []}, NEW | {"children": []}]},
+    "a list": [libre(1, "What do I drink?", 0), OLD, NEW],
+}
+
+
+@pytest.mark.parametrize("form", LIBRECHAT)
+@pytest.mark.parametrize("name", ["messages", "messagesTree"])
+def test_the_newest_branch_of_librechat_is_read(path: Path, form: str, name: str) -> None:
+    messages = LIBRECHAT[form]
+    listed = messages if isinstance(messages, list) else [messages]
+    export: dict[str, Any] = {
+        "conversationId": "c1",
+        "endpoint": "agents",
+        "title": "Coffee",
+        "options": {},
+        name: listed,
+    }
+    warnings = Warnings()
+    (line,) = read(path, json.dumps(export), warnings=warnings)
+    assert line.content == "Coffee\nuser: What do I drink?\nassistant: Latte."
+    assert (line.created_at.year, line.source and line.source.name) == (2024, "LibreChat")
+    assert line.metadata == {"source": "librechat", "conversation_id": "c1", "title": "Coffee"}
+    assert [sentence.partition(" in chats")[0] for sentence in warnings.sentences()] == [
+        "the assistant's thoughts", "tool calls and their results",
+    ]  # fmt: skip
+
+
+def test_the_current_branch_of_open_webui_is_read_without_its_thoughts(path: Path) -> None:
+    thoughts = '<details type="reasoning" done="true">\n<summary>Thought</summary>\n> HM\n</details>\nPorto'
+    messages = {
+        "1": {"parentId": None, "role": "user", "content": "Where in May?", "timestamp": 1_704_067_200},
+        "2": {"parentId": "1", "role": "assistant", "content": "REPLACED"},
+        "3": {"parentId": "1", "role": "assistant", "content": thoughts, "files": [{"type": "file"}]},
+    }
+    chat = {"title": "Trip", "models": ["m"], "history": {"messages": messages, "currentId": "3"}, "messages": []}
+    export = [{"id": "o1", "user_id": "u", "title": "Trip", "chat": chat, "created_at": 1_704_067_200, "meta": {}}]
+    warnings = Warnings()
+    (line,) = read(path, json.dumps(export), warnings=warnings)
+    assert line.content == "Trip\nuser: Where in May?\nassistant: Porto"
+    assert (line.created_at.year, line.source and line.source.name) == (2024, "Open WebUI")
+    assert len(warnings.sentences()) == 2
+
+
+def test_an_old_chat_of_open_webui_has_only_a_list(path: Path) -> None:
+    chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    assert texts(path, json.dumps([{"title": "T", "chat": chat}])) == ["T\nuser: Hi\nassistant: Hello"]
+
+
+def test_deepseek_is_read_by_its_fragments(path: Path) -> None:
+    def node(parent: str, *fragments: tuple[str, str]) -> dict[str, Any]:
+        parts = [{"type": kind, "content": text} for kind, text in fragments]
+        return {"parent": parent, "message": {"inserted_at": AT, "files": [], "fragments": parts}}
+
+    mapping = {
+        "root": {"parent": None, "message": None},
+        "1": node("root", ("REQUEST", "Why?")),
+        "2": node("1", ("THINK", "HM"), ("RESPONSE", "Because.")),
+    }
+    warnings = Warnings()
+    (line,) = read(
+        path, json.dumps([{"id": "d", "title": "T", "inserted_at": AT, "mapping": mapping}]), warnings=warnings
+    )
+    assert (line.content, line.source and line.source.name) == ("T\nuser: Why?\nassistant: Because.", "DeepSeek")
+    assert "thoughts" in warnings.sentences()[0]
+
+
+BLOCK = {"id": "block-0", "label": "human", "value": "Her name is Sarah.", "limit": 5_000}
+
+
+def test_an_agent_of_letta_is_its_blocks_and_what_was_said(path: Path) -> None:
+    sent = {"function": {"name": "send_message", "arguments": json.dumps({"message": "Hello Sarah."})}}
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": "SYSTEM"}]},
+        {"role": "user", "content": [{"type": "text", "text": '{"type": "login", "time": "x"}'}]},
+        {"role": "user", "content": [{"type": "text", "text": '{"type": "user_message", "message": "I am Sarah."}'}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "HM"}], "tool_calls": [sent], "created_at": AT},
+        {"role": "tool", "content": [{"type": "text", "text": "OK"}]},
+    ]
+    agent = {"id": "agent-0", "name": "sam", "system": "SYSTEM", "messages": messages, "created_at": AT}
+    export = {"agents": [agent], "blocks": [BLOCK], "tools": [{"name": "t"}], "groups": [], "metadata": {"x": 1}}
+    warnings = Warnings()
+    block, said = read(path, json.dumps(export), warnings=warnings)
+    assert (block.content, block.metadata) == ("Her name is Sarah.", {"source": "letta", "block": "human"})
+    assert said.content == "sam\nuser: I am Sarah.\nassistant: Hello Sarah."
+    assert said.created_at.year == 2024
+    assert warnings.sentences()[0] == "instructions to an agent were left out, such as sam (1 time)"
+
+
+def test_an_agent_file_of_the_first_version_is_read(path: Path) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Hi"}], "created_at": AT}]
+    export = {"agent_type": "memgpt_agent", "core_memory": [BLOCK], "messages": messages, "name": "s", "tools": []}
+    assert texts(path, json.dumps(export)) == ["Her name is Sarah.", "s\nuser: Hi"]
+
+
+def test_questions_to_gemini_are_read_with_their_answers(path: Path) -> None:
+    html = "<p>Anna lives <b>in&nbsp;Lyon</b>.</p><style>X</style><ul><li>Rue A</li><li>Rue B</li></ul>"
+    asked = {"header": "Gemini Apps", "title": "Prompted Where is Anna?", "time": AT, "safeHtmlItem": [{"html": html}]}
+    others = [
+        {"header": "Gemini Apps", "title": "Gave feedback", "time": AT, "products": ["Gemini Apps"]},
+        {"header": "Search", "title": "Searched for tea", "time": AT, "products": ["Search"]},
+    ]
+    warnings = Warnings()
+    (line,) = read(path, json.dumps([asked, *others]), warnings=warnings)
+    assert line.content == "user: Where is Anna?\nassistant: Anna lives in Lyon.\n- Rue A\n- Rue B"
+    assert (line.created_at.year, line.source and line.source.name) == (2024, "Gemini")
+    assert warnings.sentences() == [
+        "activities in Gemini other than questions were left out, such as Gave feedback (1 time)",
+        "activities in other Google products were left out, such as Search (1 time)",
+    ]
+
+
+def test_notes_of_google_keep_are_read(path: Path) -> None:
+    times = {"createdTimestampUsec": 1_704_067_200_000_000, "userEditedTimestampUsec": 1_704_153_600_000_000}
+    note = {"isTrashed": False, "isPinned": True, "isArchived": False, "color": "DEFAULT", **times}
+    items = [{"text": "milk", "isChecked": True}, {"text": "bread", "isChecked": False}]
+    link = {"source": "WEBLINK", "url": "https://example.com"}
+    files: dict[str, Any] = {
+        "a.json": note
+        | {"title": "Home", "textContent": "The key", "labels": [{"name": "home"}], "annotations": [link]},
+        "b.json": note | {"title": "", "listContent": items},
+        "c.json": note | {"title": "Gone", "textContent": "x", "isTrashed": True},
+        "d.json": note | {"title": "", "attachments": [{"filePath": "a.jpg"}]},
+    }
+    warnings = Warnings()
+    home, shopping = read(zipped(path, {name: json.dumps(file) for name, file in files.items()}), warnings=warnings)
+    assert home.content == "Home\n\nThe key\nhttps://example.com"
+    assert home.metadata == {"source": "google-keep", "title": "Home", "tags": ["home"]}
+    assert (home.created_at.day, home.updated_at.day, home.pinned) == (1, 2, True)
+    assert shopping.content == "- [x] milk\n- [ ] bread"
+    assert sorted(warnings.sentences()) == [
+        "images and files attached to notes were left out: only text is imported (1 time)",
+        "memories that were deleted there were left out, such as Gone (1 time)",
+        "notes without text were left out (1 time)",
+    ]
+
+
+def test_a_journal_of_day_one_is_read(path: Path) -> None:
+    entry = {
+        "uuid": "A", "creationDate": AT, "modifiedDate": LATER, "tags": ["sport"], "starred": True,
+        "text": "# Morning\n\nRan 5\\.2 km\\.\n\n![](dayone-moment://X)", "location": {"placeName": "Park"},
+        "photos": [{"identifier": "X"}], "weather": {"temperatureCelsius": 3},
+    }  # fmt: skip
+    warnings = Warnings()
+    (line,) = read(path, json.dumps({"metadata": {"version": "1.0"}, "entries": [entry]}), warnings=warnings)
+    assert line.content == "# Morning\n\nRan 5.2 km."
+    assert line.metadata == {"source": "day-one", "tags": ["sport"], "place": "Park"}
+    assert (line.created_at.day, line.updated_at.day) == (1, 2)
+    assert len(warnings.sentences()) == 1
+
+
+def test_facts_of_zep_are_read_while_they_are_true(path: Path) -> None:
+    fact = {"uuid": "e1", "fact": "Anna owns a bike", "name": "OWNS", "valid_at": AT, "invalid_at": None}
+    warnings = Warnings()
+    for export in ({"facts": [fact]}, [fact, fact | {"invalid_at": LATER}]):
+        (line,) = read(path, json.dumps(export), warnings=warnings)
+        assert (line.content, line.created_at.year) == ("Anna owns a bike", 2024)
+    assert warnings.sentences() == ["facts that are no longer true were left out, such as item 2 (1 time)"]
+
+
+def test_messages_in_parts_are_their_text(path: Path) -> None:
+    parts = [{"type": "text", "text": "I am Anna."}]
+    message = {"role": "user", "content": parts}
+    assert texts(path, json.dumps([{"messages": [message]}])) == ["I am Anna."]
+    assert texts(path, json.dumps([{"messages": [message, message]}])) == ["user: I am Anna.\nuser: I am Anna."]
