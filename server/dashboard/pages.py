@@ -185,7 +185,7 @@ class Page(Methods):
                     raise Invalid(NUL_IN_FORM)
                 request = replace(request, form=form)
                 blocked = await self.guard(request) if self.guard else None
-                return blocked or await post(request)
+                return blocked or await post(replace(request, _frame=None))  # the form may change the navigation
         except (NotFound, Unauthenticated):
             raise
         except ServiceError as error:

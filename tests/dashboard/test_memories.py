@@ -35,6 +35,13 @@ async def test_an_added_memory_can_be_read_and_found_immediately(ann: Visitor) -
     assert "Anna likes" in await ann.see(f"{ann.project}/memories?q=window+seat")
 
 
+async def test_the_page_after_a_deletion_counts_what_is_left(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes tea.")
+    await ann.remember("Anna likes rum.")
+    deleted = await ann.post(f"/dashboard/memories/{memory_id}/delete")
+    assert "1 memory in" in seen(deleted)
+
+
 @pytest.mark.parametrize(
     ("typed", "reason"),
     [
