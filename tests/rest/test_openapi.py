@@ -42,6 +42,13 @@ async def test_every_reference_resolves_and_every_schema_is_valid(document: dict
         Draft202012Validator.check_schema(schema)
 
 
+async def test_every_default_is_a_value_that_its_field_may_have(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            if "default" in described and "$ref" not in json.dumps(described):
+                assert Draft202012Validator(described).is_valid(described["default"]), (name, field)
+
+
 async def test_endpoints_with_a_credential_document_their_failures(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

@@ -28,7 +28,7 @@ class MemoryPatch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: Content = Field(default="", description="the new text")
+    content: Content = Field(default_factory=str, description="the new text")  # an empty text is no value to send
     tags: Labels | None = None
     people_mentioned: Labels | None = None
     topic_category: str | None = None
