@@ -22,6 +22,7 @@ FILES = {
     "vscode": ".config/Code/User/mcp.json",
     "codex": ".codex/config.toml",
     "gemini": ".gemini/settings.json",
+    "opencode": ".config/opencode/opencode.json",
     "zed": ".config/zed/settings.json",
     "windsurf": ".codeium/windsurf/mcp_config.json",
     "cline": ".cline/data/settings/cline_mcp_settings.json",

@@ -10,6 +10,7 @@ LOCAL = (
     editors.vscode,
     terminals.codex,
     terminals.gemini,
+    terminals.opencode,
     editors.zed,
     editors.windsurf,
     editors.cline,

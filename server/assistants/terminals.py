@@ -60,7 +60,9 @@ def gemini(target: Target) -> Assistant:
         "Gemini CLI",
         sign_in=(
             Step("Run this in a terminal.", command, "Terminal"),
-            Step("Start Gemini CLI and enter this.", f"/mcp auth {SERVER_NAME}", "Gemini CLI"),
+            Step(
+                "Start Gemini CLI in a folder that you trust, and enter this.", f"/mcp auth {SERVER_NAME}", "Gemini CLI"
+            ),
             SIGN_IN,
         ),
         with_key=(Step("Run this in a terminal.", f'{command} --header "Authorization: {target.bearer}"', "Terminal"),),
@@ -72,4 +74,28 @@ def gemini(target: Target) -> Assistant:
             sign_in={"httpUrl": target.url},
         ),
         guide="https://geminicli.com/docs/tools/mcp-server",
+    )
+
+
+def opencode(target: Target) -> Assistant:
+    entry = {"type": "remote", "url": target.url}
+    config = ConfigFile(
+        "json",
+        same_path("~/.config/opencode/opencode.json"),
+        ("mcp", SERVER_NAME),
+        with_key={**entry, "oauth": False, "headers": target.headers},
+        sign_in=entry,
+    )
+    instruction = "Add this to the configuration file."
+    return Assistant(
+        "opencode",
+        "opencode",
+        sign_in=(
+            Step(instruction, config.snippet(with_key=False), config.shown_path),
+            Step("Run this in a terminal.", f"opencode mcp auth {SERVER_NAME}", "Terminal"),
+            SIGN_IN,
+        ),
+        with_key=(Step(instruction, config.snippet(with_key=True), config.shown_path),),
+        config=config,
+        guide="https://opencode.ai/docs/mcp-servers",
     )
