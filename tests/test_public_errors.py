@@ -59,6 +59,7 @@ SENTENCES = {
     "AlreadyAnswered": "This request was already answered, and the application is connected.",
     "AlreadyMember": "This person is already a member.",
     "AlreadyOn": "Two-factor authentication is already on.",
+    "AppLost": "Codes of your app no longer work, because the server's secret key has changed. Use a recovery code.",
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
     "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",

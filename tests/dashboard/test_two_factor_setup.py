@@ -92,8 +92,12 @@ async def test_another_secret_key_leaves_recovery_codes(enrolled: Enrolled, sett
         browser_at(restarted) as browser,
     ):
         await sign_in(browser)
-        assert (await enter(browser, enrolled.app.code())).status_code == 401
+        refused = await enter(browser, enrolled.app.code())
+        assert refused.status_code == 401
+        assert "secret key has changed. Use a recovery code" in refused.text
         assert (await enter(browser, enrolled.recovery_codes[0])).status_code == 303
+        page = await browser.post("/dashboard/account/two-factor/off", data={"proof_code": enrolled.app.code()})
+        assert "secret key has changed. Use a recovery code" in page.text
 
 
 async def test_whoever_runs_the_server_can_remove_a_second_factor(

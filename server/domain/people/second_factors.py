@@ -17,7 +17,7 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_user
 from server.domain.people import users
-from server.errors import Conflict, Gone, Invalid, RateLimited
+from server.errors import Conflict, Gone, Invalid, RateLimited, Unauthenticated
 from server.hashing import token_hash
 from server.mailer import Mailer
 from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
@@ -63,6 +63,10 @@ class AlreadyOn(Conflict):
 
 class NotOn(Conflict):
     sentence = "Two-factor authentication is off."
+
+
+class AppLost(Unauthenticated):
+    sentence = "Codes of your app no longer work, because the server's secret key has changed. Use a recovery code."
 
 
 class SetUpEnded(Gone):
@@ -167,7 +171,7 @@ def discard(session: Session, user_id: str) -> None:
 def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> Factor | None:
     """Use up a code of the app or a recovery code, and return which it was. Count a wrong code and return None.
 
-    Commit after None, so that the count stays. Raises RateLimited after too many wrong codes.
+    Commit after None, so that the count stays. Raises RateLimited after too many wrong codes, AppLost.
     """
     lock_user(session, user.id)
     typed = _normalized(code)
@@ -201,18 +205,18 @@ def _open(user_id: str, sealed: str, seal: Fernet) -> str:
     return str(secret)
 
 
-def _secret_of(factor: SecondFactor, seal: Fernet) -> str | None:
-    """Return the app's secret, or None if SECRET_KEY has changed. Then only recovery codes work."""
+def _secret_of(factor: SecondFactor, seal: Fernet) -> str:
+    """Return the app's secret. Raises AppLost if SECRET_KEY has changed. Then only recovery codes work."""
     try:
         return seal.decrypt(factor.sealed_secret).decode()
     except InvalidToken:
-        return None
+        raise AppLost from None
 
 
-def _step_of(secret: str | None, code: str, *, after: int) -> int | None:
+def _step_of(secret: str, code: str, *, after: int) -> int | None:
     """Return the time step of the code, if the step is current and later than `after`."""
     typed = _normalized(code)
-    if secret is None or len(typed) != CODE_DIGITS:
+    if len(typed) != CODE_DIGITS:
         return None
     current, otp = current_step(), pyotp.TOTP(secret)
     matching = [current + offset for offset in STEPS_AROUND if strings_equal(otp.generate_otp(current + offset), typed)]

@@ -12,6 +12,7 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.people import identities, passkeys, second_factors, users
 from server.domain.people.passkeys import Answer
+from server.domain.people.second_factors import AppLost
 from server.errors import Forbidden, Invalid
 from server.mailer import Mailer
 from server.models import BrowserSession
@@ -63,14 +64,18 @@ def ways_of(session: Session, principal: Principal) -> Ways:
 def prove(session: Session, principal: Principal, password: str, code: str, seal: Fernet, mailer: Mailer) -> bool:
     """Check the password, or the code if there is no password. If it is correct, record the time in the session.
 
-    Commit after False, so that wrong codes count. Raises RateLimited after too many wrong codes.
+    Commit after False, so that wrong codes count. Raises RateLimited after too many wrong codes, and WrongProof when no
+    code of the app can be checked.
     """
     require_session(principal)
     user = users.me(session, principal)
     if password:
         is_right = users.has_password(session, user, password)
     else:
-        is_right = second_factors.check(session, user, code, seal, mailer) is not None
+        try:
+            is_right = second_factors.check(session, user, code, seal, mailer) is not None
+        except AppLost as error:
+            raise WrongProof(error.detail) from None
     if is_right:
         note(session, principal)
     else:
