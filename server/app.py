@@ -80,7 +80,8 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
                 stack.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             await stack.enter_async_context(sessions.run())
             await stack.enter_async_context(housekeeping.running(runtime))
-            log.info("ready", extra={"public_url": settings.public_url})
+            data_dir = str(settings.data_dir.absolute())  # relative to the folder in which the server was started
+            log.info("ready", extra={"public_url": settings.public_url, "data_dir": data_dir})
             yield {"runtime": runtime}
 
     app = Starlette(

@@ -117,3 +117,16 @@ async def test_the_limit_of_open_files_is_raised_at_the_start(settings: Settings
             assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(hard, 65_536) > 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_the_log_of_a_start_names_the_data_folder(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings.data_dir)
+    with caplog.at_level("INFO"):
+        async with running(
+            create_app(settings.model_copy(update={"data_dir": Path()}), lambda _settings: WordEmbedder())
+        ):
+            pass
+    (ready,) = [record for record in caplog.records if record.getMessage() == "ready"]
+    assert vars(ready)["data_dir"] == str(settings.data_dir)
