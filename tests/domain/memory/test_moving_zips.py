@@ -172,3 +172,9 @@ def test_an_encrypted_file_is_named(path: Path) -> None:
 def test_an_office_document_is_not_taken_for_a_zip_of_notes(path: Path, name: str) -> None:
     with pytest.raises(Invalid, match=r"an office document or an e-book\. Save its text as a Markdown file"):
         read(zipped(path, {name: "x", "word/document.xml": "x"}))
+
+
+@pytest.mark.parametrize("name", ["MyActivity.html", "My Activity.html"])
+def test_activities_of_google_as_html_are_refused_with_what_to_choose(path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match=r"activities as HTML, for which Google Takeout has JSON,"):
+        read(zipped(path, {f"Takeout/My Activity/Gemini Apps/{name}": "<html>"}))

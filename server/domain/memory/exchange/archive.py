@@ -30,6 +30,7 @@ _DRIVE = re.compile("[A-Za-z]:")
 _OF_A_DOCUMENT = ("[Content_Types].xml", "mimetype")
 """Every .docx, .xlsx and .pptx has the first of these at its top, and every .odt and .epub the second."""
 
+_ACTIVITIES = ("MyActivity.html", "My Activity.html")
 _ZIP = b"PK\x03\x04"
 _LISTED_FILE = b"PK\x01\x02"
 _CHUNK_BYTES = 1_000_000
@@ -169,6 +170,8 @@ def _kind_left_out(name: str, is_link: bool) -> str:
         return "files that belong to programs, as in .obsidian or __MACOSX,"
     if name.casefold().endswith(".zip"):
         return "nested zips, which have to be unpacked and imported one by one,"
+    if parts[-1] in _ACTIVITIES:
+        return "activities as HTML, for which Google Takeout has JSON,"
     return "" if name.casefold().endswith(TEXT_ENDINGS) else "files that are not Markdown, JSON or CSV"
 
 
