@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.sources import read_path
 from tests.support.moving import AT, read, texts, zipped
 
 LATER = "2024-01-02T00:00:00Z"
@@ -151,7 +152,9 @@ def test_notes_of_google_keep_are_read(path: Path) -> None:
         "d.json": note | {"title": "", "attachments": [{"filePath": "a.jpg"}]},
     }
     warnings = Warnings()
-    home, shopping = read(zipped(path, {name: json.dumps(file) for name, file in files.items()}), warnings=warnings)
+    zipped(path, {name: json.dumps(file) for name, file in files.items()})
+    assert [entry.group for entry in read_path(path, Warnings())] == ["Home", ""]
+    home, shopping = read(path, warnings=warnings)
     assert home.content == "Home\n\nThe key\nhttps://example.com"
     assert home.metadata == {"source": "google-keep", "title": "Home", "tags": ["home"]}
     assert (home.created_at.day, home.updated_at.day, home.pinned) == (1, 2, True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from server.domain.memory.exchange.chat_parts import objects_in
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.exchanges import title_of
 from server.domain.memory.exchange.records import DELETED, moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
@@ -38,7 +39,7 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
     text = "\n".join(filter(None, [str(note.get("textContent") or ""), *items]))
     links = [str(link.get("url") or "") for link in objects_in(note.get("annotations"))]
     text = "\n".join([text, *(link for link in links if link not in text)]).strip()
-    title = str(note.get("title") or "")
+    title = title_of(note.get("title"))
     metadata: Foreign = {"source": "google-keep"} | ({"title": title} if title else {})
     if labels := [str(label.get("name")) for label in objects_in(note.get("labels"))]:
         metadata["tags"] = labels
@@ -46,7 +47,7 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
     yield from _entries(place, f"{title}\n\n{text}".strip(), warnings, {
         "metadata": metadata, "source": "Google Keep", "pinned": bool(note.get("isPinned")),
         **_times(note.get("createdTimestampUsec") or edited, edited),
-    })  # fmt: skip
+    }, title)  # fmt: skip
 
 
 def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -65,12 +66,12 @@ def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Ent
     })  # fmt: skip
 
 
-def _entries(place: str, text: str, warnings: Warnings, fields: Foreign) -> Iterator[Entry]:
+def _entries(place: str, text: str, warnings: Warnings, fields: Foreign, group: str = "") -> Iterator[Entry]:
     """Yield the note, in several memories if it is too long for one."""
     if is_blank(text):
         warnings.add(_WITHOUT_TEXT)
     for content in cut(storable(text)):
-        yield Entry(place, fields | {"content": content})
+        yield Entry(place, fields | {"content": content}, group)
 
 
 def _times(created: Any, updated: Any) -> Foreign:
