@@ -119,7 +119,8 @@ def test_an_agent_of_letta_is_its_blocks_and_what_was_said(path: Path) -> None:
 def test_an_agent_file_of_the_first_version_is_read(path: Path) -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Hi"}], "created_at": AT}]
     export = {"agent_type": "memgpt_agent", "core_memory": [BLOCK], "messages": messages, "name": "s", "tools": []}
-    assert texts(path, json.dumps(export)) == ["Her name is Sarah.", "s\nuser: Hi"]
+    for content in (json.dumps(export), json.dumps(json.dumps(export, indent=2))):
+        assert texts(path, content) == ["Her name is Sarah.", "s\nuser: Hi"]
 
 
 def test_questions_to_gemini_are_read_with_their_answers(path: Path) -> None:

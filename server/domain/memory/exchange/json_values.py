@@ -1,5 +1,6 @@
 """Reads the values of a JSON text one by one, so that a list of any length takes only the memory of one item."""
 
+import io
 import json
 import re
 import sys
@@ -59,6 +60,8 @@ class _Reader:
                 more = "more than one list: a file may have only one." if following == "[" else "text after the list."
                 self.refuse(f"has {more}")
             return
+        if self.peek() == '"':
+            yield from self.items_in_text()
         while following := self.peek():
             place = f"line {self.line}"
             if following != "{":
@@ -66,6 +69,13 @@ class _Reader:
             yield from self.object_items(place)
             if self.peek() == ",":  # JSON lines that were copied from a list keep the commas of the list
                 self.at += 1
+
+    def items_in_text(self) -> Iterator[Placed]:
+        """Yield the items of a JSON text that was written as JSON once more, as some programs save an answer."""
+        text = self.value(f"line {self.line}")
+        if not text.lstrip().startswith(("{", "[")):
+            self.refuse("must be a JSON object.")
+        yield from read_values(io.StringIO(text), self.content_fields)
 
     def list_items(self) -> Iterator[Placed]:
         self.take("[")

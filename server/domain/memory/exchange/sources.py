@@ -171,7 +171,7 @@ def _format_of(member: Member) -> Format:
     text = _beginning_of(member)
     beginning = text.lstrip()
     lines = beginning.splitlines() or [""]
-    if beginning.startswith(("{", "[")) and not _is_link(lines[0]):
+    if beginning.startswith(("{", "[", '"{', '"[')) and not _is_link(lines[0]):
         return Format.JSON
     if _names_a_text(text):
         return Format.CSV
