@@ -18,7 +18,10 @@ ServiceError
     └── MaybeStored    unknown outcome: the database did not confirm the change, or failed before all could be found
 """
 
+import math
 from collections.abc import Sequence
+
+from server.plurals import count
 
 
 class ServiceError(Exception):
@@ -106,11 +109,18 @@ class TooSlow(ServiceError):
     sentence = "The request body arrived too slowly. Try again on a faster connection."
 
 
+def _wait(seconds: int) -> str:
+    """Return the time in the largest unit of which it has at least two."""
+    units = (("hour", 3600), ("minute", 60))
+    unit, length = next(((unit, length) for unit, length in units if seconds >= 2 * length), ("second", 1))
+    return count(math.ceil(seconds / length), unit)
+
+
 class RateLimited(ServiceError):
     """`retry_after` is in seconds, at least one."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many requests: try again in {retry_after} second{'' if retry_after == 1 else 's'}.")
+        super().__init__(f"Too many requests: try again in {_wait(retry_after)}.")
         self.retry_after = retry_after
 
 

@@ -1,5 +1,6 @@
 """Rate limits: counted for each person in a project and operation, through any door, before the work, by its size."""
 
+import math
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 
@@ -50,7 +51,15 @@ async def test_r15_too_many_requests_are_refused_with_retry_after(client: httpx.
     refused = await add(client, alice.auth)
     seconds = int(refused.headers["Retry-After"])
     assert 0 < seconds <= 86_400
-    assert refused.json() == {"detail": f"Too many requests: try again in {seconds} seconds."}
+    assert refused.json() == {"detail": f"Too many requests: try again in {math.ceil(seconds / 3600)} hours."}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (3_541, "60 minutes"), (7_201, "3 hours")],
+)
+def test_a_refusal_says_the_time_in_a_unit_that_people_count_in(seconds: int, wait: str) -> None:
+    assert RateLimited(seconds).detail == f"Too many requests: try again in {wait}."
 
 
 async def test_a_refused_request_has_no_effect(client: httpx.AsyncClient, alice: Tenant) -> None:

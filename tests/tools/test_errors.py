@@ -146,7 +146,7 @@ class TestRateLimits:
         await mcp.add("y")
         refused = await mcp.refusal("add_memory", content="z")
         assert refused.startswith("Too many requests: try again in ")
-        assert refused.endswith(" seconds.")
+        assert refused.endswith(" minutes.")
         assert sorted(await mcp.found("x y z")) == ["x", "y"]
         assert (await mcp.refusal("search", query="x")).startswith("Too many requests")
 
