@@ -135,7 +135,12 @@ def _send_about_security(session: Session, mailer: Mailer, user: User, text: str
 
 
 def quoted(name: str) -> str:
-    """Return a name in quotation marks, without characters that could end the quotation or form a link."""
+    """Return a name in quotation marks, without characters that could end the quotation or form a link.
+
+    Arabic and Hebrew names are isolated, because mail programs take the direction of a line from its first letter.
+    """
     text = _BREAKS_OUT.sub(" ", unicodedata.normalize("NFKC", name))
-    text = re.sub(r"\.(?=\S)", ". ", text)
-    return '"' + " ".join(text.split())[:LONGEST_NAME] + '"'
+    text = " ".join(re.sub(r"\.(?=\S)", ". ", text).split())[:LONGEST_NAME]
+    if any(unicodedata.bidirectional(character) in ("R", "AL") for character in text):
+        text = f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"
+    return f'"{text}"'

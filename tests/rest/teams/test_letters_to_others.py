@@ -91,6 +91,15 @@ async def test_r32_no_letter_says_what_its_sender_chose_in_its_subject_and_names
     assert text.count("https://") + text.count("http://") == 1
 
 
+async def test_names_from_right_to_left_leave_the_sentence_around_them_as_it_is(
+    team: Team, database: Database, letters: list[EmailMessage]
+) -> None:
+    change_owner(database, team, name="סארה כהן")
+    await invite(team)
+    sentence = letters[0].get_content().splitlines()[2]
+    assert sentence.startswith('"\N{FIRST STRONG ISOLATE}סארה כהן\N{POP DIRECTIONAL ISOLATE}" (')
+
+
 async def test_r08_an_address_invites_no_more_for_having_many_accounts(
     settings: Settings, make_tenant: Callable[[str], Tenant], signed_in: Callable[[Tenant], Caller]
 ) -> None:
