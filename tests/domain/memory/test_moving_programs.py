@@ -94,6 +94,26 @@ def test_deepseek_is_read_by_its_fragments(path: Path) -> None:
     assert "thoughts" in warnings.sentences()[0]
 
 
+def test_grok_is_read_from_its_zip(path: Path) -> None:
+    def response(sender: str, text: str) -> dict[str, Any]:
+        at = {"$date": {"$numberLong": "1704067200000"}}
+        return {
+            "response": {"_id": "r", "sender": sender, "message": text, "create_time": at, "file_attachments": ["f"]}
+        }
+
+    said = [response("human", "Why?"), response("ASSISTANT", "Because.")]
+    chat = {"conversation": {"id": "c", "title": "T", "create_time": AT}, "responses": said}
+    files = {
+        "ttl/30d/export_data/u/prod-grok-backend.json": {"conversations": [chat], "projects": [], "tasks": []},
+        "ttl/30d/export_data/u/prod-mc-auth-mgmt-api.json": {"user": {"email": "a@example.com"}},
+    }
+    warnings = Warnings()
+    (line,) = read(zipped(path, {name: json.dumps(file) for name, file in files.items()}), warnings=warnings)
+    assert (line.content, line.source and line.source.name) == ("T\nuser: Why?\nassistant: Because.", "Grok")
+    assert line.created_at.year == 2024
+    assert [sentence.partition(" ")[0] for sentence in warnings.sentences()] == ["attached", "files"]
+
+
 BLOCK = {"id": "block-0", "label": "human", "value": "Her name is Sarah.", "limit": 5_000}
 
 

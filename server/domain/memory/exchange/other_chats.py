@@ -1,4 +1,4 @@
-"""Reads the conversations of DeepSeek, LibreChat and Open WebUI: one memory for each question and its answer."""
+"""Reads the conversations of DeepSeek, Grok, LibreChat and Open WebUI: one memory for each question and its answer."""
 
 import re
 from collections.abc import Iterator
@@ -34,6 +34,10 @@ def is_deepseek(value: Foreign) -> bool:
     return isinstance(value.get("mapping"), dict) and "inserted_at" in value
 
 
+def is_grok(value: Foreign) -> bool:
+    return isinstance(value.get("conversation"), dict) and isinstance(value.get("responses"), list)
+
+
 def is_librechat(value: Foreign) -> bool:
     return "conversationId" in value and isinstance(_messages_of_librechat(value), list)
 
@@ -59,6 +63,21 @@ def read_deepseek(place: str, conversation: Foreign, warnings: Warnings) -> Iter
                 count_left_out([THOUGHTS if kind == "THINK" else TOOLS], warnings)
     chat = Chat("DeepSeek", conversation.get("id"))
     yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, conversation["inserted_at"])
+
+
+def read_grok(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges. Attached files are counted in `warnings`."""
+    conversation, utterances = value["conversation"], []
+    for said in objects_in(value["responses"]):
+        response = object_in(said.get("response"))
+        files = response.get("file_attachments")
+        count_left_out([FILES for _ in (files if isinstance(files, list) else ())], warnings)
+        if role := role_of(str(response.get("sender")).casefold()):
+            at = response.get("create_time")
+            at = object_in(object_in(at).get("$date")).get("$numberLong", at)  # as MongoDB writes a time
+            utterances.append(Utterance(role, str(response.get("message") or ""), moment(at)))
+    chat, began = Chat("Grok", conversation.get("id")), conversation.get("create_time")
+    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, began)
 
 
 def read_librechat(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:

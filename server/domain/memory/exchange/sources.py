@@ -29,7 +29,7 @@ HELP = f"A valid line looks like this: {EXAMPLE}"
 
 _ITEM_FIELDS = frozenset((
     *CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
-    "messagesTree", "agents", "core_memory", "userEditedTimestampUsec", "fact",
+    "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact",
 ))  # fmt: skip
 """An object with one of these fields is an item itself, and not something that contains items."""
 
@@ -38,6 +38,7 @@ _READERS = (
     (chats.is_chatgpt, chats.read_chatgpt, "conversation"),
     (chats.is_claude, chats.read_claude, "conversation"),
     (chats.is_claude_memory, chats.read_claude_memory, "item"),
+    (other_chats.is_grok, other_chats.read_grok, "conversation"),
     (other_chats.is_librechat, other_chats.read_librechat, "conversation"),
     (other_chats.is_open_webui, other_chats.read_open_webui, "conversation"),
     (letta.is_letta, letta.read_letta, "agent"),
