@@ -215,3 +215,11 @@ def test_messages_in_parts_are_their_text(path: Path) -> None:
     message = {"role": "user", "content": parts}
     assert texts(path, json.dumps([{"messages": [message]}])) == ["I am Anna."]
     assert texts(path, json.dumps([{"messages": [message, message]}])) == ["user: I am Anna.\nuser: I am Anna."]
+
+
+def test_messages_alone_have_the_time_of_the_first(path: Path) -> None:
+    messages = [{"role": "Anna", "content": "Hi", "created_at": AT}, {"role": "bot", "content": "Hello"}]
+    (line,) = read(path, json.dumps({"messages": messages}))
+    assert (line.content, line.created_at.year) == ("Anna: Hi\nbot: Hello", 2024)
+    (line,) = read(path, json.dumps({"messages": messages, "created_at": "2023-01-01"}))
+    assert line.created_at.year == 2023

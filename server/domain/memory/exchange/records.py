@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from server.domain.memory.exchange.chat_parts import objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
 from server.domain.memory.inputs import join_parts
 from server.errors import Invalid
@@ -49,6 +50,8 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         warnings.add(f"of several different texts, only the first of {', '.join(CONTENT_NAMES)} was read", place)
     if content is None and isinstance(record.get("messages"), list):
         content = _of_messages(record["messages"])
+        if times := [message["created_at"] for message in objects_in(record["messages"]) if message.get("created_at")]:
+            fields.setdefault("created_at", times[0])
     if content is not None:
         fields["content"] = content
     if record.keys() >= MEM0_FIELDS:
