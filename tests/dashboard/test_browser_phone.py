@@ -22,3 +22,26 @@ def test_every_page_of_a_project_is_reached_and_icons_have_labels(tmp_path: Path
             assert ann.path == f"{project}/{page}"
         labels = [item.text for item in ann.driver.find_elements(By.CSS_SELECTOR, "nav.own .item > span:first-of-type")]
         assert labels == ["Notifications", "Apps", "Organizations", "Ann"]
+
+
+SMALL = """
+return [...document.querySelectorAll("main :is(a.chip, summary, button:not(.hidden), label:has(input))")]
+  .filter(element => element.checkVisibility() && element.getBoundingClientRect().width > 1)
+  .filter(element => element.getBoundingClientRect().height < 24).map(element => element.outerHTML);
+"""
+
+
+def test_what_a_thumb_presses_in_a_list_is_large_enough(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        ann.open("/setup")
+        ann.sign_up("ann@example.com", "Ann")
+        project = ann.path
+        ann.open(f"{project}/memories/new")
+        ann.write("Text", "Anna likes tea.")
+        ann.write("Tags", "tea, food")
+        ann.press("Add memory")
+        ann.use_phone()
+        memory = ann.path
+        for page in (f"{project}/memories", f"{project}/memories?q=tea", memory, f"{memory}/edit"):
+            ann.open(page)
+            assert ann.driver.execute_script(SMALL) == [], page
