@@ -24,8 +24,9 @@ NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,300}(?P<rest>(\.[0-9]*)?(e[+-]?[0
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
-FROM_CLIENTS = {"toolCallId", "task_progress", "wait_for_previous"}
-"""Arguments that n8n, Cline and Gemini CLI add to calls for themselves. Models cannot leave them out."""
+FROM_CLIENTS = {"toolCallId", "sessionId", "chatInput", "action", "task_progress", "wait_for_previous"}
+"""Arguments that n8n (the first four), Cline and Gemini CLI add to calls for themselves. Models cannot leave them out.
+"""
 
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments that choose a user or project in other services. Here the credential does."""

@@ -178,7 +178,8 @@ async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
 
 
 async def test_what_clients_add_for_themselves_has_no_effect(mcp: Mcp) -> None:
-    added = {"toolCallId": "call_0BCIShth4l", "task_progress": "- [x] Search", "wait_for_previous": True}
+    n8n = {"toolCallId": "call_0BCIShth4l", "sessionId": "bea37d4f", "chatInput": "my tea", "action": "sendMessage"}
+    added = {**n8n, "task_progress": "- [x] Search", "wait_for_previous": True}
     await mcp.add("Tea at five.", **added)
     assert await mcp.found("tea", **added) == ["Tea at five."]
     assert "metadata" in await mcp.refusal("search", query="tea", filter={"a": 1}, **added)
