@@ -23,6 +23,9 @@ NEEDED = {
 }
 """The parameter that each method needs, and a sentence about its values."""
 
+ONE_PAGE = ("tools/list", "prompts/list", "resources/templates/list")
+"""The lists that fit on one page, so that every cursor is unknown."""
+
 _REPLY = TypeAdapter[object](JSONRPCResponse | JSONRPCError)
 
 
@@ -42,6 +45,8 @@ def wrong_parameter(message: Mapping[str, Any], revision: str) -> str | None:
         return f"{name}: is required and must be text. {hint}"
     if not isinstance(params.get("cursor"), str | None):
         return "cursor: must be text."
+    if params.get("cursor") and method in ONE_PAGE:
+        return "cursor: must be left out, because this list has one page."
     if not isinstance(params.get("_meta"), dict | None):
         return "_meta: must be a JSON object."
     arguments = params.get("arguments")

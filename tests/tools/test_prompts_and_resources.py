@@ -91,3 +91,11 @@ async def test_a_blank_cursor_is_the_first_page(mcp: Mcp) -> None:
 async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
     answer = await mcp.send("resources/list", {"cursor": cursor})
     assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the previous page."
+
+
+@pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/templates/list"])
+async def test_a_list_of_one_page_refuses_a_cursor(mcp: Mcp, method: str) -> None:
+    error = (await mcp.send(method, {"cursor": "nonsense"})).json()["error"]
+    assert error["code"] == -32602
+    assert error["message"] == "cursor: must be left out, because this list has one page."
+    assert await mcp.result(method, cursor="")
