@@ -164,6 +164,35 @@ def test_a_claude_conversation_is_read(path: Path) -> None:
     assert (line.metadata["source"], line.created_at.year) == ("claude", 2024)
 
 
+ROOT = "00000000-0000-4000-8000-000000000000"
+
+
+def claude_tree(*messages: tuple[str, str, str], **fields: object) -> str:
+    """Return an export with a conversation of messages: sender and text, which is its id too, and the parent's id."""
+    listed = [
+        {"uuid": text, "sender": sender, "text": text, "parent_message_uuid": parent}
+        for sender, text, parent in messages
+    ]
+    return json.dumps([{"uuid": "u1", "name": "Bread", "created_at": AT, "chat_messages": listed, **fields}])
+
+
+EDITED = [
+    ("human", "Rye?", ROOT), ("assistant", "A day.", "Rye?"),
+    ("human", "Wheat?", ROOT), ("assistant", "HM", "Wheat?"), ("assistant", "An hour.", "Wheat?"),
+]  # fmt: skip
+
+
+def test_of_a_claude_conversation_the_kept_branch_is_read(path: Path) -> None:
+    assert texts(path, claude_tree(*EDITED)) == ["Bread\nuser: Wheat?\nassistant: An hour."]
+    chosen = claude_tree(*EDITED, current_leaf_message_uuid="A day.")
+    assert texts(path, chosen) == ["Bread\nuser: Rye?\nassistant: A day."]
+
+
+def test_a_claude_conversation_whose_parents_make_no_tree_is_read_in_its_order(path: Path) -> None:
+    flat = [(sender, text, ROOT) for sender, text, _ in EDITED[:3]]
+    assert texts(path, claude_tree(*flat)) == ["Bread\nuser: Rye?\nassistant: A day.", "Bread\nuser: Wheat?"]
+
+
 @pytest.mark.parametrize(
     "empty",
     [

@@ -27,6 +27,7 @@ _LISTED = (list, NoneType)
 
 CLAUDE_MEMORY = "Memory of Claude"
 _OF_CLAUDE_MEMORY = ("conversations_memory", "project_memories", "account_uuid")
+_PARENT = "parent_message_uuid"
 _PART = re.compile(r"\n(?=\*\*[^*\n]+\*\*[ \t]*\n)")
 
 
@@ -53,9 +54,9 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the exchanges. Anything but text is counted in `warnings`."""
+    """Yield the exchanges of the current branch. Anything but text is counted in `warnings`."""
     chat = Chat("Claude", conversation.get("uuid"))
-    messages = [message for message in conversation["chat_messages"] or () if isinstance(message, dict)]
+    messages = _kept_messages(conversation)
     for message in messages:
         count_left_out(left_out_of_claude(message), warnings)
     utterances = (
@@ -83,14 +84,30 @@ def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterat
 
 def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
     """Yield the visible messages of the current branch, oldest first."""
-    mapping = conversation["mapping"] or {}
-    node_id = conversation.get("current_node")
-    if not isinstance(node_id, str) or node_id not in mapping:
-        node_id = next(reversed(mapping), None)  # in exports without the field, the newest message is the last
-    for node in branch_to(node_id, mapping):
+    for node in _branch(conversation["mapping"] or {}, conversation.get("current_node"), "parent"):
         message = node.get("message")
         if isinstance(message, dict) and not _is_hidden(message):
             yield message
+
+
+def _kept_messages(conversation: Foreign) -> list[Foreign]:
+    """Return the messages of the current branch, oldest first. An edited question and another answer begin a branch.
+
+    All messages are returned if their parents make no tree. Older exports name no parents.
+    """
+    messages = [message for message in conversation["chat_messages"] or () if isinstance(message, dict)]
+    links = [(str(message[_PARENT]), str(message.get("sender"))) for message in messages if message.get(_PARENT)]
+    has_branches = len(links) > len(set(links)) == len({parent for parent, _ in links})
+    if not has_branches:
+        return messages
+    by_id = {str(message.get("uuid")): message for message in messages}
+    return _branch(by_id, conversation.get("current_leaf_message_uuid"), _PARENT)
+
+
+def _branch(nodes: Foreign, node_id: Any, parent: str) -> list[Foreign]:
+    """Like `branch_to`, but to the last node if the export does not name an existing one."""
+    known = isinstance(node_id, str) and node_id in nodes
+    return branch_to(node_id if known else next(reversed(nodes), None), nodes, parent)
 
 
 def _is_hidden(message: Foreign) -> bool:
