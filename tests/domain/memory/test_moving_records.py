@@ -53,6 +53,19 @@ def test_times_of_other_programs_are_read(path: Path, at: object) -> None:
         assert line.created_at.isoformat() == "2024-02-01T08:12:15+00:00"
 
 
+def test_times_with_javascript_names_are_read(path: Path) -> None:
+    warnings = Warnings()
+    tea = {"content": "tea", "createdAt": AT, "updatedAt": "2024-02-01T00:00:00Z", "deletedAt": None}
+    both = {"content": "milk", "createdAt": "2023-01-01", "created_at": AT}
+    records = [tea, both, {"content": "rye", "deletedAt": AT}]
+    lines = read(path, json.dumps(records), warnings=warnings)
+    assert [(line.content, line.created_at.year, line.updated_at.month) for line in lines] == [
+        ("tea", 2024, 2),
+        ("milk", 2024, 1),
+    ]
+    assert warnings.sentences() == ["memories that were deleted there were left out, such as item 3 (1 time)"]
+
+
 def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
     names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
     (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))
@@ -86,12 +99,12 @@ def test_an_entity_without_observations_is_its_name(path: Path, observations: di
 
 def test_entities_and_relations_keep_their_other_fields_or_name_them(path: Path) -> None:
     warnings = Warnings()
-    more = {"created_at": AT, "metadata": {"team": 7}, "createdAt": AT}
+    more = {"created_at": AT, "metadata": {"team": 7}, "create_at": AT}
     entity = {"name": "Anna", "observations": ["tea", {"likes": "ünı"}], **more}
     lines = read(path, json.dumps([entity, {**GRAPH[1], **more}]), warnings=warnings)
     assert lines[0].content == 'Anna\ntea\n{"likes": "ünı"}'
     assert [(line.created_at.year, line.metadata["team"]) for line in lines] == [(2024, 7)] * 2
-    assert warnings.sentences() == ["createdAt: is not a field; did you mean created_at? (2 times)"]
+    assert warnings.sentences() == ["create_at: is not a field; did you mean created_at? (2 times)"]
 
 
 @pytest.mark.parametrize("chunk_length", [7, 60, 65_536])

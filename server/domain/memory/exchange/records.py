@@ -16,6 +16,9 @@ from server.errors import Invalid
 CONTENT_NAMES = ("content", "memory", "text")
 """The names for the text. All mean the same, and the first one with a value is used."""
 
+TIMES = {"createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at"}
+"""The names that programs in JavaScript give to times."""
+
 ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organization_id", "event"})
 """Fields that mean something only on the server that the record comes from."""
 
@@ -40,6 +43,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
 
     Raises Invalid if there is no text but a field that may be a misspelled one.
     """
+    record = _with_our_times(record)
     if record.get("state") == "deleted" or record.get("deleted_at"):
         warnings.add(DELETED, place)
         return
@@ -68,6 +72,12 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in unknown:
         warnings.unknown(name)
     yield Entry(place, fields, group)
+
+
+def _with_our_times(record: Foreign) -> Foreign:
+    """Return the record with its times under our names, of which those that it has already stay."""
+    times = {TIMES[name]: value for name, value in record.items() if name in TIMES}
+    return times | {name: value for name, value in record.items() if name not in TIMES}
 
 
 def moment(value: Any) -> Any:
