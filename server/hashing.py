@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import string
 import threading
+import unicodedata
 import zlib
 from collections.abc import Iterator
 
@@ -68,23 +69,32 @@ def token_hash(token: str) -> str:
 def password_hash(password: str) -> str:
     """Return the argon2id hash, with the library's current parameters. Takes tens of milliseconds.
 
-    Raises Unavailable when too many others are being computed.
+    Systems encode accents in two ways, so the hash is that of the composed form (RFC 8265). Raises Unavailable when too
+    many others are being computed.
     """
     with _a_turn():
-        return _passwords.hash(password)
+        return _passwords.hash(_composed(password))
 
 
 def password_matches(stored: str | None, password: str) -> bool:
     """Return whether the password is correct. Takes as long without an account (`stored` is None) as with one.
 
-    Raises Unavailable when too many others are being computed.
+    Earlier versions stored the hash of what was typed. Raises Unavailable when too many others are being computed.
     """
+    forms = dict.fromkeys((_composed(password), password))
+    with _a_turn():
+        return any(_is_right(stored or _HASH_OF_NO_PASSWORD, form) for form in forms) and stored is not None
+
+
+def _composed(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
+
+
+def _is_right(stored: str, password: str) -> bool:
     try:
-        with _a_turn():
-            _passwords.verify(stored or _HASH_OF_NO_PASSWORD, password)
+        return _passwords.verify(stored, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
-    return stored is not None
 
 
 @contextlib.contextmanager

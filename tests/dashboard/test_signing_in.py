@@ -1,16 +1,18 @@
 """Sign-in and sign-out: cookies, rate limits, and the redirect back."""
 
 import re
+import unicodedata
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 
 from server.app import create_app
 from server.dashboard.views.entrance import local_path
 from server.database import Database
 from server.domain.credentials import IDLE_TIMEOUT
-from server.models import BrowserSession
+from server.models import BrowserSession, User
 from server.models.base import now
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -44,6 +46,17 @@ async def test_063_r07_a_wrong_password_and_an_unknown_address_get_the_same_answ
     assert wrong.text.replace("ann@", "eve@") == unknown.text
     assert COOKIE not in browser.cookies
     assert (await sign_in(browser)).status_code == 303
+
+
+async def test_a_password_is_right_in_both_encodings_of_accents(client: httpx.AsyncClient, database: Database) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "pässwört für zoë") for form in ("NFC", "NFD"))
+    for stored, typed in ((composed, decomposed), (decomposed, composed)):
+        address = f"{len(stored)}@example.com"
+        await sign_up(client, address, password=stored)
+        assert (await sign_in(fresh(client), address, typed)).status_code == 303
+    with database.write() as session:  # as an earlier version stored it
+        session.execute(sa.update(User).values(password_hash=PasswordHasher().hash(decomposed)))
+    assert (await sign_in(fresh(client), address, decomposed)).status_code == 303
 
 
 async def test_r10_sign_in_creates_a_new_session_and_sign_out_ends_it_on_the_server(client: httpx.AsyncClient) -> None:
