@@ -6,6 +6,7 @@ from sqlmodel import col
 from server.database import Database
 from server.models import Memory
 from server.models.base import now
+from server.models.memories import Label, LabelKind
 from tests.rest.conftest import Caller
 
 
@@ -35,6 +36,23 @@ async def test_the_list_shows_and_counts_only_memories_that_pass_the_filters(api
         page = (await api.get(f"/api/memories{query}")).json()
         assert [memory["content"] for memory in page["results"]] == contents, query
         assert page["total"] == len(contents)
+
+
+async def test_turkish_labels_are_found_in_either_case(api: Caller, database: Database) -> None:
+    old, new = [
+        await api.add(text, tags="İş, İZİN", people_mentioned="İpek", topic_category="İLK") for text in ("old", "new")
+    ]
+    with database.write() as session:  # as an earlier version stored them
+        number = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == old)).one()
+        older = sa.func.replace(col(Label.value), "i", "i\u0307")
+        labels = (col(Label.memory_number) == number, col(Label.kind) != LabelKind.METADATA)
+        session.execute(sa.update(Label).where(*labels).values(value=older))
+    for query in ("tags=iş", "tags=iş,izin&match_all_tags=true", "people_mentioned=ipek", "topic_category=ilk"):
+        page = (await api.get(f"/api/memories?{query}")).json()
+        assert new in [one["id"] for one in page["results"]], query
+    for query in ("tags=İş", "tags=İş,İZİN&match_all_tags=true", "people_mentioned=İPEK", "topic_category=İlk"):
+        page = (await api.get(f"/api/memories?{query}")).json()
+        assert [one["id"] for one in page["results"]] == [new, old], query
 
 
 async def test_the_total_of_each_filter_is_what_its_pages_hold(api: Caller, database: Database) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.domain.memory.labels import fold, hash_entry
+from server.domain.memory.labels import distinct, hash_entry, stored_forms
 from server.domain.memory.source import source_conditions
 from server.errors import Invalid
 from server.models import Label, Memory
@@ -108,10 +108,10 @@ def narrowing(filters: Filters, project_id: str, *, list_labeled: bool = False) 
 
 def label_groups(filters: Filters) -> list[LabelGroup]:
     """Return the groups of labels. A memory must have at least one label of each group."""
-    tags = sorted({fold(tag) for tag in filters.tags})
-    groups = [(LabelKind.TAG, [tag]) for tag in tags] if filters.match_all_tags else [(LabelKind.TAG, tags)]
-    groups.append((LabelKind.PERSON, sorted({fold(person) for person in filters.people})))
-    groups.append((LabelKind.CATEGORY, [fold(filters.category)] if filters.category else []))
+    tags = [[tag] for tag in distinct(filters.tags)] if filters.match_all_tags else [filters.tags]
+    groups = [(LabelKind.TAG, stored_forms(alternatives)) for alternatives in tags]
+    groups.append((LabelKind.PERSON, stored_forms(filters.people)))
+    groups.append((LabelKind.CATEGORY, stored_forms([filters.category] if filters.category else [])))
     groups += [(LabelKind.METADATA, [hash_entry(key, value)]) for key, value in filters.metadata.items()]
     return [(kind, values) for kind, values in groups if values]
 

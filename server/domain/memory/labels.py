@@ -31,6 +31,7 @@ COMMAS = re.compile("[,\u060c\u3001\uff0c\uff64]")
 LONGEST_TEXT = 100_000
 """The longest text of a list or of an object, in characters. Splitting or parsing millions would stop all requests."""
 
+DOTTED_I = "i\u0307"
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
 _INSERT = Query(sa.insert(_table))
@@ -132,9 +133,22 @@ def replace(session: Session, memory: Memory) -> None:
 def fold(value: str) -> str:
     """Return the form in which tags, people and categories are compared: NFKC, case-folded, single spaces.
 
-    Text over 200 characters becomes its SHA-256.
+    Case-folding turns the Turkish İ into an i with a second dot, which is left out. Text over 200 characters becomes
+    its SHA-256.
     """
-    text = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    return _shortened(_case_folded(value).replace(DOTTED_I, "i"))
+
+
+def stored_forms(values: Iterable[str]) -> list[str]:
+    """Return the forms in which memories may have these labels. Earlier versions kept the second dot."""
+    return sorted({form for value in values for form in (fold(value), _shortened(_case_folded(value)))})
+
+
+def _case_folded(value: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else hashlib.sha256(text.encode()).hexdigest()
 
 
