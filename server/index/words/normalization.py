@@ -33,11 +33,18 @@ _LETTERS = {
     "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
     "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "þ": "th", "Þ": "TH",
     "\u0901": "\u0902",  # candrabindu and anusvara
+    "ൺ": "ണ്", "ൻ": "ന്", "ർ": "ര്", "ൽ": "ല്", "ൾ": "ള്", "ൿ": "ക്",
     "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ہ": "ه", "ۃ": "ه",
 }  # fmt: skip
 """Letters that Unicode does not decompose, each with the letters that people write instead."""
 
-_TABLE = str.maketrans(_LETTERS)
+_AMHARIC = (
+    "ሐሑሒሓሔሕሖኀኁኂኃኄኅኆሃሠሡሢሣሤሥሦዐዑዒዓዔዕዖኣፀፁፂፃፄፅፆ",
+    "ሀሁሂሀሄህሆሀሁሂሀሄህሆሀሰሱሲሳሴስሶአኡኢአኤእኦአጸጹጺጻጼጽጾ",
+)
+"""Ethiopic letters, and below each the one with the same sound in Amharic. People write either."""
+
+_TABLE = str.maketrans(_LETTERS) | str.maketrans(*_AMHARIC)
 _DIGIT = re.compile(r"[^\x00-\x7f\D]")
 
 

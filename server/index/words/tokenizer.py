@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from server.index.words.normalization import normalize
 
-VERSION = 5
+VERSION = 6
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -43,10 +43,11 @@ MARKS = "".join(chr(code) for code in _CODES if unicodedata.category(chr(code))[
 _WORD = f"[^\\W_](?:[^\\W_]|[{MARKS}])*"
 _WORDS = re.compile(_WORD)
 _JOINER = (
-    r"(?:[-_&\u2010\u2011]"
+    r"(?:[-_&\u2010\u2011\u05be\u00b7]"  # also the Hebrew hyphen, and the dot of col·legi
     r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
     r"|(?<=\d)[,.](?=\d{3,4}(?!\d))"  # 1,250 and 555.867.5309
-    r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
+    r"|(?<=[\u05d0-\u05ea])[\"\u05f4](?=[\u05d0-\u05ea])"  # Hebrew abbreviations
+    r"|['\u2018\u2019`\u05f3](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
 )
 _COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
 """A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`."""
