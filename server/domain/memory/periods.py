@@ -6,8 +6,9 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from server.errors import Invalid
 from server.reasons import NOT_A_MOMENT
@@ -80,11 +81,19 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone with this IANA name. Raises Invalid if there is none."""
+    """Return the time zone with this IANA name, in any case. Raises Invalid if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise Invalid("must be an IANA name such as Europe/Berlin.", field="timezone") from None
+        known = _zone_names().get(name.casefold())
+    if known is None:
+        raise Invalid("must be an IANA name such as Europe/Berlin.", field="timezone")
+    return ZoneInfo(known)
+
+
+@cache
+def _zone_names() -> dict[str, str]:
+    return {name.casefold(): name for name in available_timezones()}
 
 
 def moment_of(text: str, zone: tzinfo = UTC) -> datetime:

@@ -110,6 +110,12 @@ def test_the_period_satisfies_every_argument() -> None:
     assert (written(period.start), written(period.end)) == ("01-31 23:00", "…")
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "EST"])
+def test_the_case_of_a_time_zone_does_not_matter(zone: str) -> None:
+    for spelling in (zone.lower(), zone.upper()):
+        assert period_between("2026-02-22", spelling) == period_between("2026-02-22", zone)
+
+
 @pytest.mark.parametrize("zone", ["", "Nowhere", "America", "../../etc/passwd", "/etc/localtime", "UTC\0", "A" * 5000])
 def test_a_time_zone_is_an_iana_name(zone: str) -> None:
     with pytest.raises(Invalid, match=r"^timezone: "):
