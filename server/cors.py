@@ -1,5 +1,7 @@
 """CORS: which pages of other origins may read our answers (Fetch standard, "CORS protocol")."""
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,15 +19,12 @@ APP_SCHEMES = frozenset(
 )
 """The schemes of browser extensions and desktop shells, which web pages cannot have."""
 
+_NAMES = re.compile(r"[\w!#$%&'*+.^`|~, -]{1,1000}", re.ASCII)
 EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": (
-        "Authorization, X-API-Key, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
-        "Last-Event-ID"
-    ),
-    "Access-Control-Max-Age": "7200",
-}
+PREFLIGHT = {"Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS", "Access-Control-Max-Age": "7200"}
+REQUEST_HEADERS = (
+    "Authorization, X-API-Key, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+)
 
 
 class CallerOrigins:
@@ -59,9 +58,11 @@ class Cors:
         if scope["type"] != "http" or not is_shared(scope["path"]):
             await self.app(scope, receive, send)
             return
-        headers = EXPOSED | self._allowed(scope["path"], Headers(scope=scope).get("origin"))
+        request = Headers(scope=scope)
+        headers = EXPOSED | self._allowed(scope["path"], request.get("origin"))
         if scope["method"] == "OPTIONS":
-            await Response(status_code=204, headers=headers | PREFLIGHT)(scope, receive, send)
+            headers |= PREFLIGHT | {"Access-Control-Allow-Headers": _request_headers(request)}
+            await Response(status_code=204, headers=headers)(scope, receive, send)
             return
 
         async def sending(message: Message) -> None:
@@ -76,6 +77,14 @@ class Cors:
             return {"Access-Control-Allow-Origin": "*"}
         allowed = {"Access-Control-Allow-Origin": origin} if origin and origin in self.origins else {}
         return {"Vary": "Origin"} | allowed
+
+
+def _request_headers(preflight: Headers) -> str:
+    """Return the headers that clients need, and those that the preflight names. No header decides what a page may do:
+    without a cookie, only a credential that the page has itself does.
+    """
+    requested = preflight.get("access-control-request-headers", "")
+    return f"{REQUEST_HEADERS}, {requested}" if _NAMES.fullmatch(requested) else REQUEST_HEADERS
 
 
 def is_shared(path: str) -> bool:

@@ -48,6 +48,15 @@ async def test_a_preflight_needs_no_credential(client: httpx.AsyncClient, path: 
     assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/oauth/token", "/.well-known/oauth-protected-resource"])
+async def test_a_preflight_allows_the_headers_that_a_program_adds(client: httpx.AsyncClient, path: str) -> None:
+    added = "authorization,x-custom-auth-headers,baggage"  # the Inspector's and Sentry's
+    for requested, allowed in ((added, names(added)), ("x-a; b", set()), ("x" * 5000, set())):
+        headers = {**ASKED, "Origin": LISTED, "Access-Control-Request-Headers": requested}
+        answer = await client.options(path, headers=headers)
+        assert names(answer.headers["access-control-allow-headers"]) == ALLOWED | allowed
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", None])
 async def test_a_preflight_of_another_origin_gets_no_permission(client: httpx.AsyncClient, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin}
