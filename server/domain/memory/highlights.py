@@ -15,9 +15,10 @@ _LETTERS = rf"(?:\w{_FOLLOWING})+"
 _EMOJIS = f"(?:{EMOJI.pattern}){_FOLLOWING}"
 _WORD = re.compile(
     r"(?<!\w)(?:[A-Za-z]#(?!\w)|[A-Za-z]{1,2}\+\+)"  # C#, C++
-    rf"|(?:(?<![\w.])\.(?=[A-Za-z]))?{_LETTERS}(?:['\u2019&.\u2010\u2011-]{_LETTERS})*"  # words, and .NET
+    rf"|(?:(?<![\w.])\.(?=[A-Za-z]))?{_LETTERS}(?:['\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"  # words, and .NET
     f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
 )
+_BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
 """Endings to remove, each with the fewest letters that must remain."""
 
@@ -34,7 +35,8 @@ class Highlighter:
     def __init__(self, question: str) -> None:
         terms = question_terms(question) if question.strip() else []
         self._stems = {_stem(term) for term in terms if _has_case(term)}
-        self._pieces = sorted((term for term in terms if not _has_case(term)), key=len, reverse=True)
+        pieces = sorted((term for term in terms if not _has_case(term)), key=len, reverse=True)
+        self._pieces = list(map(_pattern_of, pieces))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the question's words, in order and without overlap."""
@@ -49,7 +51,7 @@ class Highlighter:
             return 0.0
         stems = self._stems & {_stem(term) for term in terms_of(text)}
         normalized = normalize(text) if self._pieces else ""
-        return (len(stems) + sum(piece in normalized for piece in self._pieces)) / term_count
+        return (len(stems) + sum(bool(re.search(piece, normalized)) for piece in self._pieces)) / term_count
 
     def _holds(self, word: str) -> bool:
         return any(_stem(term) in self._stems for term in terms_of(word))
@@ -60,8 +62,13 @@ class Highlighter:
             return
         normalized, origins = _with_origins(text)
         for piece in self._pieces:
-            for match in re.finditer(f"(?=({ARTICLE}?{re.escape(piece)}))", normalized):  # pairs may overlap
+            for match in re.finditer(f"(?=({ARTICLE}?{piece}))", normalized):  # pairs may overlap
                 yield origins[match.start(1)][0], origins[match.end(1) - 1][1]
+
+
+def _pattern_of(piece: str) -> str:
+    """Return the pattern of a term. A Hebrew abbreviation has a mark between its letters, or none."""
+    return _BETWEEN_HEBREW.sub("[\"'\u05be\u05f3\u05f4]?", re.escape(piece))
 
 
 @lru_cache(4_096)
