@@ -92,10 +92,13 @@ def test_what_else_is_in_the_file_stays(home: Path, client: str) -> None:
         ("zed", '{\n  // mine\n  "theme": "dark"\n}'),
         ("cursor", '{"mcpServers": []}'),
         ("cursor", "[]"),
+        ("cursor", '{"mcpServers": {"one": {}}, "mcpServers": {}}'),
+        ("cursor", '{"theme": "\\ud800"}'),
         ("codex", '[mcp_servers.selfmemory]\nurl = "https://old.example/mcp"\n'),
         ("codex", "not toml"),
         ("goose", "extensions: {}\n"),
         ("goose", "a: [\n"),
+        ("goose", "a: |+\n  kept\n\n"),
     ],
 )
 def test_a_file_that_would_lose_something_is_left_alone(
@@ -109,6 +112,22 @@ def test_a_file_that_would_lose_something_is_left_alone(
     message = capsys.readouterr().err
     assert "Nothing was changed. Add this yourself:" in message
     assert URL in message
+
+
+def test_a_line_separator_in_a_value_stays(home: Path) -> None:
+    file = home / FILES["codex"]
+    file.parent.mkdir()
+    file.write_text('theme = "a\u2028b"')
+    assert main(["connect", "codex", "--write"]) == 0
+    assert tomllib.loads(file.read_text())["theme"] == "a\u2028b"
+
+
+def test_an_empty_place_for_the_entry_is_filled(home: Path) -> None:
+    file = home / FILES["cursor"]
+    file.parent.mkdir()
+    file.write_text('{"mcpServers": null}')
+    assert main(["connect", "cursor", "--write"]) == 0
+    assert entry_in(file) == {"url": URL}
 
 
 def test_an_entry_of_an_earlier_server_is_replaced(home: Path) -> None:

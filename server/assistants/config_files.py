@@ -57,40 +57,56 @@ def _parsed(config: ConfigFile, text: str) -> Tree:
     """Return the file's content. Raises ValueError or YAMLError if it is not a map in its format."""
     if not text.strip():
         return {}
-    load = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}[config.format]
+    load = {"json": _parsed_json, "toml": tomllib.loads, "yaml": yaml.safe_load}[config.format]
     tree = load(text)
     if not isinstance(tree, dict):
         raise ValueError("not a map")
     return tree
 
 
+def _parsed_json(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_map_of)
+
+
+def _map_of(pairs: list[tuple[str, object]]) -> Tree:
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        raise ValueError("a name is there twice")
+    return tree
+
+
 def _changed(config: ConfigFile, before: str, entry: Entry) -> str:
     """Return the file's text with the entry in it. Raises ValueError or YAMLError if something would be lost."""
     tree = _parsed(config, before)
-    after = _inserted(config, tree, entry) if config.format == "json" else _appended(config, tree, before, entry)
-    if _at(_parsed(config, after), config.keys) != entry:
-        raise ValueError("the entry is in the wrong place")
+    after = None if config.format == "json" else _appended(config, tree, before, entry)
+    _insert(config, tree, entry)
+    if after is None:
+        after = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+        after.encode()  # a lone surrogate is a ValueError
+    if _parsed(config, after) != tree:
+        raise ValueError("something else would change")
     return after
 
 
-def _inserted(config: ConfigFile, tree: Tree, entry: Entry) -> str:
-    """Return the text of a JSON file with the entry, which replaces an earlier one. Raises ValueError."""
+def _insert(config: ConfigFile, tree: Tree, entry: Entry) -> None:
+    """Put the entry into the file's content in place of an earlier one. Raises ValueError if there is no place."""
     *parents, name = config.keys
     branch = tree
     for key in parents:
-        inner = branch.setdefault(key, {})
+        if branch.get(key) is None:
+            branch[key] = {}
+        inner = branch[key]
         if not isinstance(inner, dict):
             raise ValueError("not a map")
         branch = inner
     branch[name] = entry
-    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def _appended(config: ConfigFile, tree: Tree, before: str, entry: Entry) -> str:
     """Append the entry to the lines of a file, so that comments stay. Raises ValueError if it has an entry already."""
     if _at(tree, config.keys) is not None:
         raise ValueError("it has another entry with this name")
-    lines = before.splitlines()
+    lines = before.removesuffix("\n").split("\n") if before else []  # not at U+2028, which a text may contain
     added = written(config.format, config.keys, entry).split("\n")
     if config.format == "toml" or config.keys[0] not in tree:
         return "\n".join([*lines, *([""] if lines else []), *added]) + "\n"
