@@ -12,6 +12,7 @@ from mcp.types import (
     DEFAULT_NEGOTIATED_VERSION,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
 from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
@@ -33,6 +34,15 @@ MOST_PARTS = 20_000
 has.
 """
 
+ABSENT = (
+    "completion/complete",
+    "logging/setLevel",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+)
+"""Methods that this server does not have. The SDK says so only after it has found no fault in their parameters."""
+
 
 def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
     """Return `app` for the corrected message, or an answer that says what is wrong with the message."""
@@ -44,9 +54,13 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
     has_revision = bool(named) and not is_handshake(message)
+    is_modern = revision in MODERN_PROTOCOL_VERSIONS
+    if (method := message.get("method")) in ABSENT:
+        status = 404 if is_modern else 200  # as the SDK does, also below
+        return accepting(failure(METHOD_NOT_FOUND, "Method not found", id_of(message), method, status=status), headers)
     corrected = correct(message)
     if sentence := wrong_parameter(corrected or message, named if has_revision else DEFAULT_NEGOTIATED_VERSION):
-        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK does
+        status = 400 if is_modern else 200
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if corrected is None else to_json(corrected))
     return accepting(inner if has_revision else without_revision(inner), headers)

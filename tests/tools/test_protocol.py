@@ -58,6 +58,17 @@ async def test_any_accept_is_answered(caller: Caller, revision: str | None) -> N
         assert answer.json()["result"]["structuredContent"] == {"results": [], "total": 0}
 
 
+async def test_a_method_that_is_not_there_is_said_whatever_its_parameters(caller: Caller) -> None:
+    methods = ("completion/complete", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list")
+    for method in methods:
+        for revision, status in ((LEGACY, 200), (MODERN, 404)):
+            params = {"level": "loud"} | ({"_meta": envelope()} if revision == MODERN else {})
+            body = {**LIST, "method": method, "params": params}
+            answer = await caller.post(body, MCP_Protocol_Version=revision, Mcp_Method=method)
+            error = {"code": -32601, "message": "Method not found", "data": method}
+            assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
 async def test_a_method_that_is_not_there_is_said_whatever_is_accepted(caller: Caller) -> None:
     body = {**LIST, "method": "subscriptions/listen", "params": {"_meta": envelope(), "notifications": {}}}
     for accept in ("application/json", "application/json, text/event-stream", "*/*", "text/html"):
