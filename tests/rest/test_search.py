@@ -1,7 +1,16 @@
 """Search over HTTP: what the filters match, what a result holds, and which requests are invalid."""
 
-import pytest
+import hashlib
+import json
+import unicodedata
 
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server.database import Database
+from server.models import Memory
+from server.models.memories import Label, LabelKind
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 
@@ -50,6 +59,19 @@ async def test_filters_match_exactly_the_memories_they_describe(shelf: Caller) -
     for filters, contents in LET_THROUGH:
         for query in ("tea", ""):
             assert set(await shelf.found(query, **filters)) == contents, filters
+
+
+async def test_metadata_is_found_in_either_encoding_of_its_accents(api: Caller, database: Database) -> None:
+    composed, split = [{"city": unicodedata.normalize(form, "Zürich")} for form in ("NFC", "NFD")]
+    old, *_new = [await api.add(text, metadata=city) for text, city in (("a", split), ("b", split), ("c", composed))]
+    with database.write() as session:  # as an earlier version stored it
+        number = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == old)).one()
+        value = hashlib.sha256(json.dumps(["city", split["city"]], ensure_ascii=False).encode()).hexdigest()[:32]
+        entry = (col(Label.memory_number) == number, col(Label.kind) == LabelKind.METADATA)
+        session.execute(sa.update(Label).where(*entry).values(value=value))
+    for city in (composed, split):
+        assert set(await api.found(metadata=city)) == {"a", "b", "c"}
+    assert await api.found(metadata={"city": "Zurich"}) == []
 
 
 async def test_filters_work_on_the_top_level_too(shelf: Caller) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.domain.memory.labels import distinct, hash_entry, stored_forms
+from server.domain.memory.labels import distinct, stored_entries, stored_forms
 from server.domain.memory.source import source_conditions
 from server.errors import Invalid
 from server.models import Label, Memory
@@ -112,7 +112,7 @@ def label_groups(filters: Filters) -> list[LabelGroup]:
     groups = [(LabelKind.TAG, stored_forms(alternatives)) for alternatives in tags]
     groups.append((LabelKind.PERSON, stored_forms(filters.people)))
     groups.append((LabelKind.CATEGORY, stored_forms([filters.category] if filters.category else [])))
-    groups += [(LabelKind.METADATA, [hash_entry(key, value)]) for key, value in filters.metadata.items()]
+    groups += [(LabelKind.METADATA, stored_entries(key, value)) for key, value in filters.metadata.items()]
     return [(kind, values) for kind, values in groups if values]
 
 

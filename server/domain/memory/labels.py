@@ -155,11 +155,25 @@ def _shortened(text: str) -> str:
 def hash_entry(key: str, value: JSON) -> str:
     """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1".
 
-    Lists of tags and people are compared as comma-separated text, because earlier versions stored them so.
+    An accented letter equals its letter and accent. Lists of tags and people are compared as comma-separated text,
+    because earlier versions stored them so.
     """
+    return _hashed(unicodedata.normalize("NFC", _entry_text(key, value)))
+
+
+def stored_entries(key: str, value: JSON) -> list[str]:
+    """Return the forms in which memories may have this entry. Earlier versions kept the accents as they were sent."""
+    text = _entry_text(key, value)
+    return sorted(map(_hashed, {text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)}))
+
+
+def _entry_text(key: str, value: JSON) -> str:
     if key in (TAGS, PEOPLE) and isinstance(value, list):
         value = ",".join(parse_list(value))
-    text = json.dumps([key, _with_whole_numbers(value)], ensure_ascii=False, sort_keys=True)
+    return json.dumps([key, _with_whole_numbers(value)], ensure_ascii=False, sort_keys=True)
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
