@@ -90,6 +90,15 @@ def test_a_heading_ends_before_its_closing_marks(path: Path, line: str, heading:
     assert {one.metadata["heading"] for one in read(path)} == {heading}
 
 
+def test_front_matter_may_end_with_dots(path: Path) -> None:
+    path.mkdir()
+    (path / "rome.md").write_text("---\ntags: [trip]\n...\n# Rome\n\n---\nNice.")
+    (path / "talk.md").write_text("---\nWell\n...\nshe said.")
+    rome, talk = read(path)
+    assert (rome.content, rome.metadata["tags"]) == ("# Rome\n\n---\nNice.", ["trip"])
+    assert talk.content == "---\nWell\n...\nshe said."
+
+
 def test_empty_front_matter_is_not_text(path: Path) -> None:
     assert texts(path, "---\n---\ntea") == ["tea"]
 

@@ -22,7 +22,7 @@ MOST_EVENTS = 20_000
 """Maximum number of keys, values and brackets in front matter. 16 KB of metadata and 100 messages have fewer."""
 
 MOST_NESTED = 64
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
 """What Logseq writes as front matter."""
 
