@@ -171,6 +171,20 @@ def test_letters_that_differ_are_kept_apart(world: World) -> None:
     assert [pair for pair in KEPT_APART if pair[0] in shares(world, pair[1])] == []
 
 
+def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
+    rivals = {
+        "3.2.2": ("Section 3.2.2 covers sick days", "Section 3.2.1 covers leave"),
+        "3.2.1": ("Section 3.2.1 covers leave", "Python 3.1 and 2 books"),
+        "20.11.0": ("Node v20.11.0 crashed", "Node v20.11.1 is pinned"),
+        "v20.11.1": ("Node v20.11.1 is pinned", "Node v20.11.0 crashed"),
+        "10.0.0.17": ("The printer is 10.0.0.17.", "The scanner is 10.0.0.18."),
+    }
+    add_apart(world, [text for pair in rivals.values() for text in pair])
+    for question, (right, wrong) in rivals.items():
+        found = shares(world, question)
+        assert found.get(wrong, 0) < 0.8 * found[right], question
+
+
 def test_a_normalized_text_stays_as_it_is() -> None:
     for text in [*(text for pair in FOUND + KEPT_APART for text in pair), "Ё Й ў ї ﬁ ½ ₀ Ǆ ΐ ᾳ क़ 각"]:
         assert normalize(normalize(text)) == normalize(text)

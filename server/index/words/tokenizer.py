@@ -49,8 +49,9 @@ _JOINER = (
     r"|(?<=[\u05d0-\u05ea])[\"\u05f4](?=[\u05d0-\u05ea])"  # Hebrew abbreviations
     r"|['\u2018\u2019`\u05f3](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
 )
-_COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
-"""A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`."""
+_DOTTED = r"\d+(?:\.\d+){2,}(?!\w)"
+_COMPOUND = re.compile(f"[vV](?={_DOTTED})|{_DOTTED}|{_WORD}(?:{_JOINER}{_WORD})*")
+"""A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`, 20.11.1 also in `v20.11.1`."""
 
 _UPPER, _LOWER = "A-Z\u0391-\u03a9\u0400-\u042f", "a-z\u03b1-\u03c9\u0430-\u045f"
 _PART = re.compile(
@@ -63,7 +64,7 @@ MOST_PARTS = 6
 """A word with more parts than this, such as a hash, is not split, and more words than this are not joined."""
 
 LEAST_DIGITS = 4
-"""Numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
+"""Two numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
 
 LEAST_BEGINNING, LEAST_CODE, LEAST_FOREIGN_BEGINNING = 7, 6, 4
 """The fewest letters or digits with which words may begin: of ASCII letters, with digits, and in other scripts."""
@@ -165,7 +166,8 @@ def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
     words = [_ARTICLE.sub("", word) for word in _WORDS.findall(compound)]
     terms = [term for word in words for term in _split_word(word)]
     whole = "".join(words).casefold()
-    is_joined = 1 < len(words) <= MOST_PARTS and not (whole.isdigit() and len(whole) < LEAST_DIGITS)
+    is_short = len(words) == 2 and whole.isdigit() and len(whole) < LEAST_DIGITS
+    is_joined = 1 < len(words) <= MOST_PARTS and not is_short
     return [*terms, whole] if is_joined else terms
 
 
