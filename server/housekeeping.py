@@ -23,9 +23,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600
 PURGE_SECONDS = 600
-"""How often to delete the memories that have expired or whose time in the trash is over. So each is gone within the
-hour.
-"""
+"""How often to delete the memories that have expired or whose time in the trash is over."""
 
 FINISH_SECONDS = 2
 """How often to look for work that a dead process has left behind."""

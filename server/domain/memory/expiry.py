@@ -42,7 +42,7 @@ def parse_future(value: object) -> datetime | None:
 Future = Annotated[datetime | None, BeforeValidator(parse_future)]
 AnyMoment = Annotated[datetime | None, BeforeValidator(parse_moment)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS), BeforeValidator(parse_number)]
-EXPIRES_AT = "a future time; no answer includes the memory after it, and within an hour it is deleted permanently"
+EXPIRES_AT = "a future time; from then on, no answer includes the memory, and it is deleted permanently"
 EXPIRES_IN_DAYS = "instead of expires_at, the number of days from now"
 
 
