@@ -11,6 +11,7 @@ from server import __version__
 from server.assistants import catalog
 from server.commands.output import command_line, print_message, replace_closed_streams
 
+DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
 
@@ -31,8 +32,8 @@ def whole_number(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every command, on one screen. `run` is the module in `server.commands` and the function that runs it."""
-    top = argparse.ArgumentParser(prog=command_line(), description="The memory that every AI assistant can plug into.")
+    """Return the parser of all commands. `run` is the module in `server.commands` and the function that runs it."""
+    top = argparse.ArgumentParser(prog=command_line(), description=DESCRIPTION)
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -43,24 +44,20 @@ def parser() -> argparse.ArgumentParser:
 
     top.set_defaults(run="serving.serve")
     _add_address(top)
-    _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
-    _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
-    _add_key(command("create-key", "accounts.create_key", "create an API key and its user and project; prints the key"))
-    _add_reset(
-        command("reset-password", "accounts.reset_password", "print a link to set a password, valid for an hour")
-    )
-    _add_change(command("change-email", "accounts.change_email", "give an account another address; prints its id"))
-    _add_client(
-        command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
-    )
-    backup = command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs")
+    _add_address(command("serve", "serving.serve", "start the server; the default command"))
+    _add_user(command("create-user", "accounts.create_user", "create an account and print its id"))
+    _add_key(command("create-key", "accounts.create_key", "create an API key and print it"))
+    _add_reset(command("reset-password", "accounts.reset_password", "print a link that sets a new password"))
+    _add_change(command("change-email", "accounts.change_email", "change an account's email address and print its id"))
+    _add_client(command("create-client", "clients.create_client", "create an OAuth client and print its id and secret"))
+    backup = command("backup", "backup.backup", "copy the whole database to a new file, even while the server runs")
     _add_file(backup, "a new file; - is standard output")
     restore = command("restore", "restore.restore", "replace a stopped server's database with a backup")
     _add_file(restore, "a file that backup wrote; - is standard input")
-    command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
-    command("doctor", "doctor.doctor", "check that every part works; exit 1 on a problem")
+    command("reindex", "upkeep.reindex", "rebuild the index from the database")
+    command("doctor", "doctor.doctor", "check that every part works; exits with 1 if a check fails")
     check = "check_connection.check_connection"
-    command("check-connection", check, "use PUBLIC_URL as an assistant does; exit 1 on a problem")
+    command("check-connection", check, "check that assistants can reach PUBLIC_URL; exits with 1 if a check fails")
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_connect(command("connect", "connect.connect", "print how to connect an assistant to this server"))
     _add_export(command("export", "exchange.export", "write a project's memories to standard output"))
@@ -101,7 +98,7 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_reset(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--email", required=True, help="the address of the account")
+    verb.add_argument("--email", required=True, help="the address of the account; the link is valid for an hour")
     verb.add_argument(
         "--remove-second-factor", action="store_true", help="also remove the authenticator app and the recovery codes"
     )
@@ -113,20 +110,27 @@ def _add_file(verb: argparse.ArgumentParser, text: str) -> None:
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("client", choices=catalog.NAMES, metavar="CLIENT", help=", ".join(catalog.NAMES))
-    verb.add_argument("--key", metavar="KEY", help="an API key to use instead of signing in")
+    verb.add_argument("--key", metavar="KEY", help="use this API key instead of signing in")
     verb.add_argument("--write", action="store_true", help="change the assistant's configuration file")
 
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as on its Settings page, or a name"
+        "--project",
+        type=not_empty,
+        required=True,
+        metavar="ID",
+        help="the id of the project (proj_…, on its Settings page) or its name",
     )
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
     _add_project(verb)
     verb.add_argument(
-        "--format", choices=("jsonl", "markdown", "csv"), default="jsonl", help="markdown is a zip of files"
+        "--format",
+        choices=("jsonl", "markdown", "csv"),
+        default="jsonl",
+        help="default: jsonl; markdown writes a zip with one file per memory",
     )
 
 
@@ -145,7 +149,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
         "--on-duplicate",
         choices=("skip", "keep"),
         default="skip",
-        help="what to do with memories that already exist (same content, user and time)",
+        help="what to do with memories that already exist (same content, user and time); default: skip",
     )
 
 

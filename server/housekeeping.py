@@ -38,7 +38,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     finish = partial(finish_begun_work, runtime, now())
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
-        group.start_soon(_repeat, finish, FINISH_SECONDS, "begun work was not finished")
+        group.start_soon(_repeat, finish, FINISH_SECONDS, "unfinished work was not resumed")
         group.start_soon(_repeat, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
         if runtime.metrics.is_shared:
             group.start_soon(_repeat, partial(_show_state, runtime), REFRESH_SECONDS, "metrics were not updated")

@@ -135,7 +135,8 @@ class Settings(BaseSettings):
         url = _public_origin(self.public_url or f"http://localhost:{self.port}")
         if not is_loopback(url) and len(self.secret_key.get_secret_value()) < SECRET_LENGTH:
             raise ValueError(
-                f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
+                f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required unless PUBLIC_URL is on localhost: "
+                "create one with openssl rand -base64 36, and keep it"
             )
         are_set = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
         if any(are_set) and not all(are_set):

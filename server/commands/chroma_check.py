@@ -28,7 +28,7 @@ def check_chroma(settings: Settings) -> str:
         ready, missing = _collections(database, settings.exact_scan_limit)
     collections = count(len(ready), "collection")
     if not settings.chroma_url:
-        return f"embedded, opened by the server alone: {collections} ready, {missing} not built yet"
+        return f"embedded, used by the server only: {collections} ready, {missing} not built yet"
     try:
         wrong = _count_wrong(settings, ready)
     except ChromaFailed as error:

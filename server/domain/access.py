@@ -67,7 +67,7 @@ ORGANIZATION_PHRASES: dict[Action, str] = {
     Action.LEAVE: "leave this organization",
     Action.MANAGE_MEMBERS: "invite or manage people in this organization",
     Action.CREATE_PROJECT: "create projects in this organization",
-    Action.SEE_AUDIT: "see the activity of this organization",
+    Action.SEE_AUDIT: "see the audit trail of this organization",
     Action.RENAME: "rename this organization",
     Action.OWN: "transfer or delete this organization",
 }
@@ -80,9 +80,9 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.RENAME: "rename this project",
     Action.SET_TRASH_DAYS: "choose how long this project keeps deleted memories",
     Action.REVERT: "revert what somebody did in this project",
-    Action.CREATE_READ_KEY: "create or list API keys of this project",
+    Action.CREATE_READ_KEY: "create or list API keys in this project",
     Action.CREATE_KEY: "create an API key that can write in this project",
-    Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
+    Action.DELETE_ANY_KEY: "change or delete other people's API keys in this project",
     Action.DELETE_PROJECT: "delete this project",
 }
 """How the sentence of a refusal names each action: `A viewer may not <phrase>.`"""

@@ -122,7 +122,7 @@ def send_address_changed(session: Session, mailer: Mailer, user: User) -> None:
     """Mail a notice to the address that the user is about to lose. An unconfirmed address gets no letter."""
     text = """Hello,
 
-The email address of your account was changed. This address can no longer sign in, and gets no more letters from it.
+The email address of your account was changed. This address can no longer sign in, and gets no more email about it.
 
 If this was you, there is nothing to do. If it was not, ask the administrator of this SelfMemory server for help.
 """

@@ -124,4 +124,4 @@ async def test_an_import_that_cannot_be_published_stops_neither_the_server_nor_o
         with anyio.fail_after(10):
             while await total(caller) < 1:  # noqa: ASYNC110 - another task does it
                 await anyio.sleep(0.05)
-    assert "begun work was not finished" in caplog.text
+    assert "unfinished work was not resumed" in caplog.text

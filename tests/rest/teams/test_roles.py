@@ -154,7 +154,7 @@ async def answer_of(attempt: Attempt, caller: str, team: Team) -> int:
 SENTENCES = """
 A member may not invite or manage people in this organization.
 A member may not create projects in this organization.
-A member may not see the activity of this organization.
+A member may not see the audit trail of this organization.
 A member may not rename this organization.
 A member may not transfer or delete this organization.
 An admin may not transfer or delete this organization.
@@ -164,13 +164,13 @@ A viewer may not rename this project.
 A viewer may not choose how long this project keeps deleted memories.
 A viewer may not revert what somebody did in this project.
 A viewer may not create an API key that can write in this project.
-A viewer may not change or delete other people's API keys of this project.
+A viewer may not change or delete other people's API keys in this project.
 A viewer may not delete this project.
 An editor may not manage members of this project.
 An editor may not rename this project.
 An editor may not choose how long this project keeps deleted memories.
 An editor may not revert what somebody did in this project.
-An editor may not change or delete other people's API keys of this project.
+An editor may not change or delete other people's API keys in this project.
 An editor may not delete this project.
 """
 
@@ -229,7 +229,7 @@ async def test_an_editor_may_not_delete_another_persons_key(team: Team) -> None:
     [key, *_] = (await team["project_admin"].get(keys)).json()["api_keys"]
     answer = await team["editor"].delete(f"{keys}/{key['id']}")
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "An editor may not change or delete other people's API keys of this project."
+    assert answer.json()["detail"] == "An editor may not change or delete other people's API keys in this project."
 
 
 CHANGES = {
