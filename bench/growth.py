@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="where to draw the ratios, as PNG")
     options = parser.parse_args()
     if options.plot:
-        importlib.import_module("matplotlib")  # rather now than after an hour
+        importlib.import_module("matplotlib")  # fail now, not after an hour
     rows: list[Row] = []
     try:
         measure(options, rows)

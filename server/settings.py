@@ -280,8 +280,8 @@ def make_private(folder: Path) -> None:
 
 
 def _names_in_file(path: Path | None) -> list[str]:
-    """Return the names that the file sets. Raises SettingsError, without the value, for a setting that is no NAME=value
-    and would be left out.
+    """Return the names that the file sets. Raises SettingsError, without the value, for a setting that is not written
+    as NAME=value, because it would be ignored.
     """
     if path is None or not path.is_file():
         return []

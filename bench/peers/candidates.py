@@ -29,7 +29,7 @@ HASH = re.compile(r"hash: ([0-9a-f]{64})")
 class Candidate(Protocol):
     """A memory with an empty folder of its own. It runs from `start` to `stop`.
 
-    `fill` stores texts with random vectors, by the back door if there is one: embedding them takes too long.
+    `fill` stores texts with random vectors, directly in the database if possible, because embedding takes too long.
     """
 
     name: str

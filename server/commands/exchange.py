@@ -40,7 +40,7 @@ def export(settings: Settings, args: Namespace) -> None:
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with existing(settings) as database:
             project_id = find_project(database, args.project)
-            publish_committed(database, project_id)  # no server may run that would do it
+            publish_committed(database, project_id)  # perhaps no server runs that would do it
             with database.read() as session:
                 project = require_existing_project(session, project_id)
                 with _progress_bar(project.memory_count) as bar:
@@ -63,7 +63,7 @@ def import_(settings: Settings, args: Namespace) -> None:
         name = "standard input" if args.path in (None, "-") else ""
         file_format = Format.JSON if args.format == ExportFormat.JSONL else Format(args.format)
         lines = checked(read_path(path, warnings, file_format, name))
-        logging.getLogger(late.__name__).setLevel(logging.WARNING)  # that the model is ready is no news here
+        logging.getLogger(late.__name__).setLevel(logging.WARNING)  # says that the model is ready
         index = MemoryIndex(settings, database, open_late(settings))
         try:
             with _progress_bar() as bar:

@@ -1,5 +1,5 @@
-"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, limits the time and the size of a request's
-head, and sends an answer in one piece.
+"""HTTP connections: answers an invalid HTTP request with JSON, limits the time and the size of a request's head, and
+sends a short answer in one piece.
 """
 
 import asyncio

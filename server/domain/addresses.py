@@ -28,7 +28,7 @@ class NoMail(Conflict):
 
 
 class Verification(NamedTuple):
-    """What a mailed link confirms: the address, as the one that the user has or, with `is_change`, gets by it."""
+    """What a mailed link confirms: the user's present address or, with `is_change`, a new one that replaces it."""
 
     user: User
     address: str
@@ -53,8 +53,8 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
 def request_change(session: Session, principal: Principal, email: str, mailer: Mailer) -> None:
     """Mail a link to the new address that makes it the principal's, and a notice to the present one.
 
-    The caller does not learn whether another account has the address: then its owner gets a letter without a link, and
-    everything else is the same. Only the newest request counts. Raises Invalid, NoMail, Forbidden for a key or token.
+    If another account has the address, its owner gets a letter without a link instead. The caller cannot tell the
+    difference. Only the newest request counts. Raises Invalid, NoMail, Forbidden for a key or token.
     """
     require_session(principal)
     if not mailer.is_on:

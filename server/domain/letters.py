@@ -76,7 +76,7 @@ If you did not ask for this, you can ignore this email. Nothing happens until yo
 
 
 def send_address_taken(session: Session, mailer: Mailer, to: str) -> None:
-    """Tell the owner of an address that somebody asked for it, whom the page told nothing."""
+    """Mail the owner of an address that somebody else asked for it. The page does not tell that person who owns it."""
     text = f"""Hello,
 
 Somebody asked to use this email address for another SelfMemory account. Nothing was changed, because an account with

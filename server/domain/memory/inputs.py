@@ -32,7 +32,7 @@ TextKind = Literal["text", "input_text", "output_text"]
 
 
 def join_parts(content: object) -> object:
-    """Return the text of a list of text parts, as chat APIs send it, or the content itself if it is no list.
+    """Return the text of a list of text parts, as chat APIs send it, or the content itself if it is not a list.
 
     Raises ValueError for any other part.
     """

@@ -1,7 +1,7 @@
 """Finishes what is committed but not published yet: imports, large batches, and the words of long memories.
 
-Several processes may publish the same import. Each step locks it, so they take turns and store everything once. So who
-repeats a request helps to publish what the first one committed, and need not know whether its process still runs.
+Several processes may publish the same import. Each step locks it, so they take turns and store everything once. A
+repeated request therefore helps to publish what the first one committed, even if the first one is still at work.
 """
 
 from collections.abc import Iterable

@@ -11,7 +11,7 @@ LOG_EVERY_SECONDS = 60.0
 """The minimum time between two log lines about one job."""
 
 LEAST_SECONDS = 2.0
-"""Until a job has run for this long, its pace is no basis for an estimate."""
+"""A job must run for this long before the time left can be estimated from its pace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ DELETED = "memories that were deleted there were left out"
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
     """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`.
 
-    Raises Invalid if there is no text but a field that may be a misspelled one.
+    Raises Invalid if the text is missing, but a field has a similar name.
     """
     record = _with_our_times(record)
     if record.get("state") == "deleted" or record.get("deleted_at"):
