@@ -63,7 +63,7 @@ def import_(settings: Settings, args: Namespace) -> None:
         name = "standard input" if args.path in (None, "-") else ""
         file_format = Format.JSON if args.format == ExportFormat.JSONL else Format(args.format)
         lines = checked(read_path(path, warnings, file_format, name))
-        logging.getLogger(late.__name__).setLevel(logging.WARNING)  # says that the model is ready
+        logging.getLogger(late.__name__).setLevel(logging.WARNING)  # otherwise it reports that the model is ready
         index = MemoryIndex(settings, database, open_late(settings))
         try:
             with _progress_bar() as bar:
