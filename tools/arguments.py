@@ -156,7 +156,7 @@ def _parse_json(text: str) -> object:
 def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
     """Return the error message for an argument that the tool does not have."""
     label = shortened(name)
-    available = f"It has {', '.join(names)}."
+    available = f"Known arguments: {', '.join(names)}."
     if name.casefold() in CHOSEN:
         return f"{label} is not an argument of {tool}: your credential decides whose memories these are. {available}"
     suggestion = nearest(name, names)

@@ -103,7 +103,7 @@ async def test_an_empty_query_lists_the_newest_first(shelf: Caller) -> None:
 TWICE = "is given more than once, with different values."
 ISO = "must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."
 BACKWARDS = {"created_after": "2024-02-01", "created_before": "2024-01-01"}
-OPERATOR = "an operator, but only exact values are compared."
+OPERATOR = "an operator, but filters compare exact values: leave it out."
 BAD: list[tuple[dict[str, object], str]] = [
     ({}, "query: is required."),
     ({"query": None}, "query: is required."),

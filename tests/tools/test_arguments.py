@@ -166,11 +166,14 @@ async def test_an_address_that_was_given_is_an_id(mcp: Mcp, two: list[str]) -> N
 async def test_an_unknown_argument_names_the_nearest_and_all(mcp: Mcp, tool: str, name: str, nearest: str) -> None:
     refused = await mcp.refusal(tool, **{name: "x"})
     has = ", ".join(await arguments_of(mcp, tool))
-    assert refused == f"{name} is not an argument of {tool}; did you mean {nearest}? It has {has}."
+    assert refused == f"{name} is not an argument of {tool}; did you mean {nearest}? Known arguments: {has}."
 
 
 async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
-    assert await mcp.refusal("fetch", **{"x" * 500 + "\n": 1}) == f"{'x' * 60} is not an argument of fetch. It has id."
+    assert (
+        await mcp.refusal("fetch", **{"x" * 500 + "\n": 1})
+        == f"{'x' * 60} is not an argument of fetch. Known arguments: id."
+    )
     assert (await mcp.refusal("search", user_id="u")).startswith(
         "user_id is not an argument of search: your credential"
     )

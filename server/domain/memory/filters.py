@@ -46,12 +46,16 @@ class Filters:
     pinned: bool | None = None
 
     def __post_init__(self) -> None:
-        """Raises Invalid if a metadata value compares in another way, since no memory has such a value."""
+        """Raises Invalid for an operator in `metadata`: values are compared as a whole, so it would match nothing."""
         for key, value in self.metadata.items():
             if _is_operator(key) and isinstance(value, list) and all(isinstance(part, dict) for part in value):
-                raise Invalid("is an operator, but only exact values are compared.", field=f"metadata.{key}")
+                raise Invalid(
+                    "is an operator, but filters compare exact values: leave it out.", field=f"metadata.{key}"
+                )
             if isinstance(value, dict) and value and all(map(_is_operator, value)):
-                raise Invalid("has an operator, but only exact values are compared.", field=f"metadata.{key}")
+                raise Invalid(
+                    "has an operator, but filters compare exact values: leave it out.", field=f"metadata.{key}"
+                )
 
     @property
     def is_empty(self) -> bool:
