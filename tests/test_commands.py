@@ -61,8 +61,8 @@ def test_without_a_password_nobody_can_sign_in(run: Run, stored: Database) -> No
         (("create-key", "--email", "ann@example.com", "--permissions", "fly"), "permissions: use read, write or both."),
         (("create-key", "--email", "ann@example.com", "--expires-in-days", "0"), "expires_in_days: use 1 to 3650."),
         (("create-key", "--email", "ann@example.com", "--project", "/"), "project: use 2 to 100 letters"),
-        (("export", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
-        (("import", "--project", "proj_0"), "There is no project with the id proj_0. An id begins with proj_; the "),
+        (("export", "--project", "proj_0"), "There is no project with the id or name proj_0. "),
+        (("import", "--project", "proj_0"), "There is no project with the id or name proj_0. "),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_made(

@@ -36,8 +36,8 @@ def find_project(database: Database, name: str) -> str:
         ids = session.scalars(query.order_by(col(Project.id) != name, col(Project.id)).limit(MOST_PROJECTS)).all()
     if not ids:
         raise NotFound(
-            f"There is no project with the id {name}. An id begins with proj_; the Settings page of the project shows "
-            "it, and so does GET /api/projects."
+            f"There is no project with the id or name {name}. The Settings page of a project shows its id, which "
+            "begins with proj_, and so does GET /api/projects."
         )
     if len(ids) > 1 and ids[0] != name:
         raise Conflict(f"Several projects have the name {name}: give the id of one, such as {', '.join(ids)}.")
