@@ -189,7 +189,7 @@ def test_a_printed_link_is_opened_in_the_browser(
 
 @pytest.mark.usefixtures("home")
 def test_a_link_with_a_key_is_printed_only_with_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    again = "Run this again with --key KEY to get a link that installs it."
+    again = "run this again with --key KEY to get a link that installs the server."
     assert main(["connect", "lm-studio"]) == 0
     printed = capsys.readouterr().out
     assert again in printed

@@ -10,7 +10,7 @@ def hook(target: Target) -> Step:
     """Return the hook of Claude Code. What it prints becomes part of the conversation."""
     command = f'curl -s -H "X-API-Key: {target.key}" {target.public_url}/api/memories/context | jq -r .text'
     hooks = {"SessionStart": [{"hooks": [{"type": "command", "command": command}]}]}
-    return Step(INSTRUCTION, as_json({"hooks": hooks}), "~/.claude/settings.json")
+    return Step(f"{INSTRUCTION} It needs curl and jq.", as_json({"hooks": hooks}), "~/.claude/settings.json")
 
 
 def rule() -> Step:

@@ -73,10 +73,8 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
 
 
 def _key_hint(assistant: Assistant) -> str:
-    replace = f"Replace {KEY_PLACEHOLDER} with a key"
-    if assistant.links_with_key:
-        return f"{replace}. Run this again with --key KEY to get a link that installs it."
-    return f"{replace}, or run this again with --key KEY."
+    replace = f"Create a key with `create-key`. Replace {KEY_PLACEHOLDER} with it, or run this again with --key KEY"
+    return f"{replace} to get a link that installs the server." if assistant.links_with_key else f"{replace}."
 
 
 def _numbered(steps: Sequence[Step]) -> list[str]:
