@@ -27,8 +27,8 @@ class ActivityQuery(Change):
     source: ActivitySourceFilter | None = Field(
         default=None, description="api_key, application, session, import or command; or the id of one"
     )
-    memory_id: MemoryId | None = None
-    kind: ActivityKind | None = None
+    memory_id: MemoryId | None = Field(default=None, description="only events about this memory")
+    kind: ActivityKind | None = Field(default=None, description="only events of this kind")
     before: EventId | None = Field(default=None, description="only events before this one, for paging")
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 

@@ -206,7 +206,7 @@ async def cancel(request: Request[State]) -> Response:
 
 
 async def list_pending(request: Request[State]) -> Response:
-    """List the pending invitations to your verified email address."""
+    """List the pending invitations to your confirmed email address."""
     call = await session_call_of(request)
     offers = await call.read(invitation_answers.list_pending)
     return reply(InvitationList([InvitationView.of(offer) for offer in offers]))

@@ -25,6 +25,9 @@ MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
 THROUGH_WHAT = "the key, application, session or import that wrote it; null if an older server stored it"
 REST_OF_PAGE = "path and query for the rest of the page; present if the page has more than 4 MB"
 ANY_OF_THEM = "only memories with any of these; separate them with commas or repeat the parameter"
+ALL_TAGS = "true: only memories that have all of the tags"
+IN_CATEGORY = "only memories of this category"
+PINNED = "true: only pinned memories; false: only memories that are not pinned"
 
 
 class ListedMemory(BaseModel):
@@ -194,11 +197,11 @@ class ListQuery(OfUser):
     offset: Offset = 0
     before: MemoryId | None = Field(default=None, description="only memories older than this one, for paging by id")
     tags: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
-    match_all_tags: bool = False
+    match_all_tags: bool = Field(default=False, description=ALL_TAGS)
     people_mentioned: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
-    topic_category: str | None = None
+    topic_category: str | None = Field(default=None, description=IN_CATEGORY)
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
-    pinned: bool | None = None
+    pinned: bool | None = Field(default=None, description=PINNED)
 
     def list_request(self) -> ListRequest:
         filters = Filters(

@@ -15,12 +15,14 @@ ProjectId = Annotated[str, StringConstraints(min_length=1)]
 
 
 class InProject(Change):
-    project_id: ProjectId | None = Field(default=None, description="required with a session")
+    project_id: ProjectId | None = Field(
+        default=None, description="required with a session, unless the path names a memory"
+    )
     organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
 
 class OfUser(InProject):
-    user_id: UserId | None = None
+    user_id: UserId | None = Field(default=None, description="only memories of this end user; of all, if left out")
 
 
 class NamesProject(Protocol):

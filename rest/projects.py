@@ -67,7 +67,9 @@ class ProjectView(BaseModel):
     updated_at: datetime = Field(serialization_alias="updatedAt")
     role: ProjectRole = Field(description="your role")
     user_permissions: Permissions = Field(serialization_alias="userPermissions")
-    trash_days: int | None = Field(description="how long deleted memories can be restored; null: the server's default")
+    trash_days: int | None = Field(
+        description="for how many days deleted memories can be restored; null: the server's default"
+    )
 
     @classmethod
     def of(cls, workspace: ProjectWithRole) -> Self:
@@ -89,7 +91,8 @@ class ProjectView(BaseModel):
 class ProjectChange(Change):
     name: Name | None = None
     trash_days: TrashDays | None = Field(
-        default=None, description="how long deleted memories can be restored; 0: not at all; null: the server's default"
+        default=None,
+        description="for how many days deleted memories can be restored; 0: not at all; null: the server's default",
     )
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import late_call_of, read, reply_sized, single_value
+from rest.memory_views import ALL_TAGS, IN_CATEGORY, PINNED
 from rest.project_param import OfUser, project_of
 from rest.views import StoredObject
 from server.buckets import Bucket
@@ -35,12 +36,10 @@ class WithoutNulls(BaseModel):
 
 class SearchFilters(WithoutNulls, OfUser):
     limit: Limit | None = Field(default=None, description="the maximum number of results; 10 by default")
-    tags: TagList = Field(
-        default=(), description="only memories with any of these tags, or with all of them if match_all_tags is true"
-    )
-    match_all_tags: bool = False
+    tags: TagList = Field(default=(), description="only memories with any of these tags")
+    match_all_tags: bool = Field(default=False, description=ALL_TAGS)
     people_mentioned: TagList = Field(default=(), description="only memories that mention any of these people")
-    topic_category: str | None = None
+    topic_category: str | None = Field(default=None, description=IN_CATEGORY)
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
     timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight in this time zone")
     created_after: str | None = Field(default=None, description="only memories from this ISO 8601 date or time on")
@@ -51,12 +50,12 @@ class SearchFilters(WithoutNulls, OfUser):
         default_factory=dict, description="only memories whose metadata has exactly these values"
     )
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
-    pinned: bool | None = None
+    pinned: bool | None = Field(default=None, description=PINNED)
     threshold: Threshold | None = Field(
         default=None,
         description="the minimum score; 0 returns everything; by default, chance matches are left out",
     )
-    sort_by: SortBy = SortBy.RELEVANCE
+    sort_by: SortBy = Field(default=SortBy.RELEVANCE, description="timestamp: the newest of the results first")
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
     explain: bool = Field(default=False, description="true adds to each result why it matches")
 
