@@ -1,4 +1,4 @@
-"""The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
+"""The command line: only results on standard output, messages on standard error, and one clear line per error."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the documents say is so: settings and defaults, commands, links, version."""
+"""The documents are correct: settings and defaults, commands, links, version."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""The doctor asks every part. Each line is proved by really breaking its part; none tells a secret."""
+"""The doctor checks every part. Each test really breaks one part. No line contains a secret."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The file `.env`: what it may hold, and what of it stops the start."""
+"""The file `.env`: what it may contain, and what stops the start."""
 
 from pathlib import Path
 

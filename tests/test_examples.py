@@ -1,4 +1,4 @@
-"""Every example is a program that works, against a server that was really started."""
+"""Every example works against a running server."""
 
 import os
 import subprocess

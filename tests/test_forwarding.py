@@ -1,4 +1,4 @@
-"""What proxies forward counts when TRUSTED_PROXIES names them: address, Host, scheme, in both ways of saying it."""
+"""The address, Host and scheme that a proxy forwards are used only if TRUSTED_PROXIES names the proxy."""
 
 import time
 

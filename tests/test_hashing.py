@@ -1,4 +1,4 @@
-"""Few passwords are hashed at once, because each hash takes memory. The others wait, but not for ever."""
+"""Only a few passwords are hashed at once, because each hash takes memory. Others wait for a limited time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What whoever runs a server meets: no way in without a password or mail, a folder that cannot be used."""
+"""Problems of operators: accounts without a password or email, and folders that cannot be used."""
 
 import resource
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A Postgres database that is converted as docs/decisions/0014 says works like any other."""
+"""A Postgres database that is partitioned as docs/decisions/0015 says works like any other."""
 
 import re
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""What Postgres, or a pooler in front of it, does to requests: each failure is told rightly, and none hangs."""
+"""Failures of Postgres, or of a pooler in front of it: each gets the right answer, and no request hangs."""
 
 import contextlib
 import os

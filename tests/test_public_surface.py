@@ -1,4 +1,4 @@
-"""What others rely on, written down a second time, so that a change here is a decision."""
+"""The public names, written down a second time, so that changing one is a decision."""
 
 import argparse
 import ast

@@ -1,4 +1,4 @@
-"""Worker threads: what they hand back, and how long work keeps its slot."""
+"""Worker threads: their results, and how long work holds its slot."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What refuses a start, each in one true sentence that says what to do, and what only warns."""
+"""Problems that stop the start, each with a sentence that says what to do, and problems that only cause a warning."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""An hour of strangers at every anonymous door, in small: no table grows, except the bounded ones that are named."""
+"""A short flood of every anonymous endpoint: no table grows, except the bounded ones in a list."""
 
 import re
 from collections.abc import Mapping

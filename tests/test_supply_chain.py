@@ -1,4 +1,4 @@
-"""What is installed is what was tested: pinned and checked by hash. Containers have no root and no known password."""
+"""Installed packages are pinned and checked by hash. Containers do not run as root and have no known password."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Traces: a span for each request that says what happened, and nothing that was said or that is secret."""
+"""Traces: each request has a span with its outcome, and no content or secret."""
 
 import sys
 import threading

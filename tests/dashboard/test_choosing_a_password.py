@@ -1,4 +1,4 @@
-"""Which passwords are accepted, and that nothing is hashed for a sign-up that is refused."""
+"""Which passwords are accepted. A refused sign-up hashes nothing."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The page "Connect an assistant": the exact text for each, with a key in it, and a word when it has connected."""
+"""The page "Connect an assistant": the text for each assistant, its key, and the message when it has connected."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""Rules for all pages: who can see them, and what a browser may do with them."""
+"""Rules for all pages: who can see them, and which headers they have."""
 
 import re
 from collections.abc import Callable

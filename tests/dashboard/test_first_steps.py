@@ -1,4 +1,4 @@
-"""The first minutes: a new server, its first page, the wrong address, and the first thing it leads to."""
+"""The first minutes with a new server: the setup page, the wrong address, and the overview of an empty project."""
 
 import asyncio
 import logging

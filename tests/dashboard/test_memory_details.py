@@ -1,4 +1,4 @@
-"""The form of a memory: its labels, and rows for its other details, which keep their types."""
+"""The form of a memory: its labels, and the rows of its other details, whose types stay the same."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The page of one memory: what it says, where it comes from, what it said before, and what is like it."""
+"""The page of one memory: its text, its source, its history, and similar memories."""
 
 import html
 import re

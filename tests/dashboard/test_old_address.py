@@ -1,4 +1,4 @@
-"""What was bound to the old address of an account: links, invitations, and rows that name it."""
+"""After a change of address, the links, invitations and rows of the old address are ended or deleted."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""What happens to an account is for its person alone, on the account page."""
+"""Only the user sees the events of an account, on the account page."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Passkeys beside the other factors: they need no code, prove sensitive changes, and end with a first proof."""
+"""Passkeys and other factors: passkeys need no code, confirm sensitive changes, and end with the first proof."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A browser in a private network. Over plain http it sends no Sec-Fetch-Site, and Origin only if the page allows it."""
+"""Browsers in a private network. Over plain http it sends no Sec-Fetch-Site, and Origin only if the page allows it."""
 
 from pathlib import Path
 

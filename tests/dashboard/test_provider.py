@@ -1,4 +1,4 @@
-"""Signing in through an OpenID provider: whose account it is, what must hold, and a provider that is away."""
+"""Signing in through an OpenID provider: which account is used, and what happens if the provider does not answer."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit

@@ -1,4 +1,4 @@
-"""Signing in through an OpenID provider: every answer that must be refused, and a provider that is away."""
+"""Signing in through an OpenID provider: invalid answers are refused, and so is a provider that does not answer."""
 
 import time
 from collections.abc import Callable

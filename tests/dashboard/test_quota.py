@@ -1,4 +1,4 @@
-"""What people see of a project's quota."""
+"""The pages show a project's quota and its use."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Projects, organizations and keys are renamed on their pages; home is the project that people use."""
+"""Projects, organizations and keys can be renamed. The home page is the project that was used last."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A search or a filtered list is kept under a name, for its person and project alone."""
+"""Saved views: a search or filtered list under a name, which only its user sees, in one project."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What people see of the embedding model: its name, and when another would find more."""
+"""The pages name the embedding model, and say when another one would find more."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The search page looks like an answer: what matches comes first, and is marked where it matches."""
+"""The search page shows the best matches first, and marks the words that match."""
 
 import html
 import re

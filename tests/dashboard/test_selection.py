@@ -1,4 +1,4 @@
-"""Several memories at once: pin, tag, move, export, delete."""
+"""Actions on several selected memories: pin, tag, move, export, delete."""
 
 import json
 from collections.abc import Sequence

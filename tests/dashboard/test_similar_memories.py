@@ -1,4 +1,4 @@
-"""Memories that say nearly the same are found by their vectors and merged on request, which the trash undoes."""
+"""Similar memories are found by their vectors and can be merged. The trash keeps the merged ones."""
 
 import re
 

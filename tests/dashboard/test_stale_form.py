@@ -1,4 +1,4 @@
-"""A form that is older than the memory: it changes nothing before the person has seen what somebody else changed."""
+"""A form of an outdated version saves nothing until the user has seen what somebody else changed."""
 
 from tests.support.forms import fields_of
 from tests.support.visitors import Fields, Visitor, seen

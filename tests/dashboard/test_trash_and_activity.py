@@ -1,4 +1,4 @@
-"""The trash and the activity of a project: what was deleted comes back, and what an application did is undone."""
+"""The trash and the activity of a project: restoring deleted memories, and undoing what an application did."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Signing in with a second factor, and what it withstands."""
+"""Signing in with a second factor, and attacks on it."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Two transactions at once: neither brings back or contradicts what the other deletes or changes."""
+"""Two simultaneous transactions do not undo or contradict each other's changes and deletions."""
 
 import threading
 from collections.abc import Callable, Sequence

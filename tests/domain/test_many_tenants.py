@@ -1,4 +1,4 @@
-"""What one person can reach is found by indexes, however many others the server has."""
+"""Finding what a user can reach uses indexes, so it does not slow down with the number of users."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A collection is built in steps that another process can go on with, while all changes are followed."""
+"""A collection is built in steps. Another process can continue the build, and changes are applied meanwhile."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta

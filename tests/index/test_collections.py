@@ -1,4 +1,4 @@
-"""A project that has outgrown exact scanning gets the same answers through Chroma, also when Chroma fails."""
+"""A project above the limit of exact scanning gets the same answers through Chroma, even when Chroma fails."""
 
 import shutil
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A deleted memory is out of every search result at once, and erased from disk within about a second."""
+"""A deleted memory is in no search result any longer, and is erased from disk within about a second."""
 
 import resource
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""After a change of the model, the vectors of the earlier one answer until there are new ones."""
+"""After a change of the model, searches use the earlier model's vectors until there are new ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Models behind an OpenAI-compatible endpoint: a real server on loopback, which may be slow, fail or talk nonsense."""
+"""Models behind an OpenAI-compatible endpoint: a real server on loopback that can be slow, fail or answer nonsense."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""While the model is away, memories are kept and found by their words; afterwards by their meaning as well."""
+"""While the model is unavailable, memories are stored and found by their words; afterwards also by their meaning."""
 
 import threading
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""A model in a folder is exported once and runs as its own files say; what cannot be exported runs elsewhere."""
+"""A model in a folder is exported once and runs as its files say. Other models run in sentence-transformers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The text of a memory that is deleted for good is nowhere: in no table and no file, whichever way it went."""
+"""The text of a permanently deleted memory is in no table and no file, whatever deleted it."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

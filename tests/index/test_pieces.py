@@ -1,4 +1,4 @@
-"""Memories are cut into pieces at sentences, within the model's window and in little time."""
+"""Memories are cut into sentences that fit into the model's window, quickly."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Words of the version before are written again in the background, while searches and changes go on."""
+"""Words of an earlier version are written again in the background, while searches and changes continue."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The word index finds a word however it is written, and finds the same on both databases."""
+"""The word index finds every spelling of a word, and the same memories on both databases."""
 
 import unicodedata
 from collections.abc import Sequence

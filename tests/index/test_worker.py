@@ -1,4 +1,4 @@
-"""The worker keeps going: no project, failure or long step keeps it from the others, or from a stop."""
+"""The worker keeps working: no project, failure or long step delays the others, or a stop."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`export` and `import` as programs: what a slow reader holds, and the trace that they leave."""
+"""`export` and `import` as processes: slow readers do not hold the database, and both are in the audit trail."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What strangers and people can pile up at the OAuth doors: nothing, or a bounded number of small rows."""
+"""OAuth requests of strangers and users store nothing, or a bounded number of small rows."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""A refusal says what is right: to the client in `error_description`, to the person on the page."""
+"""A refusal says what to do: to the client in `error_description`, to the person on the page."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""A client that opens the authorization page as a pop-up keeps its window through everything a flow can pass.
+"""A client that opens the authorization page as a pop-up keeps access to that window during the whole flow.
 
 In a real browser: test_chromium.py.
 """

@@ -1,4 +1,4 @@
-"""Callers of the REST API, so that a test shows only what it is about."""
+"""Callers of the REST API, which keep tests short."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Members read what was done with the memories of their project, through what and by whom."""
+"""Members can read what was done with the memories of their project, by which source and user."""
 
 import gc
 import logging

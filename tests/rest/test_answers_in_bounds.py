@@ -1,4 +1,4 @@
-"""Answers have a bound in bytes and lose nothing by it, and versions keep only what changed."""
+"""Answers have a maximum size, and say where to continue. Versions keep only what changed."""
 
 from collections.abc import Callable
 from typing import Any

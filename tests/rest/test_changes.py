@@ -1,4 +1,4 @@
-"""PUT replaces, PATCH merges, an earlier version comes back, and names can be changed."""
+"""PUT replaces, PATCH merges, an earlier version can be restored, and names can be changed."""
 
 from collections.abc import Callable
 

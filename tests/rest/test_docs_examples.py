@@ -1,4 +1,4 @@
-"""The commands on the API's page: every route has one, and its body is one that the route takes."""
+"""The commands on the API's page: every route has one, with a body that the route accepts."""
 
 import html
 import json

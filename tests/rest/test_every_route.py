@@ -1,4 +1,4 @@
-"""What no route knows, asked of every route in the table: a query parameter, and a field of a body."""
+"""Every route refuses unknown query parameters and unknown fields of a body."""
 
 from collections.abc import Callable
 

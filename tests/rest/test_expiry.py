@@ -1,4 +1,4 @@
-"""An expired memory is in no answer from that very moment on, and is deleted behind. Pins are kept and filtered."""
+"""From its expiry on, a memory is in no answer; it is deleted later. Pins are stored, and lists can filter by them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""No caller can take what all need: threads, the model, the writer, memory."""
+"""No caller can use up what all callers need: threads, the model, the writer, memory."""
 
 import asyncio
 import contextlib

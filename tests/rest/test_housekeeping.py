@@ -1,4 +1,4 @@
-"""Rows that have ended do not stay for ever, and rows that may still be asked for do."""
+"""Housekeeping deletes expired rows, and keeps rows that may still be needed."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""With a model that embeds at once: what several callers do at the same moment is neither lost nor done twice."""
+"""With an idle model, simultaneous requests of several callers are neither lost nor run twice."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""After a kill in the middle of publishing, the next process publishes the rest at once, and no answer is early."""
+"""After a kill during publishing, the next process publishes the rest at once. No answer comes before that."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Memories over HTTP: they read as they were sent, changes keep a history, and deleted memories are gone."""
+"""Memories over HTTP: they are returned as they were sent, changes keep a history, and deleted memories are gone."""
 
 import asyncio
 from collections.abc import Callable

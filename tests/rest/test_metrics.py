@@ -1,4 +1,4 @@
-"""The metrics show what waits, who does the background work, and what is missing, also when something is."""
+"""The metrics show waiting work, the owner of the index and missing parts, even while a part is missing."""
 
 import asyncio
 import re

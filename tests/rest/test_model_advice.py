@@ -1,4 +1,4 @@
-"""The server tells which model made how many vectors, and whether it reads what is stored."""
+"""The server reports how many vectors each model made, and whether the model supports the stored languages."""
 
 import threading
 from collections.abc import Sequence

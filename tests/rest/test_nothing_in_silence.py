@@ -1,4 +1,4 @@
-"""What a caller says is taken, named in a warning, or refused. Nothing is dropped silently."""
+"""Every field that a caller sends is used, named in a warning, or refused. Nothing is dropped silently."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A question that was asked before needs no model, but only within its project."""
+"""A repeated question in the same project does not need the model."""
 
 from collections.abc import Sequence
 

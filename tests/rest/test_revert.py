@@ -1,4 +1,4 @@
-"""An admin undoes what one credential did since a moment, and nothing of what others did afterwards."""
+"""An admin can undo what one credential did since a given time, but nothing that others did afterwards."""
 
 import asyncio
 from collections.abc import Callable

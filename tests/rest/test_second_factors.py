@@ -1,4 +1,4 @@
-"""What must hold on both databases: a code signs in once, also at the same moment, and changes are told by letter."""
+"""On both databases: a code signs in once, even in simultaneous requests, and changes are reported by email."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What must hold on both databases: an answer counts once, and an identity has one account, also at the same moment."""
+"""On both databases: a passkey's answer works once, and an identity has one account, even in simultaneous requests."""
 
 import asyncio
 

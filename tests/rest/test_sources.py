@@ -1,4 +1,4 @@
-"""Every memory and version says through what it came."""
+"""Every memory and version names its source."""
 
 from collections.abc import Callable
 from typing import Any

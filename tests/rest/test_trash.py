@@ -1,4 +1,4 @@
-"""A deleted memory is gone from every answer, and can come back from the trash with all that was its."""
+"""A deleted memory is in no answer, and can be restored from the trash completely."""
 
 import asyncio
 from collections.abc import Callable

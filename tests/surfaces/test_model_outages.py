@@ -1,4 +1,4 @@
-"""A model that fails, or that is closed, is an outage: every door says so and none calls it a bug."""
+"""A model that fails or is closed is an outage: every door answers 503, and none reports a bug."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 

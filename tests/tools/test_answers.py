@@ -1,4 +1,4 @@
-"""What an answer says: its text as much as its structured content, and within a bound."""
+"""The answers of tools: the text says as much as the structured content, within a maximum length."""
 
 import json
 from collections.abc import Iterator

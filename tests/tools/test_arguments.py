@@ -1,4 +1,4 @@
-"""Arguments as models write them: what is left out in other words, other forms of a value, unknown names."""
+"""Arguments as models write them: words for missing values, other forms of a value, unknown names."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Messages that no client should send: each gets one sentence that says what is wrong, and where."""
+"""Malformed messages: each gets one sentence that says what is wrong, and where."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What people pick in an assistant: prompts, and memories as resources."""
+"""Prompts and resources, which people choose in an assistant."""
 
 import pytest
 

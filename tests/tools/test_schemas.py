@@ -1,4 +1,4 @@
-"""The schemas of tools: every client takes them, and what tools answer fits them."""
+"""The schemas of tools: every client accepts them, and the answers of tools match them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers say who saved a memory and when, where its own text cannot say it."""
+"""Answers say who saved a memory and when, in a place that the memory's text cannot imitate."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A large batch is all or nothing, also across a crash, and never writes for long."""
+"""A large batch is stored completely or not at all, even after a crash, in short transactions."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a filter costs depends on the memories that an answer needs, not on how many pass it."""
+"""The cost of a filtered list depends on the size of its page, not on how many memories match."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The words of a question are marked in texts of every script, and no character is cut."""
+"""The words of a question are marked in texts of every script. No character is split."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""An import is all or nothing, also across a crash, and never writes for long."""
+"""An import is stored completely or not at all, even after a crash, in short transactions."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""After kill -9 in the middle, every memory is in exactly one place, and what was begun gets finished."""
+"""After kill -9 in an operation, every memory is in exactly one place, and the next start finishes the operation."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A long history of an imported memory comes in parts, so that other writers never wait for long, and without a gap."""
+"""A long history is imported in parts, so that other writers do not wait long. It never has a gap."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A long memory comes in several transactions, so that other writers never wait for long, and is stored once."""
+"""A long memory is stored in several transactions, so that other writers do not wait long, and only once."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What people bring from elsewhere is recognized by its content, and a second time nothing is stored."""
+"""Imports recognize the format of a file by its content. A repeated import stores nothing."""
 
 import json
 from pathlib import Path

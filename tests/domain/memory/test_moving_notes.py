@@ -1,4 +1,4 @@
-"""Notes of other programs: their front matter, headings and names."""
+"""Imports of Markdown notes: their front matter, headings and names."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What goes out in any format comes in as the same."""
+"""An import of an export gives the same memories, in every format."""
 
 import csv
 import io

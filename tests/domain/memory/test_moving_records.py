@@ -1,4 +1,4 @@
-"""Records of other programs, and graphs: their times, labels and other fields."""
+"""Imports of records and graphs of other programs: their times, labels and other fields."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders and zips: what is read, what is left out, and what is damaged."""
+"""Imports of folders and zips: which files are read, which are left out, and damaged zips."""
 
 import json
 import stat

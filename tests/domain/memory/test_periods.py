@@ -1,4 +1,4 @@
-"""Words and dates for a period: which times each of them means."""
+"""The periods that words and dates such as `last_week` mean."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""What holds for any input: of periods, of filters and of labels."""
+"""Properties of periods, filters and labels that hold for generated input."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""When a ranking is final, so that a search need not ask Chroma for more neighbors."""
+"""A final ranking stops a search from asking Chroma for more neighbors."""
 
 from dataclasses import replace
 

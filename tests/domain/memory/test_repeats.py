@@ -1,4 +1,4 @@
-"""The same text once more within a day is the memory that is there, whoever asks at the same moment."""
+"""The same text within a day does not become a second memory, even from simultaneous callers."""
 
 import asyncio
 from datetime import timedelta

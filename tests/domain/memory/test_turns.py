@@ -1,4 +1,4 @@
-"""Large changes come in turns: no transaction writes much, others write in between, and no reader sees a half."""
+"""Large changes take turns: transactions are short, others write in between, and no reader sees a part of a change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""An address is proven by what went to its mailbox alone, and the first proof ends what a squatter prepared."""
+"""Only what was mailed to an address proves it. The first proof ends what somebody else created in the account."""
 
 from argparse import Namespace
 

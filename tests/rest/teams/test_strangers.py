@@ -1,4 +1,4 @@
-"""What one may not see answers exactly as what never was: every route with an id, from the OpenAPI document (R1)."""
+"""What the caller may not see gets the same answer as what does not exist, on every route with an id (R1)."""
 
 from typing import Any
 
