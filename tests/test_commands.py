@@ -93,7 +93,7 @@ def test_create_key_makes_what_is_missing_and_prints_the_key_alone(run: Run, sto
         assert {scope.value for scope in principal.scopes} == {"memories:read", "memories:write"}
 
 
-def test_a_key_of_the_command_line_is_in_the_trail_and_told(run: Run, stored: Database) -> None:
+def test_a_key_of_the_command_line_is_audited_and_reported(run: Run, stored: Database) -> None:
     run("create-key", "--email", "ann@example.com")
     with stored.read() as session:
         [event] = session.exec(select(AuditEvent).where(AuditEvent.type == "api_key.created"))

@@ -41,7 +41,7 @@ IN_WORDS = {
 }
 
 
-def settings_told() -> dict[str, str]:
+def documented_settings() -> dict[str, str]:
     """Name to default, from the tables of docs/configuration.md."""
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     return {name.lower(): default for name, default in re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", text, re.MULTILINE)}
@@ -56,18 +56,18 @@ def commands() -> set[str]:
     return set(verbs.choices)
 
 
-def test_every_setting_is_told_and_no_other() -> None:
-    assert settings_told().keys() == Settings.model_fields.keys()
+def test_the_settings_in_the_documents_are_all_settings_and_no_others() -> None:
+    assert documented_settings().keys() == Settings.model_fields.keys()
 
 
-def test_the_defaults_that_are_told_are_the_defaults() -> None:
+def test_the_defaults_in_the_documents_are_the_defaults() -> None:
     fields = {name: field.default for name, field in Settings.model_fields.items()}
     said = {name: str(default).lower() if isinstance(default, bool) else default for name, default in fields.items()}
-    assert settings_told() == {name: IN_WORDS.get(name, f"`{default}`") for name, default in said.items()}
+    assert documented_settings() == {name: IN_WORDS.get(name, f"`{default}`") for name, default in said.items()}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
-def test_commands_that_are_told_can_be_run(document: Path) -> None:
+def test_the_commands_in_the_documents_exist(document: Path) -> None:
     text = document.read_text("utf-8")
     assert set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= (
         make_targets()

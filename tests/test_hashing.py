@@ -47,7 +47,7 @@ async def test_at_most_four_passwords_are_hashed_at_once(
     assert 1 <= hasher.most <= 4
 
 
-async def test_who_waits_too_long_is_told_to_try_again(
+async def test_a_caller_who_waits_too_long_gets_a_retry_after(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "_passwords", SlowHasher(1))
@@ -57,7 +57,7 @@ async def test_who_waits_too_long_is_told_to_try_again(
     assert statuses[503] >= 1
 
 
-def test_hashing_itself_has_a_bound_whoever_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashing_is_limited_for_every_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     hasher = SlowHasher(0.1)
     monkeypatch.setattr(hashing, "_passwords", hasher)
     with ThreadPoolExecutor(12) as threads:

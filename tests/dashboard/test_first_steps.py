@@ -60,7 +60,7 @@ async def test_a_form_of_a_signed_in_page_gets_the_right_address_too(
     assert (answer.status_code, f"the address of this server is {ORIGIN}" in answer.text) == (403, True)
 
 
-async def test_a_program_with_a_cookie_is_told_in_json(alice: Tenant, visit: Callable[[Tenant], Visitor]) -> None:
+async def test_a_program_with_a_cookie_gets_json(alice: Tenant, visit: Callable[[Tenant], Visitor]) -> None:
     headers = {"Host": "nas.local:8081", "Origin": "http://nas.local:8081"}
     answer = await visit(alice).client.post("/api/organizations", json={"name": "Team"}, headers=headers)
     assert answer.status_code == 403
@@ -68,7 +68,7 @@ async def test_a_program_with_a_cookie_is_told_in_json(alice: Tenant, visit: Cal
 
 
 @pytest.mark.parametrize("host", ["localhost:8081", "evil.example"])
-async def test_another_site_is_told_no_address(client: httpx.AsyncClient, host: str) -> None:
+async def test_another_site_learns_no_address(client: httpx.AsyncClient, host: str) -> None:
     answer = await client.post("/sign-up", data=FORM, headers={"Host": host, "Origin": "https://evil.example:1"})
     assert answer.status_code == 403
     assert "comes from another site" in answer.text

@@ -16,7 +16,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "STREAM_SECONDS", live.LOOK_EVERY_SECONDS)
 
 
-async def test_a_page_is_told_of_memories_that_arrived_since(ann: Visitor) -> None:
+async def test_a_page_learns_of_memories_that_arrived_since(ann: Visitor) -> None:
     first = await ann.remember("One.")
     page = await ann.get(f"{ann.project}/memories")
     assert f'data-live="{ann.project}/live?after={first}" hidden' in page.text
@@ -29,7 +29,7 @@ async def test_a_page_is_told_of_memories_that_arrived_since(ann: Visitor) -> No
     assert "retry: 4000" in told.text
 
 
-async def test_others_are_told_nothing(ann: Visitor, ben: Visitor) -> None:
+async def test_other_people_learn_nothing(ann: Visitor, ben: Visitor) -> None:
     first = await ann.remember("One.")
     assert (await ben.get(f"{ann.project}/live?after={first}")).status_code == 404
     assert (await ann.get(f"{ann.project}/live?after=x")).status_code == 400

@@ -50,7 +50,7 @@ async def none_waits(database: Database) -> None:
     await asyncio.to_thread(eventually, is_empty)
 
 
-async def test_a_changed_password_is_told_by_mail(
+async def test_a_changed_password_is_reported_by_email(
     client: httpx.AsyncClient, database: Database, letters: Mailbox
 ) -> None:
     await with_account(client, database, letters)
@@ -62,7 +62,7 @@ async def test_a_changed_password_is_told_by_mail(
     assert link_in(letter) == "/forgot-password"
 
 
-async def test_a_reset_password_is_told_by_mail(
+async def test_a_reset_password_is_reported_by_email(
     client: httpx.AsyncClient, database: Database, letters: Mailbox
 ) -> None:
     await with_account(client, database, letters)
@@ -74,7 +74,7 @@ async def test_a_reset_password_is_told_by_mail(
     assert "Your password was reset" in (await only(letters, database)).get_content()
 
 
-async def test_a_sign_in_from_a_new_browser_is_told_by_mail_once(
+async def test_a_sign_in_from_a_new_browser_is_reported_by_email_once(
     client: httpx.AsyncClient, database: Database, letters: Mailbox
 ) -> None:
     await with_account(client, database, letters)

@@ -42,7 +42,7 @@ async def test_selected_memories_are_pinned_and_unpinned_and_the_list_stays(ann:
     assert (await stored(ann, first))["pinned"] is False
 
 
-async def test_selected_memories_get_tags_besides_those_that_they_have(ann: Visitor) -> None:
+async def test_selected_memories_get_tags_in_addition_to_their_own(ann: Visitor) -> None:
     first = await ann.remember(TEXTS[0], tags="travel, Home")
     second = await ann.remember(TEXTS[1], tags=["games"])
     await act(ann, "tag", [first, second], new_tags="home, new")

@@ -33,7 +33,7 @@ async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
     assert LISBON not in page
 
 
-async def test_what_a_key_did_is_told_in_sentences_and_undone(ann: Visitor) -> None:
+async def test_the_work_of_a_key_is_shown_in_sentences_and_undone(ann: Visitor) -> None:
     typed = {"text": LISBON, "tags": "", "people_mentioned": "", "topic_category": "", "user_id": ""}
     kept = (await ann.do(f"{ann.project}/memories/new", typed)).split("/")[3].split("?")[0]
     added = await ann.client.post("/api/memories", json={"content": "A wrong memory."}, headers=ann.tenant.auth)

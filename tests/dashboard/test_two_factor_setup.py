@@ -100,7 +100,7 @@ async def test_another_secret_key_leaves_recovery_codes(enrolled: Enrolled, sett
         assert "secret key has changed. Use a recovery code" in page.text
 
 
-async def test_whoever_runs_the_server_can_remove_a_second_factor(
+async def test_an_operator_can_remove_a_second_factor(
     enrolled: Enrolled, settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None
 ) -> None:
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))

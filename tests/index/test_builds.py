@@ -165,7 +165,7 @@ def test_a_change_after_the_last_step_keeps_its_task(workshop: Workshop) -> None
     assert workshop.holds(changed)
 
 
-def test_tasks_of_a_collection_that_is_gone_are_dropped_when_it_is_built_anew(workshop: Workshop) -> None:
+def test_tasks_of_a_missing_collection_are_dropped_when_it_is_rebuilt(workshop: Workshop) -> None:
     list(workshop.build())
     rebuild.forget_collections(workshop.database)
     workshop.world.add("a red kayak")

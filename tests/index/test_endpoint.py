@@ -147,7 +147,7 @@ def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
     assert len(model.encode(TEXTS)) == 2
 
 
-def test_an_endpoint_that_is_away_or_too_slow_is_told_apart_from_a_wrong_one(
+def test_an_unavailable_or_slow_endpoint_is_distinguished_from_a_wrong_one(
     server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model._http, "timeout", httpx.Timeout(0.05))

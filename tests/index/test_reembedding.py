@@ -87,7 +87,7 @@ def test_progress_is_reported(settings: Settings, embedder: Embedder, caplog: py
     assert [line["done"] for line in logged if line["work"] == "embedding with the new model"] == [16, 100]
 
 
-def test_the_time_left_is_told() -> None:
+def test_the_time_left_is_reported() -> None:
     moments = iter([0.0, 0.0, 10.0, 300.0])
     steps = watched((Progress("embedding", done, 1000) for done in (400, 410, 700)), lambda: next(moments))
     told = ["embedding 40%", "embedding 41%, about 10 minutes left", "embedding 70%, about 5 minutes left"]

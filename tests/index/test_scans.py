@@ -269,7 +269,7 @@ def test_a_vector_of_zeros_is_similar_to_nothing() -> None:
     assert similar.similarities.tolist() == pytest.approx([1, float(vectors[0] @ vectors[1]), 0], abs=3e-3)
 
 
-def test_a_database_that_was_set_back_is_read_anew(world: World) -> None:
+def test_a_restored_database_is_read_again(world: World) -> None:
     """After a failover or a restore the counters may reach the same values again with other memories."""
     world.add("a canoe on the lake")
     lost = world.memory(world.add("soup for Bob"))

@@ -31,7 +31,7 @@ def large(settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatc
         yield world
 
 
-def test_a_collection_that_is_gone_is_built_anew_without_a_search(large: World) -> None:
+def test_a_missing_collection_is_rebuilt_without_a_search(large: World) -> None:
     chroma = large.index._collections.open(as_owner=False)
     assert chroma is not None
     (name,) = chroma.list_names()

@@ -104,7 +104,7 @@ async def test_the_same_client_from_another_address_is_another(client: httpx.Asy
     assert len(ids) == 2
 
 
-async def test_a_client_with_a_secret_is_made_anew(client: httpx.AsyncClient) -> None:
+async def test_a_client_with_a_secret_is_created_again(client: httpx.AsyncClient) -> None:
     secret = PLAIN | {"token_endpoint_auth_method": "client_secret_basic"}
     one, other = [(await client.post("/oauth/register", json=secret)).json() for _ in range(2)]
     assert one["client_id"] != other["client_id"]

@@ -15,7 +15,7 @@ def hint_of(response: httpx.Response, status: int = 400) -> str:
     return str(response.json()["error_description"])
 
 
-async def test_a_wrong_resource_is_told_the_right_one(notes: App, ann: Person) -> None:
+async def test_the_error_about_a_wrong_resource_names_the_right_one(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     for wrong in ("https://localhost:8081/mcp", ORIGIN, f"{ORIGIN}/MCP", "https://other.example/mcp", "//[", "mcp"):
         assert RESOURCE in answer_of(await ann.open(notes.request(resource=wrong)))["error_description"]
@@ -34,7 +34,7 @@ async def test_a_resource_may_name_the_default_port(register: Register, ann: Per
     assert (await ann.open(app.request(resource="http://nas.local:80/mcp/"))).status_code == 200
 
 
-async def test_a_missing_proof_key_is_told_s256(notes: App, ann: Person) -> None:
+async def test_the_error_about_a_missing_proof_key_names_s256(notes: App, ann: Person) -> None:
     for changed in ({"code_challenge": None, "code_challenge_method": None}, {"code_challenge_method": "plain"}):
         assert "S256" in answer_of(await ann.open(notes.request(**changed)))["error_description"]
 
@@ -69,7 +69,7 @@ async def test_a_missing_client_id_is_named(notes: App, ann: Person) -> None:
         await ann.sign_in()
 
 
-async def test_an_unsupported_type_is_told_the_right_one(notes: App, ann: Person) -> None:
+async def test_the_error_about_an_unsupported_type_names_the_right_one(notes: App, ann: Person) -> None:
     for wrong in ("token", None):
         told = answer_of(await ann.open(notes.request(response_type=wrong)))
         assert told["error_description"] == "The response_type must be code."
@@ -78,13 +78,13 @@ async def test_an_unsupported_type_is_told_the_right_one(notes: App, ann: Person
         assert hint_of(refused) == "The grant_type must be authorization_code or refresh_token."
 
 
-async def test_a_json_body_is_told_the_content_type(notes: App) -> None:
+async def test_the_error_about_a_json_body_names_the_content_type(notes: App) -> None:
     for path in ("token", "revoke", "introspect"):
         response = await notes.http.post(f"/oauth/{path}", json={"grant_type": "refresh_token"})
         assert hint_of(response) == "Send the body as application/x-www-form-urlencoded, not as JSON."
 
 
-async def test_a_client_is_told_how_it_authenticates(notes: App, backend: App) -> None:
+async def test_the_error_names_the_client_s_way_to_authenticate(notes: App, backend: App) -> None:
     assert backend.secret
     given = {"grant_type": "refresh_token", "refresh_token": "sm_rt_x", "client_id": backend.client_id}
     in_body = await notes.http.post("/oauth/token", data=given | {"client_secret": backend.secret})

@@ -118,7 +118,7 @@ async def test_a_missing_field_says_what_was_written_for_it(api: Caller) -> None
         assert (refused.status_code, refused.json()["detail"][: len(sentence)]) == (400, sentence)
 
 
-async def test_who_may_not_use_a_route_is_told_that_first(
+async def test_a_caller_who_may_not_use_a_route_is_refused_first(
     client: httpx.AsyncClient, api: Caller, path_of: Callable[[Endpoint], str]
 ) -> None:
     nobody = Caller(client, {})

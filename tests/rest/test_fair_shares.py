@@ -104,7 +104,7 @@ async def test_a_caller_whose_requests_wait_for_the_model_stops_nobody(
         assert await stranger.listed() == ["I like tea."]
 
 
-async def test_what_waits_too_long_is_told_to_come_back(
+async def test_a_request_that_waits_too_long_gets_a_retry_after(
     api: Caller, embedder: WaitingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.3)
@@ -192,7 +192,7 @@ async def test_an_addition_has_its_vectors_before_it_waits_for_its_turn_to_write
 
 
 @pytest.mark.sqlite_only
-async def test_a_request_that_a_stop_cuts_off_is_told_to_come_back(api: Caller, database: Database) -> None:
+async def test_a_request_that_a_stop_cuts_off_gets_a_retry_after(api: Caller, database: Database) -> None:
     """uvicorn cancels what still runs a few seconds after SIGTERM."""
     with held_by_a_process(database):
         waiting = asyncio.create_task(api.post("/api/memories", said("I like tea.")))

@@ -138,7 +138,7 @@ async def test_health_tells_which_model_made_how_many_vectors(client: httpx.Asyn
     assert check["status"] == "healthy"
 
 
-async def test_a_project_in_english_is_never_told_to_change_the_model(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_a_project_in_english_gets_no_advice_about_the_model(client: httpx.AsyncClient, alice: Tenant) -> None:
     await add(client, alice, [*ENGLISH * 3, *OTHERS["pt"]])
     await embedding(client, len(ENGLISH) * 3 + 3)
     assert "advice" not in await embedding(client, len(ENGLISH) * 3 + 3)
@@ -155,7 +155,7 @@ async def test_a_project_in_another_language_is_told_which_setting_to_change(
     assert check["status"] == "healthy"
 
 
-async def test_a_project_of_short_notes_is_never_told_to_change_the_model(
+async def test_a_project_of_short_notes_gets_no_advice_about_the_model(
     client: httpx.AsyncClient, alice: Tenant
 ) -> None:
     notes = [text for texts in SHORT_NOTES.values() for text in texts]

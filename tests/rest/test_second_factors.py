@@ -48,7 +48,7 @@ async def test_wrong_codes_at_the_same_moment_all_count(ann: Enrolled) -> None:
         assert (await enter(browser, ann.app.code())).headers["location"].startswith("/sign-in?")
 
 
-async def test_turning_off_and_signing_in_do_not_wait_for_each_other_for_ever(ann: Enrolled) -> None:
+async def test_turning_off_and_signing_in_do_not_deadlock(ann: Enrolled) -> None:
     browsers = [fresh(ann.client) for _ in range(AT_ONCE)]
     for browser in browsers:
         await sign_in(browser)
@@ -75,7 +75,7 @@ async def mailing(settings: Settings, mailbox_and_url: tuple[str, Mailbox]) -> A
         yield app
 
 
-async def test_each_change_of_the_second_factor_is_told_by_letter(
+async def test_each_change_of_the_second_factor_is_reported_by_email(
     mailing: ASGIApp, mailbox_and_url: tuple[str, Mailbox], database: Database
 ) -> None:
     _, mailbox = mailbox_and_url

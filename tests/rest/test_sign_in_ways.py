@@ -53,7 +53,7 @@ async def test_an_identity_gets_one_account_at_the_same_moment(
     assert (await whoami(client))["email"] == "ann@example.com"
 
 
-async def test_new_ways_to_sign_in_are_told_by_letter(
+async def test_new_ways_to_sign_in_are_reported_by_email(
     settings: Settings, provider: Provider, database: Database
 ) -> None:
     with mail_server() as (url, mailbox):

@@ -58,7 +58,7 @@ async def test_any_accept_is_answered(caller: Caller, revision: str | None) -> N
         assert answer.json()["result"]["structuredContent"] == {"results": [], "total": 0}
 
 
-async def test_a_method_that_is_not_there_is_said_whatever_its_parameters(caller: Caller) -> None:
+async def test_an_unknown_method_is_reported_with_any_parameters(caller: Caller) -> None:
     methods = ("completion/complete", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list")
     for method in methods:
         for revision, status in ((LEGACY, 200), (MODERN, 404)):
@@ -69,7 +69,7 @@ async def test_a_method_that_is_not_there_is_said_whatever_its_parameters(caller
             assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
-async def test_a_method_that_is_not_there_is_said_whatever_is_accepted(caller: Caller) -> None:
+async def test_an_unknown_method_is_reported_with_any_accept_header(caller: Caller) -> None:
     body = {**LIST, "method": "subscriptions/listen", "params": {"_meta": envelope(), "notifications": {}}}
     for accept in ("application/json", "application/json, text/event-stream", "*/*", "text/html"):
         headers = {"MCP_Protocol_Version": MODERN, "Mcp_Method": "subscriptions/listen", "Accept": accept}
@@ -102,7 +102,7 @@ async def test_a_large_answer_is_one_event_too(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("header", [None, LEGACY, MODERN, "2099-01-01", "nonsense", ""])
-async def test_initialize_negotiates_whatever_is_said(caller: Caller, header: str | None) -> None:
+async def test_initialize_negotiates_any_version(caller: Caller, header: str | None) -> None:
     headers = {} if header is None else {"MCP_Protocol_Version": header}
     for said in (*KNOWN, "2023-01-01", "2099-01-01", "1.0", "", None, 7):
         body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {**HELLO, "protocolVersion": said}}

@@ -29,7 +29,7 @@ async def test_no_text_passes_for_an_entry_of_the_list(mcp: Mcp, alice: Tenant) 
     assert all("saved by all, just now" in line for line in lines)
 
 
-def test_an_age_is_told_in_its_largest_unit() -> None:
+def test_an_age_is_stated_in_its_largest_unit() -> None:
     ages = {0: "just now", 59: "just now", 60: "1 minute ago", 7_300: "2 hours ago", 90_000: "1 day ago"}
     ages |= {40 * 86_400: "1 month ago", 800 * 86_400: "2 years ago", -5: "just now"}
     assert {seconds: age_of(now() - timedelta(seconds=seconds)) for seconds in ages} == ages

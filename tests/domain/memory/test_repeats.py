@@ -152,7 +152,7 @@ async def test_only_the_same_project_and_end_user_count(mcp: Mcp, client: httpx.
     assert await Mcp(client, bob.auth, MODERN).add(TEXT) != first
 
 
-async def test_a_text_that_was_deleted_or_changed_is_remembered_anew(mcp: Mcp) -> None:
+async def test_a_text_that_was_deleted_or_changed_is_remembered_again(mcp: Mcp) -> None:
     first = await mcp.add(TEXT)
     await mcp.call("delete_memory", id=first)
     second = await mcp.add(TEXT)

@@ -42,7 +42,7 @@ def change_owner(database: Database, team: Team, **values: object) -> None:
         session.execute(sa.update(User).where(sa.column("id") == team.ids["owner"]).values(**values))
 
 
-async def test_an_inviter_who_is_not_confirmed_causes_no_letter_and_is_told(
+async def test_an_inviter_without_a_confirmed_address_causes_no_letter_and_learns_it(
     team: Team, database: Database, letters: list[EmailMessage]
 ) -> None:
     change_owner(database, team, email_verified_at=None)
