@@ -88,11 +88,11 @@ def why(cause: BaseException | None) -> str:
     """Return in one line for the log what failed during a request, and what to do if the database is out of reach."""
     origin = getattr(cause, "orig", None) or cause
     reasons = (origin.strerror,) if isinstance(origin, OSError) else origin.args if origin else ()
-    told = " ".join(str(part) for part in reasons[:1]).strip().partition("\n")[0]
+    message = " ".join(str(part) for part in reasons[:1]).strip().partition("\n")[0]
     is_server = isinstance(cause, sa.exc.OperationalError) and not isinstance(origin, sqlite3.Error)
     if is_server and getattr(origin, "sqlstate", None) is None:
-        return f"{_reason_of_server(told.lower())} ({told})"
-    return f"{type(origin).__name__}: {told}" if origin else ""
+        return f"{_reason_of_server(message.lower())} ({message})"
+    return f"{type(origin).__name__}: {message}" if origin else ""
 
 
 def _reason_of_server(message: str) -> str:

@@ -82,8 +82,8 @@ class Surveyor:
         if self._only_english:
             examine_projects(self._database)
             misread = count_misread(self._database)
-        told = (known.models, known.misread_projects, known.work) if known else ({}, 0, "")
-        if told != (models, misread, work):
+        stored = (known.models, known.misread_projects, known.work) if known else ({}, 0, "")
+        if stored != (models, misread, work):
             with self._database.write() as session:
                 session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
 

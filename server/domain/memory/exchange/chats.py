@@ -49,7 +49,7 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
     """
     chat = Chat("ChatGPT", conversation.get("conversation_id") or conversation.get("id"))
     title = title_of(conversation.get("title"))
-    utterances = _said_in_chatgpt(_kept_branch(conversation), warnings)
+    utterances = _chatgpt_utterances(_kept_branch(conversation), warnings)
     yield from exchanges(place, title, chat, utterances, moment(conversation.get("create_time")))
 
 
@@ -115,7 +115,7 @@ def _is_hidden(message: Foreign) -> bool:
     return isinstance(metadata, dict) and bool(metadata.get("is_visually_hidden_from_conversation"))
 
 
-def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Utterance]:
+def _chatgpt_utterances(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Utterance]:
     for message in messages:
         count_left_out(left_out_of_chatgpt(message), warnings)
         if role := _spoken_by(message):
