@@ -26,7 +26,9 @@ from server.runtime import Call, State
 
 MESSAGES: Mapping[Delivery | Unmailed, str] = {
     Delivery.SENT: "Invitation created and mailed.",
-    Delivery.LATER: "Invitation created. The mail server is unavailable: we will try again. Or share the link.",
+    Delivery.LATER: (
+        "Invitation created. The mail server is unavailable: we will try again. You can also share the link."
+    ),
     Delivery.REFUSED: "Invitation created. The mail server refused this address: share the link.",
     Unmailed.MAIL_IS_OFF: "Invitation created. This server sends no mail: share the link.",
     Unmailed.INVITER_UNCONFIRMED: (
