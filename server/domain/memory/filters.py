@@ -87,8 +87,10 @@ def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> l
 
 
 def by_age(*, are_few: bool) -> sa.SQLColumnExpression[str]:
-    """Return what to sort memories by. By the plain id, a database scans the project's memories in order; few that pass
-    a filter are found by the filter's index, and sorted.
+    """Return what to sort memories by, so that the newest come first.
+
+    With the plain id, a database scans the project's memories in order. With an expression, it finds the few memories
+    that pass a filter by the filter's index, and sorts them.
     """
     return sa.func.coalesce(col(Memory.id), "") if are_few else col(Memory.id)
 

@@ -52,7 +52,10 @@ def equals_of(
 
 @cache
 def _equals_query(sqlite: bool) -> Query:
-    """The texts are found in a query of their own: beside a condition of a filter, SQLite might read what passes it."""
+    """Return the query for texts that several memories have.
+
+    It finds the memories with these texts in a subquery. Otherwise SQLite might read all that pass a filter instead.
+    """
     same = aliased(Memory)
     with_text = (
         sa.select(col(same.number))

@@ -10,8 +10,8 @@ NEAR = 0.005
 
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return `order`, best first, with the newer of near equals first. `descending` are the scores in that order, which
-    the caller does not reorder.
+    """Return `order`, best first, but with the newer of near equals first. `descending` holds the scores of `order`;
+    the caller leaves them in that order, so that scores still descend.
     """
     numbers = order.tolist()
     ascending = (-descending).tolist()
