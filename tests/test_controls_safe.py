@@ -20,7 +20,7 @@ from server import attempts, hashing, limits, mail, oidc
 from server.dashboard import sign_in_ways
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
-from server.domain import accounts, addresses, audit, letters, notifications, sent_letters
+from server.domain import accounts, audit, letters, notifications, sent_letters
 from server.domain.accounts import Ended
 from server.domain.people import (
     common_passwords,
@@ -31,6 +31,7 @@ from server.domain.people import (
     second_factors,
     sessions,
     step_up,
+    users,
 )
 from server.domain.people.passkeys import Challenge
 from server.domain.teams import api_keys, cascades, invitation_answers, invitation_letters, withdrawals
@@ -145,9 +146,9 @@ CONTROLS = (
             "rest/test_second_factors.py::test_each_change"),
     Control("only the mailed token proves a mailbox", invitation_answers, "_went_by_mail_alone", yes,
             "rest/teams/test_proof_of_a_mailbox.py::test_a_token_that_the_inviter_sees"),
-    Control("confirming asks for the password", addresses, "_require_password", nothing,
+    Control("confirming asks for the password", users, "has_password", yes,
             "rest/teams/test_proof_of_a_mailbox.py::test_confirming_an_address_asks"),
-    Control("a changed address asks for the password", addresses, "_require_password", nothing,
+    Control("a changed address asks for the password", users, "has_password", yes,
             "dashboard/test_change_of_address.py::test_elsewhere"),
     Control("invitations to an old address", withdrawals, "release_address", nothing,
             "dashboard/test_old_address.py::test_neither"),
@@ -217,7 +218,7 @@ CONTROLS = (
             "dashboard/test_choosing_a_password.py::test_refused"),
     Control("sign-ups of an IPv6 site", attempts, "site_of", nothing,
             "dashboard/test_choosing_a_password.py::test_r08_sign_ups"),
-    Control("few hashes at once", hashing, "_a_turn", nullcontext, "test_hashing.py::test_hashing_itself"),
+    Control("few hashes at once", hashing, "_a_turn", nullcontext, "test_hashing.py::test_hashing_is_limited"),
     Control("one reset letter in five minutes", passwords, "LETTER_EVERY", timedelta(0),
             "dashboard/test_security_letters.py::test_r09_a_reset_letter"),
     Control("one use ends all links", mailed_tokens, "discard", nothing,
@@ -229,7 +230,7 @@ CONTROLS = (
     Control("few letters that confirm", sent_letters, "MOST_FOR_RECIPIENT", 10**6,
             "dashboard/test_security_letters.py::test_letters_that_confirm"),
     Control("only confirmed accounts cause letters", invitation_letters, "_may_cause_letters", yes,
-            "rest/teams/test_letters_to_others.py::test_an_inviter_who"),
+            "rest/teams/test_letters_to_others.py::test_an_inviter_without"),
     Control("few letters to a recipient", sent_letters, "MOST_FOR_RECIPIENT", 10**6,
             "rest/teams/test_letters_to_others.py::test_a_recipient"),
     Control("few letters of a sender", sent_letters, "MOST_FOR_SENDER", 10**6,

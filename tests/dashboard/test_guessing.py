@@ -1,7 +1,6 @@
 """Guessing passwords: failures count, successes do not, and no stranger can lock an account."""
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -135,13 +134,25 @@ async def test_guesses_at_the_same_moment_count_like_guesses_in_a_row(app: ASGIA
     assert Counter(answer.status_code for answer in answers)[401] <= 3
 
 
+class Later:
+    """The module `time`, some seconds later."""
+
+    seconds = 0
+
+    def time(self) -> float:
+        return time.time() + self.seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.seconds
+
+
 async def test_a_day_of_guesses_has_a_limit_too(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, hours = time.time, itertools.count()
+    later = Later()
+    monkeypatch.setattr("server.limit_storage.time", later)
     statuses: list[int] = []
     async with browser_at(app, "203.0.113.1") as stranger:
         for _ in range(11):
-            skipped = next(hours) * 3601
-            monkeypatch.setattr(time, "time", lambda skipped=skipped: clock() + skipped)
+            later.seconds += 3601
             statuses += [(await sign_in(stranger, password=WRONG)).status_code for _ in range(3)]
     assert Counter(statuses) == {401: 30, TOO_MANY: 3}
 

@@ -142,7 +142,7 @@ CONTROLS = (
     Control("for its client only", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
     Control("no more than granted", PresentedRefreshToken, "get_scope", lambda _: "memories:read memories:write admin",
             "refresh::test_084"),
-    Control("a role is needed to refresh", tokens, "_role", lambda *_: ProjectRole.ADMIN, "refresh::test_085_what"),
+    Control("a role is needed to refresh", access, "role_in", lambda *_: ProjectRole.ADMIN, "refresh::test_085_what"),
     Control("revocation", tokens, "revoke", nothing, "revocation::test_088_a_refresh"),
     Control("disconnecting", connections, "disconnect", nothing, "revocation::test_092_people"),
     Control("tokens expire", credentials, "now", lambda: now().replace(year=2020), "resource_server::test_095"),

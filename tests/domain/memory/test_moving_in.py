@@ -96,7 +96,7 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b"Wir m\xf6gen Tee", "line 1: is not UTF-8 or UTF-16 text. Save the file as UTF-8"),
         (
             b"Name,Tags\nTea,a",
-            "line 1: is in no known format. Use JSON, CSV with a column content, memory or",
+            "line 1: is in no known format: JSON, CSV with a column named content, memory or",
         ),
         (b"[" * 100_000, "item 1: is nested too deeply"),
         (b'content,tags\nfine,a\n"open', "line 3: has a quotation mark that is not closed"),
