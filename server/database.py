@@ -162,10 +162,7 @@ def migrate(url: str) -> None:
     turn = Turn(writer, engine)
     try:
         turn.take()
-        with engine.execution_options(**{WRITES: True}).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                _require_writable(connection)
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        with _turn_to_migrate(engine.execution_options(**{WRITES: True})) as connection:
             if not _is_newest(connection):
                 _upgrade(engine, connection)
     finally:
@@ -173,6 +170,10 @@ def migrate(url: str) -> None:
         engine.dispose()
         if writer is not None:
             writer.close()
+
+
+def _turn_to_migrate(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
+    return engine.begin() if engine.dialect.name == "sqlite" else postgres.locked(engine, MIGRATION_LOCK)
 
 
 def _is_newest(connection: sa.Connection) -> bool:
@@ -198,14 +199,6 @@ def require_known_schema(version: str, what: str, otherwise: str) -> None:
         )
 
 
-def _require_writable(connection: sa.Connection) -> None:
-    """Raises SettingsError for a standby, or a database that is set to read-only."""
-    if connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on":
-        raise SettingsError(
-            "the database is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server that accepts writes"
-        )
-
-
 def _upgrade(engine: sa.Engine, locked: sa.Connection) -> None:
     """Run the migrations: on SQLite in the transaction that holds the lock, on Postgres each in its own transaction.
     There, a migration may leave its transaction to build an index while others write.
@@ -215,7 +208,10 @@ def _upgrade(engine: sa.Engine, locked: sa.Connection) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with nullcontext(locked) if engine.dialect.name == "sqlite" else engine.connect() as connection:
+    is_sqlite = engine.dialect.name == "sqlite"
+    if not is_sqlite:
+        postgres.drop_snapshot(locked)
+    with nullcontext(locked) if is_sqlite else engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

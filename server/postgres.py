@@ -1,6 +1,8 @@
 """How the server talks to Postgres: time limits, what a pooler allows, and which failures are outages."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -8,6 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from server import waits
+from server.settings import SettingsError
 from server.waits import NOTABLE_SECONDS, WRITES
 
 STATEMENT_SECONDS = 600
@@ -44,6 +47,8 @@ somebody restores the database.
 
 LOSSES = ("40001", "40P01")
 """SQLSTATEs of a conflict with another transaction: a serialization failure, and a deadlock."""
+
+LOCK_POLL_SECONDS = 0.1
 
 _POOLED = "pooled"
 _COMMITS = "commits"
@@ -87,6 +92,36 @@ def remove_time_limits(engine: sa.Engine) -> None:
     """Let a migration's transactions wait as long as necessary, for locks and for the process that does the work."""
     without_limits = _set({"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}, is_local=True)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(without_limits))
+
+
+@contextmanager
+def locked(engine: sa.Engine, number: int) -> Iterator[sa.Connection]:
+    """Open a transaction that holds the advisory lock. Raises SettingsError if the database is read-only.
+
+    A statement that waits for the lock would keep a snapshot, and a process that builds an index while it holds the
+    lock would wait for that snapshot. So the lock is asked for again and again.
+    """
+    lock = sa.select(sa.func.pg_try_advisory_xact_lock(number))
+    while True:
+        with engine.begin() as connection:
+            _require_writable(connection)
+            if connection.scalar(lock):
+                yield connection
+                return
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+def drop_snapshot(connection: sa.Connection) -> None:
+    """Let go of the snapshot that the last SELECT keeps until the next statement. Building an index waits for it."""
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+
+
+def _require_writable(connection: sa.Connection) -> None:
+    """Raises SettingsError for a standby, or a database that is set to read-only."""
+    if connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on":
+        raise SettingsError(
+            "the database is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server that accepts writes"
+        )
 
 
 def connect_arguments(url: sa.URL) -> dict[str, str | int]:

@@ -80,6 +80,15 @@ def test_an_index_that_an_interrupted_run_left_is_built_again(empty_url: str, en
     assert has_online_index(engine)
 
 
+@pytest.mark.usefixtures("with_online_index")
+def test_processes_that_start_at_once_build_the_index_once(empty_url: str, engine: sa.Engine) -> None:
+    """Postgres waits for the snapshots of all others, so one that waits for its turn must not have any."""
+    with ThreadPoolExecutor(3) as threads:
+        for migrating in [threads.submit(migrate, empty_url) for _ in range(3)]:
+            migrating.result(30)
+    assert has_online_index(engine)
+
+
 def count(engine: sa.Engine, rows: str) -> int:
     with engine.connect() as connection:
         return int(connection.scalar(sa.text(f"SELECT count(*) FROM {rows}")) or 0)
