@@ -44,7 +44,7 @@ class Invitation(SQLModel, table=True):
     )
 
     id: str = Field(default_factory=lambda: new_id("inv_"), primary_key=True)
-    organization_id: str = Field(sa_column=foreign_key("organizations.id"))
+    organization_id: str = Field(sa_column=foreign_key("organizations.id", index=True))
     project_id: str | None = Field(default=None, sa_column=foreign_key("projects.id", nullable=True, index=True))
     email: str = Field(index=True, description="normalized")
     role: OrganizationRole = Field(sa_type=sa.String)
@@ -63,5 +63,5 @@ class InvitationProject(SQLModel, table=True):
     __table_args__ = (enum_check("role", "role", ProjectRole),)
 
     invitation_id: str = Field(sa_column=foreign_key("invitations.id", primary_key=True))
-    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True, index=True))
     role: ProjectRole = Field(sa_type=sa.String)

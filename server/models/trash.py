@@ -26,7 +26,7 @@ class TrashedMemory(SQLModel, table=True):
     spans: list[list[int]] = Field(sa_type=sa.JSON)
     embedding_model: str
     vectors: bytes = Field(sa_type=sa.LargeBinary)
-    expires_at: datetime | None = Field(default=None, sa_type=Utc)
+    expires_at: datetime | None = Field(default=None, sa_type=Utc, index=True)
     deleted_at: datetime = Field(sa_type=Utc)
     deleted_until: datetime = Field(sa_type=Utc, index=True)
     deleted_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))

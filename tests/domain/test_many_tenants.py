@@ -1,17 +1,18 @@
 """Finding what a user can reach uses indexes, so it does not slow down with the number of users."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from server.database import Database
 from server.domain.access import reachable_organizations, reachable_projects
-from server.domain.memory import revert
+from server.domain.memory import revert, trash
 from server.domain.teams import organizations, projects
-from server.models import Organization, OrganizationMember, Project, ProjectMember, User
+from server.models import Invitation, Organization, OrganizationMember, Project, ProjectMember, TrashedMemory, User
 from server.models.base import now
 from server.principal import CredentialKind, Principal
 from server.settings import Settings
@@ -64,6 +65,23 @@ def test_it_is_found_by_indexes(database: Database) -> None:
                 assert not tables_read_whole(session, query)
 
 
+def test_what_is_over_in_the_trash_and_invitations_are_found_by_indexes(database: Database) -> None:
+    kept = {"memory": {}, "versions": [], "spans": [], "embedding_model": "", "vectors": b""}
+    until = {"deleted_at": now(), "deleted_until": now() + timedelta(days=9), "expires_at": now() + timedelta(days=9)}
+    trashed = [{"id": f"mem_{n}", "project_id": f"proj_{n}", **kept, **until} for n in range(TENANTS)]
+    invited = [
+        {"id": f"inv_{n}", "organization_id": f"org_{n}", "email": f"{n}@example.com", "invited_by": f"user_{n}",
+         "token_hash": str(n), "status": "pending", "role": "member", "expires_at": now()} for n in range(TENANTS)
+    ]  # fmt: skip
+    with database.write() as session:
+        session.execute(sa.insert(TrashedMemory), trashed)
+        session.execute(sa.insert(Invitation), invited)
+        session.connection().exec_driver_sql("ANALYZE")
+        assert not tables_read_whole(session, sa.select(col(TrashedMemory.id)).where(trash.is_over(now())))
+        of_organization = col(Invitation.organization_id) == "org_7"
+        assert not tables_read_whole(session, sa.select(col(Invitation.id)).where(of_organization))
+
+
 def test_it_is_what_the_roles_say(database: Database) -> None:
     with database.read() as session:
         reached = {one.project.id: one.role for one in projects.list_projects(session, GOVERNOR)}
@@ -95,6 +113,6 @@ def tables_read_whole(session: Session, query: sa.ClauseElement) -> set[str]:
     compiled = query.compile(session.connection(), compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if session.get_bind().dialect.name == "sqlite" else "EXPLAIN"
     lines = [str(row[-1]) for row in session.connection().exec_driver_sql(f"{explain} {compiled}")]
-    names = ("projects", "organizations", "organization_members", "project_members")
+    names = ("projects", "organizations", "organization_members", "project_members", "trashed_memories", "invitations")
     whole = [f"SCAN {name}" for name in names] + [f"Seq Scan on {name}" for name in names]
     return {line for line in lines if any(f"{start} " in f"{line} " for start in whole)}

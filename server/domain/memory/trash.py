@@ -196,11 +196,14 @@ def erase_some(session: Session, project_id: str, user_id: str | None, until: da
     return chunks.delete_some(session, _trashed, *_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
 
 
+def is_over(moment: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition for memories whose time in the trash is over."""
+    return sa.or_(col(TrashedMemory.deleted_until) <= moment, col(TrashedMemory.expires_at) <= moment)
+
+
 def purge(session: Session) -> int:
     """Delete some memories whose time in the trash is over. Return how many. Call it until it returns 0."""
-    moment = now()
-    is_over = sa.or_(col(TrashedMemory.deleted_until) <= moment, col(TrashedMemory.expires_at) <= moment)
-    keys = chunks.next_keys(session, _trashed, is_over)
+    keys = chunks.next_keys(session, _trashed, is_over(now()))
     is_chosen = col(TrashedMemory.id).in_([memory_id for (memory_id,) in keys])
     for project_id in session.scalars(sa.select(col(TrashedMemory.project_id)).where(is_chosen).distinct()).all():
         outbox.request_purge(session, project_id)
