@@ -72,6 +72,8 @@ class EarlierModel:
             log.debug(
                 "cannot read from the database which models the vectors come from", extra={"kind": type(error).__name__}
             )
+        except Exception:  # nobody reads the future
+            log.exception("the earlier model cannot be opened")
         finally:
             self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
             self._looking.release()

@@ -86,8 +86,7 @@ def new_id(prefix: str, at: datetime | None = None) -> str:
     """Return `prefix` + UUIDv7 (RFC 9562 section 5.7). Ids sort as text by their time.
 
     Without `at` the time is now, and every id of this process is greater than the one before, unless the clock was set
-    back by half a day. With `at` the time is
-    `at`, and ids with the same `at` sort in the order of the calls.
+    back by half a day. With `at` the time is `at`, and ids with the same `at` sort in the order of the calls.
     """
     ticks = _next_ticks()
     rest = secrets.randbits(62)

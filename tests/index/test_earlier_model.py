@@ -53,6 +53,20 @@ def test_the_earlier_vectors_answer_until_there_are_new_ones(
         assert after.found("canoe trip number 7")[0].similarity > 0.5
 
 
+def test_an_earlier_model_that_cannot_be_opened_is_logged(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_name: str, _data_dir: Path) -> Embedder | None:
+        raise RuntimeError("no such graph")
+
+    monkeypatch.setattr(earlier, "open_packaged", broken)
+    with opened(settings, embedder) as before:
+        before.add("a red canoe")
+    with opened(settings, AwayEmbedder()) as after:
+        after.found("red canoe")
+        eventually(lambda: "the earlier model cannot be opened" in caplog.text)
+
+
 class AwayEmbedder(WordEmbedder):
     """Another model, which is not there."""
 
