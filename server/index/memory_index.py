@@ -207,7 +207,7 @@ class MemoryIndex:
         if self._matrices.fits(project.piece_count):
             similar = self._matrices.scan_project(session, project).compare(vector)
             return similar if allowed is None else similar.only(allowed)
-        center = question.collection.center if question.collection else Center(np.zeros_like(vector))
+        center = question.collection.center if question.collection else Center(self._matrices.mean)
         if allowed is None:
             return self._matrices.scan_in_parts(session, project.id, vector, center, also, wanted)
         return self._matrices.scan_memories(session, allowed, center).compare(vector)

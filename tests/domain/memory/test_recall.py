@@ -168,6 +168,9 @@ def test_what_all_vectors_of_a_model_share_answers_no_question(settings: Setting
         world.add_many(["We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess"])
         assert page(world, "quantum entanglement").weak
         assert not page(world, "red canoe").weak
+        world.index._matrices._large_project_bytes = 1  # too large to cache, and without a collection
+        assert page(world, "quantum entanglement").weak
+        assert not page(world, "red canoe").weak
 
 
 @pytest.mark.parametrize(
