@@ -40,7 +40,9 @@ class Space(Protocol):
 
     @property
     def mean(self) -> Vector:
-        """The mean of the model's vectors, which is what texts that have nothing in common share."""
+        """The mean of the model's vectors, which is what texts that have nothing in common share. Empty as long as
+        `name` is empty.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from server.index.model.programs import ProgramFailed
 from server.index.model.protocol import Model
 from server.index.model.sentence_folder import NotExportable, SentenceModel
 from server.index.model.transformers_model import TransformersModel
-from server.index.types import Vector, Vectors
+from server.index.types import Space, Vectors
 from server.settings import Settings
 
 __all__ = [
@@ -44,23 +44,8 @@ PACKAGED: dict[str, Callable[[Path], Exported]] = {
 log = logging.getLogger(__name__)
 
 
-class Embedder(Protocol):
+class Embedder(Space, Protocol):
     """Turns texts into vectors. Any thread may call it; the call blocks."""
-
-    @property
-    def name(self) -> str:
-        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names.
-
-        "" until the model is loaded for the first time.
-        """
-
-    @property
-    def dimensions(self) -> int:
-        """The length of a vector; 0 as long as `name` is empty."""
-
-    @property
-    def mean(self) -> Vector:
-        """The mean of the model's vectors; empty as long as `name` is empty."""
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions).

@@ -4,21 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from server.index.model.prompts import Prompts
-from server.index.types import Vector, Vectors
+from server.index.types import Space, Vectors
 
 
-class Model(Protocol):
+class Model(Space, Protocol):
     """A model that can run on `threads` threads at once, with up to `batch_size` texts each."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def dimensions(self) -> int: ...
-
-    @property
-    def mean(self) -> Vector:
-        """The mean of the model's vectors; see the module `mean`."""
 
     @property
     def threads(self) -> int: ...
