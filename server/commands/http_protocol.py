@@ -66,7 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count(url)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -74,7 +74,7 @@ class HttpProtocol(HttpToolsProtocol):
         (RFC 9110 section 6.5.1).
         """
         if self._is_head_due:
-            self._count(name + value)
+            self._count(len(name) + len(value))
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -88,8 +88,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._bytes_beside_bodies = 0
         super().on_body(body)
 
-    def _count(self, part: bytes) -> None:
-        self._head_bytes += len(part)
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
         if self._head_bytes > MOST_HEAD_BYTES:
             raise Refused
 

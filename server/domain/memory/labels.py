@@ -31,7 +31,7 @@ COMMAS = re.compile("[,\u060c\u3001\uff0c\uff64]")
 LONGEST_TEXT = 100_000
 """The longest text of a list or of an object, in characters. Splitting or parsing millions would stop all requests."""
 
-DOTTED_I = "i\u0307"
+_DOTTED_I = "i\u0307"
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
 _INSERT = Query(sa.insert(_table))
@@ -136,7 +136,7 @@ def fold(value: str) -> str:
     Case-folding turns the Turkish İ into an i with a second dot, which is left out. Text over 200 characters becomes
     its SHA-256.
     """
-    return _shortened(_case_folded(value).replace(DOTTED_I, "i"))
+    return _shortened(_case_folded(value).replace(_DOTTED_I, "i"))
 
 
 def stored_forms(values: Iterable[str]) -> list[str]:
