@@ -1,5 +1,5 @@
-"""A connection is closed if its client never completes the head of a request, sends too much besides bodies, or reads
-nothing of its answer: none may use up what all connections share.
+"""The server closes a connection whose client never completes the head of a request, sends too much that is not a
+body, or reads nothing of its answer. So no client can use up what all connections share.
 """
 
 import asyncio

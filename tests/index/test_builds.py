@@ -1,4 +1,4 @@
-"""A collection is built in steps. Another process can continue the build, and changes are applied meanwhile."""
+"""A collection is built in steps. Another process can continue the build. Changes are applied during the build."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The text of a permanently deleted memory is in no table and no file, whatever deleted it."""
+"""After a permanent deletion of any kind, no table and no file has the text of the memory."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
