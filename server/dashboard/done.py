@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from server.dashboard.fields import whole_number
 from server.plurals import count
 
 DONE = {
@@ -77,23 +78,16 @@ NOTHING_DONE = {
 }
 """The messages to show instead when the number is 0."""
 
-MAX_DIGITS = 9
-
 
 def done_message(query: Mapping[str, str]) -> str | None:
     """Return the message that an address asks for, with the number of canceled invitations in the address."""
     done = query.get("done", "")
     message = DONE.get(done)
     if message is not None and done in NOTHING_DONE:
-        memories = _number(query, "count")
+        memories = whole_number(query.get("count", ""))
         message = message.format(count(memories, "memory", "memories")) if memories else NOTHING_DONE[done]
-    invitations = _number(query, "invitations")
+    invitations = whole_number(query.get("invitations", ""))
     if message is None or not invitations:
         return message
     were = "was" if invitations == 1 else "were"
     return f"{message} {count(invitations, 'pending invitation')} {were} canceled."
-
-
-def _number(query: Mapping[str, str], parameter: str) -> int:
-    digits = query.get(parameter, "")
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS else 0

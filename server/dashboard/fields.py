@@ -17,6 +17,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 LABEL_KEYS = (TAGS, PEOPLE, CATEGORY)
 """Metadata keys with their own form field. `server.dashboard.details` makes rows of the others."""
 
+MAX_DIGITS = 9
+"""A number with more digits is ignored: no position, version or count is as large."""
+
 PERIOD = "When"
 """The label of periods. People write them with spaces (`last week`), programs also with underscores."""
 
@@ -75,6 +78,11 @@ def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:
         return choices(text)
     except ValueError:
         raise Invalid("choose one of the options.", field=label) from None
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number in a form or an address, or None if the text is not one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 def labels_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:

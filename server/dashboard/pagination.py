@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from server.dashboard.fields import whole_number
 from server.dashboard.pages import PageRequest
 
 T = TypeVar("T")
 
 PAGE_SIZE = 40
-MAX_DIGITS = 6
-"""A position with more digits in the address is ignored."""
 
 
 class ListPage(NamedTuple, Generic[T]):
@@ -35,9 +34,7 @@ class ListPage(NamedTuple, Generic[T]):
 
 def number_in(request: PageRequest, parameter: str) -> int | None:
     """Return the number in the address, or None if there is none or it is not a number."""
-    text = request.http.query_params.get(parameter, "")
-    is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
-    return int(text) if is_number else None
+    return whole_number(request.http.query_params.get(parameter, ""))
 
 
 def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:

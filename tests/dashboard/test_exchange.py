@@ -133,6 +133,12 @@ async def test_what_is_left_out_is_not_imported(ann: Visitor, settings: Settings
     assert "just now imported" in await ann.see(f"{ann.project}/memories?q=Tea")
 
 
+async def test_a_number_with_thousands_of_digits_leaves_nothing_out(ann: Visitor) -> None:
+    page = await uploaded(ann, json.dumps([conversation("Trip to Rome", "Where to stay?")]).encode())
+    await ann.do(page, {"leave_out": ["9" * 5_000, "²", "1"]})
+    assert "1 memory imported" in await ann.see(page)
+
+
 async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

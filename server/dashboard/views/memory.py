@@ -12,10 +12,10 @@ from server.dashboard.dates import zone_of
 from server.dashboard.details import KIND_NAMES, DetailRow, rows_in_form
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
-from server.dashboard.fields import LABEL_KEYS, other_details, parse_fields
+from server.dashboard.fields import LABEL_KEYS, other_details, parse_fields, whole_number
 from server.dashboard.markdown import to_text
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import MAX_DIGITS, number_in
+from server.dashboard.pagination import number_in
 from server.dashboard.typed import EXPIRY_DAYS, Typed, stored
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
@@ -85,7 +85,7 @@ async def pin(request: PageRequest) -> Response:
 
 async def restore_version(request: PageRequest) -> Response:
     """Make an earlier version the current one. Raises NotFound."""
-    memory_id, version = request.path_param("memory_id"), _version_in_form(request)
+    memory_id, version = request.path_param("memory_id"), whole_number(request.text("version"))
     if version is None:
         raise NotFound("Version not found.")
     await request.call.run(changes.restore, memory_id, version, request.call.index)
@@ -157,14 +157,9 @@ async def restore(request: PageRequest) -> Response:
     return redirect(f"{HOME}/memories/{memory_id}", "restored")
 
 
-def _version_in_form(request: PageRequest) -> int | None:
-    text = request.text("version")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else None
-
-
 def _seen_version(request: PageRequest, memory: Memory) -> int:
     """Return the version that the person has seen: the one in the form, or else the current one."""
-    version = _version_in_form(request)
+    version = whole_number(request.text("version"))
     return memory.version if version is None else version
 
 

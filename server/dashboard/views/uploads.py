@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from server import waits
+from server.dashboard.fields import whole_number
 from server.dashboard.pages import PageRequest, read_form, redirect
 from server.domain.memory import imports
 from server.domain.memory.exchange.entries import Warnings
@@ -119,8 +120,8 @@ async def start(request: PageRequest) -> Response:
     work = await call.runtime.in_thread(store.claim, stored_upload)
     if work is not None:
         names = list(stored_upload.groups)
-        chosen = [int(number) for number in request.texts("leave_out") if number.isascii() and number.isdecimal()]
-        left_out = frozenset(names[number] for number in chosen if number < len(names))
+        chosen = map(whole_number, request.texts("leave_out"))
+        left_out = frozenset(names[number] for number in chosen if number is not None and number < len(names))
         await _in_background(store, work, _import(call, store, work.upload, left_out))
     return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
 
