@@ -10,7 +10,7 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.constraints import EmailTaken, flush_or_conflict
 from server.domain.locks import lock_user
-from server.domain.people import known_browsers, mailed_tokens, passwords, sessions, users
+from server.domain.people import known_browsers, mailed_tokens, sessions, users
 from server.domain.people.passwords import LinkEnded, WrongPassword
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import withdrawals
@@ -43,7 +43,7 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
     if user.email is None or user.email_verified_at is not None or not mailer.is_on:
         return
     lock_user(session, user.id)
-    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.VERIFY, now() - passwords.LETTER_EVERY):
+    if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.VERIFY):
         return
     if sent_letters.admit(session, LetterKind.VERIFICATION, user.email):
         token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
@@ -64,8 +64,7 @@ def request_change(session: Session, principal: Principal, email: str, mailer: M
     sessions.require_live(session, principal)
     user = users.me(session, principal)
     _require_another(user, address)
-    since = now() - passwords.LETTER_EVERY
-    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.CHANGE, since, address):
+    if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.CHANGE, address):
         return
     mailed_tokens.discard(session, user.id, MailedPurpose.CHANGE)
     token = mailed_tokens.issue(session, user.id, MailedPurpose.CHANGE, address=address)

@@ -1,6 +1,6 @@
 """Single-use tokens in links. A mailed token proves that its user can read the mailbox."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -12,6 +12,8 @@ from server.models.base import now
 from server.models.users import MailedPurpose
 
 LIFETIME = timedelta(hours=1)
+LETTER_EVERY = timedelta(minutes=5)
+"""The minimum time between two letters with a link to the same account. The earlier link still works."""
 
 
 def issue(
@@ -21,7 +23,7 @@ def issue(
     for a token that is also shown elsewhere, so it does not prove who owns the mailbox. `address` is the new address
     of a `CHANGE`.
     """
-    _discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
+    discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
     session.add(
         MailedToken(
@@ -36,16 +38,14 @@ def issue(
     return token
 
 
-def was_issued_since(
-    session: Session, user_id: str, purpose: MailedPurpose, moment: datetime, address: str | None = None
-) -> bool:
-    """Return whether the user was mailed a token for this purpose, and for a `CHANGE` this new address, after `moment`
-    and has not redeemed one since.
+def was_just_mailed(session: Session, user_id: str, purpose: MailedPurpose, address: str | None = None) -> bool:
+    """Return whether the user was mailed a token for this purpose, and for a `CHANGE` this new address, within
+    `LETTER_EVERY`, and has not redeemed one since.
     """
     query = sa.select(sa.literal(1)).where(
         col(MailedToken.user_id) == user_id,
         col(MailedToken.purpose) == purpose,
-        col(MailedToken.created_at) > moment,
+        col(MailedToken.created_at) > now() - LETTER_EVERY,
         col(MailedToken.address).is_not_distinct_from(address),
         col(MailedToken.was_mailed),
     )
@@ -82,12 +82,8 @@ def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:
     return user_id
 
 
-def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
-    """Delete the user's tokens for this purpose."""
-    _discard(session, user_id, purpose)
-
-
-def _discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
+def discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
+    """Delete the user's tokens for this purpose that meet the conditions."""
     of_user = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
     session.execute(sa.delete(MailedToken).where(*of_user, *conditions))
 

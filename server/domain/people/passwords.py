@@ -1,6 +1,5 @@
 """Passwords: their rules, changing one, and setting a new one through a mailed link."""
 
-from datetime import timedelta
 from typing import NamedTuple
 
 from sqlmodel import Session
@@ -23,9 +22,6 @@ from server.principal import Principal
 
 MIN_LENGTH = 8
 MAX_LENGTH = 200
-
-LETTER_EVERY = timedelta(minutes=5)
-"""The minimum time between two letters with a link to the same account. The earlier link still works."""
 
 
 class WrongPassword(Invalid):
@@ -81,14 +77,14 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
 
 def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
     """Mail a link for setting a new password if the address has an account. The caller does not learn whether it has
-    one. An account gets one such letter per `LETTER_EVERY`. An unconfirmed address may belong to a stranger, so it
-    gets only a few a day.
+    one. An account gets one such letter per `mailed_tokens.LETTER_EVERY`. An unconfirmed address may belong to a
+    stranger, so it gets only a few a day.
     """
     user = users.by_email(session, names.fold_email(email))
     if user is None or user.email is None or not mailer.is_on:
         return
     lock_user(session, user.id)
-    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.RESET, now() - LETTER_EVERY):
+    if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.RESET):
         return
     if user.email_verified_at is None and not sent_letters.admit(session, LetterKind.RESET, user.email):
         return
