@@ -10,6 +10,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.database import is_sqlite
 from server.models import BegunDeletion, Import, Organization, Project, User
 from server.models.projects import IS_DELETED
 
@@ -53,6 +54,12 @@ def lock_user(session: Session, user_id: str) -> None:
     Take this lock before giving a user anything that would outlive the account.
     """
     session.execute(sa.select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
+
+
+def lock_hash(session: Session, digest: str) -> None:
+    """Lock what the hexadecimal hash stands for, although there is no row for it yet, until the commit."""
+    if not is_sqlite(session):
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(digest[:15], 16))))
 
 
 def _lock(session: Session, condition: sa.ColumnElement[bool]) -> None:

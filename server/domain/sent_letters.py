@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import is_sqlite
+from server.domain.locks import lock_hash
 from server.hashing import token_hash
 from server.models import Invitation, Mail, SentLetter
 from server.models.base import now
@@ -35,8 +35,7 @@ def admit(
     `recipient` is a normalized address. `sender_id` is the user who causes the letter, if it is not the recipient.
     """
     recipient_hash = token_hash(recipient)
-    if not is_sqlite(session):  # two simultaneous letters must not both take the last free place
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(recipient_hash[:15], 16))))
+    lock_hash(session, recipient_hash)  # two simultaneous letters must not both take the last free place
     if _to_recipient(session, kind, recipient_hash) >= MOST_FOR_RECIPIENT:
         return False
     if sender_id is not None and _of_sender(session, sender_id) >= MOST_FOR_SENDER:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import is_sqlite
 from server.domain.access import Action, require_project
+from server.domain.locks import lock_hash
 from server.domain.memory import memories, unfinished
 from server.domain.memory.changes import checked
 from server.domain.memory.expiry import expiry_of
@@ -134,7 +134,5 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
-    """Lock the text until the commit, so that nobody else adds it. SQLite has one writer at a time anyway."""
-    if not is_sqlite(session):
-        number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+    """Lock the text until the commit, so that nobody else adds it."""
+    lock_hash(session, hash_content(f"{project_id}/{content_hash}"))
