@@ -55,6 +55,13 @@ def is_one_line(text: str) -> bool:
     return not any(unicodedata.category(c) in _INVISIBLE_CATEGORIES and c not in _JOINERS for c in text)
 
 
+def shown_on_one_line(text: str) -> str:
+    """Return the text on one line, without control, direction or invisible characters."""
+    if not (text.isascii() and text.isprintable()):  # checking each character is slower than a query
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(text.split())
+
+
 def parse_email(address: str) -> str:
     """Return the address in its stored form: NFKC, in lower case. Raises Invalid if it is not an address."""
     text = fold_email(address)

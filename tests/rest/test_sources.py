@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from server.database import Database
-from server.domain.memory.source import one_line
+from server.domain.memory.source import short_name
 from server.models import Project, User
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
@@ -74,4 +74,4 @@ async def test_a_source_that_is_none_is_refused(api: Caller) -> None:
 
 
 def test_a_name_stays_on_its_line() -> None:
-    assert one_line("  Claude\x00\n\u202eCode\u2028 ") == "Claude Code"
+    assert short_name("  Claude\x00\n\u202eCode\u2028 ") == "Claude Code"

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from server.domain.names import shown_on_one_line
 from server.models import ClientKind, OAuthClient
 
 SHOWN_LENGTH = 60
@@ -29,8 +30,7 @@ def shown_name(client: OAuthClient) -> str:
     Removes control, direction and invisible characters. Replaces a name that looks like this server's, unless the
     operator chose it.
     """
-    visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
-    text = " ".join(visible.translate(_QUOTES).split())
+    text = shown_on_one_line(client.name).translate(_QUOTES)
     if client.kind != ClientKind.CONFIGURED and looks_like_ours(text):
         return "An application whose name imitates this server"
     if len(text) > SHOWN_LENGTH:

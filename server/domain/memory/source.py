@@ -1,6 +1,5 @@
 """The sources through which memories are added and changed, as callers read them and filter by them."""
 
-import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator
 from sqlmodel import col
 
+from server.domain.names import shown_on_one_line
 from server.models import Memory
 from server.models.base import is_id
 from server.models.sources import COMMAND, Source, SourceKind
@@ -28,20 +28,16 @@ NAME_LENGTH = 100
 def source_of(principal: Principal) -> Source:
     """Return the principal's credential as the source of its reads and writes."""
     kind = KINDS[principal.kind]
-    return Source(kind.value, principal.credential_id, one_line(principal.credential_name) or "Unnamed")
+    return Source(kind.value, principal.credential_id, short_name(principal.credential_name) or "Unnamed")
 
 
 def source_of_import(import_id: str, original: Source | None) -> Source:
     """Return the source of an imported memory. The source that a file names becomes its name."""
-    return Source(SourceKind.IMPORT.value, import_id, one_line(original.name if original else "") or "Import")
+    return Source(SourceKind.IMPORT.value, import_id, short_name(original.name if original else "") or "Import")
 
 
-def one_line(name: str) -> str:
-    """Return the name on one line, without control, direction or invisible characters."""
-    if name.isascii() and name.isprintable():  # checking each character is slower than a query
-        return " ".join(name.split())[:NAME_LENGTH]
-    visible = "".join(c for c in name if c.isspace() or unicodedata.category(c)[0] != "C")
-    return " ".join(visible.split())[:NAME_LENGTH]
+def short_name(name: str) -> str:
+    return shown_on_one_line(name)[:NAME_LENGTH]
 
 
 def source_of_command(import_id: str | None) -> Source:

@@ -26,7 +26,7 @@ from server.domain.memory.metadata import (
     require_content,
     require_text,
 )
-from server.domain.memory.source import one_line, source_of_import
+from server.domain.memory.source import short_name, source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
@@ -53,7 +53,7 @@ def parse_source(value: object) -> Source | None:
     """Return the source that a file states: only its name, or an object as in an export. None for anything else."""
     source = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
     parts = [source.get(name) for name in ("kind", "id", "name")]
-    return Source(*(one_line(part) if isinstance(part, str) else "" for part in parts)) if any(parts) else None
+    return Source(*(short_name(part) if isinstance(part, str) else "" for part in parts)) if any(parts) else None
 
 
 WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
