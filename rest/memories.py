@@ -40,7 +40,7 @@ from server.buckets import Bucket
 from server.domain.access import require_memory_of
 from server.domain.memory import changes, deletions, memories, trash, versions
 from server.domain.memory.budget import size_of
-from server.domain.memory.memories import NewMemory
+from server.domain.memory.inputs import NewMemory
 from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory

@@ -12,8 +12,9 @@ from rest.project_param import InProject, OfUser
 from rest.views import Created, StoredObject
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.filters import Filters
+from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import RepeatedTagList
-from server.domain.memory.memories import ListRequest, MemoryChange, MemoryPage, NewMemory
+from server.domain.memory.memories import ListRequest, MemoryPage
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
 from server.domain.memory.source import BY_SOURCE, SourceFilter
 from server.domain.memory.trash import Trashed, TrashPage

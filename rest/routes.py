@@ -20,7 +20,7 @@ from rest import (
 )
 from rest.endpoint import Endpoint, Reach, routes
 from rest.project_param import InProject, OfUser
-from server.domain.memory.memories import NewMemory
+from server.domain.memory.inputs import NewMemory
 
 ANYBODY, SESSION = Reach.ANYBODY, Reach.SESSION
 

@@ -18,7 +18,7 @@ from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.index import MemoryIndex
 from server.index.model import languages
-from server.index.model.embeddings import ModelFailed
+from server.index.model.failures import ModelFailed
 from server.index.upkeep import leases, survey
 from server.mailer import Mailer
 from server.settings import Settings

@@ -6,7 +6,8 @@ from server.commands.existing import existing
 from server.commands.output import print_message
 from server.commands.progress import progress_bar
 from server.index import MemoryIndex
-from server.index.model.embeddings import Embedder, ModelUnusable, open_now
+from server.index.model.embeddings import Embedder, open_now
+from server.index.model.failures import ModelUnusable
 from server.settings import Settings, SettingsError
 
 CONNECTIONS = 4

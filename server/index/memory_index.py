@@ -17,8 +17,8 @@ from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of, exact_limit
 from server.index.model import languages
 from server.index.model.batching import BatchingEmbedder
-from server.index.model.embeddings import Embedder, EmbedderClosed
-from server.index.model.failures import ModelAway
+from server.index.model.embeddings import Embedder
+from server.index.model.failures import EmbedderClosed, ModelAway
 from server.index.model.question_cache import QuestionCache
 from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of

@@ -16,6 +16,7 @@ from server.domain.grants.authorizations import ConsentRequest
 from server.domain.memory import memories, repeats
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
+from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.storing import hash_content
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
@@ -121,7 +122,7 @@ def test_a_change_during_reembedding_keeps_its_own_vectors(settings: Settings, e
     with opened(settings, blocked) as after:
         assert blocked.has_begun.wait(20)
         with after.database.write() as session:
-            change = memories.MemoryChange(text="A red kayak was bought. It leaks at the stern.")
+            change = MemoryChange(text="A red kayak was bought. It leaks at the stern.")
             memories.update(session, after.principal, memory_id, change, after.index)
             blocked.may_continue.set()
             wait_for_a_waiter(after.database)
@@ -137,7 +138,7 @@ def test_who_waits_to_repeat_a_text_keeps_nobody_from_its_memory(world: World) -
 
     def repeat() -> None:
         with world.database.write() as session:
-            new = memories.NewMemory(content=text, project_id=world.project_id)
+            new = NewMemory(content=text, project_id=world.project_id)
             repeats.remember(session, world.principal, new, world.index)
 
     with world.database.write() as session:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
-from server.index.model.embeddings import EmbedderClosed, ModelFailed
+from server.index.model.failures import EmbedderClosed, ModelFailed
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 from tests.support.world import eventually

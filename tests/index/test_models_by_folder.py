@@ -13,7 +13,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from server.index.model import embeddings, programs, sentence_folder
-from server.index.model.embeddings import ModelUnusable, load
+from server.index.model.embeddings import load
+from server.index.model.failures import ModelUnusable
 from server.index.model.onnx_model import Exported, OnnxModel
 from server.index.model.programs import ProgramFailed
 from server.index.model.sentence_folder import NotExportable

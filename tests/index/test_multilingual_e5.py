@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from server.index.model import e5_decode, multilingual_e5, programs
-from server.index.model.embeddings import ModelUnusable, load
+from server.index.model.embeddings import load
+from server.index.model.failures import ModelUnusable
 from server.index.model.onnx_model import Exported, OnnxModel
 from server.index.model.prompts import E5
 

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.index.model.embeddings import Embedder, ModelAway, ModelFailed
+from server.index.model.embeddings import Embedder
+from server.index.model.failures import ModelAway, ModelFailed
 from server.index.types import Vectors
 from server.index.upkeep import reembedding, worker
 from server.index.upkeep.progress import Progress, watched

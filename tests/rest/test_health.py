@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.hashing import new_api_key
-from server.index.model.embeddings import ModelFailed
+from server.index.model.failures import ModelFailed
 from server.index.upkeep.owner_lock import FileLock
 from server.settings import INDEX_LOCK_FILE, Settings, read_settings
 from tests.conftest import ORIGIN, Tenant

@@ -14,7 +14,7 @@ from sqlmodel import select
 from server.database import Database
 from server.domain.memory import deletions, memories, search
 from server.domain.memory.filters import Filters
-from server.domain.memory.inputs import Message, NewMemory
+from server.domain.memory.inputs import MemoryChange, Message, NewMemory
 from server.domain.memory.search import SearchRequest, SearchResult
 from server.domain.people import users
 from server.index import MemoryIndex
@@ -71,7 +71,7 @@ class World:
 
     def update(self, memory_id: str, text: str) -> None:
         with self.database.write() as session:
-            memories.update(session, self.principal, memory_id, memories.MemoryChange(text=text), self.index)
+            memories.update(session, self.principal, memory_id, MemoryChange(text=text), self.index)
         self.index.wake()
 
     def found(

@@ -14,7 +14,8 @@ from server.dashboard.views.memory_rows import Row
 from server.domain.memory import facets, memories, saved_views, search, trash
 from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
-from server.domain.memory.memories import ListRequest, NewMemory
+from server.domain.memory.inputs import NewMemory
+from server.domain.memory.memories import ListRequest
 from server.domain.memory.search import SearchRequest, SearchResult
 from server.domain.memory.strength import Strength, strengths_of
 from server.domain.people import users

@@ -22,7 +22,7 @@ from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
 from server.domain.memory.excerpts import title_of
 from server.domain.memory.filters import Filters
-from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
 from server.domain.people import users
 from server.errors import Invalid, NotFound

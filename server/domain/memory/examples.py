@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.locks import lock_project
 from server.domain.memory import memories
-from server.domain.memory.memories import NewMemory
+from server.domain.memory.inputs import NewMemory
 from server.errors import Invalid
 from server.index import Index
 from server.models import Project

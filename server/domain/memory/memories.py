@@ -30,8 +30,6 @@ from server.models.memories import LabelKind
 from server.principal import Principal
 from server.statements import Query, without_constructor
 
-__all__ = ["MemoryChange", "NewMemory"]  # re-exported: doors use `memories.NewMemory`
-
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
 

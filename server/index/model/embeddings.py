@@ -1,4 +1,4 @@
-"""Turns texts into vectors. The rest of the server uses models only through this module."""
+"""Turns texts into vectors. The rest of the server opens models only through this module."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from server.index.model import bundled, hub, multilingual_e5, programs, sentence
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.endpoint import EndpointModel
 from server.index.model.export_cache import prepared
-from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, ModelUnusable
+from server.index.model.failures import ModelUnusable
 from server.index.model.late import LateModel
 from server.index.model.onnx_model import PRECISION, Exported, OnnxModel
 from server.index.model.programs import ProgramFailed
@@ -21,20 +21,6 @@ from server.index.model.transformers_model import TransformersModel
 from server.index.types import Space, Vectors
 from server.settings import Settings
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "Embedder",
-    "EmbedderClosed",
-    "ModelAway",
-    "ModelFailed",
-    "ModelUnusable",
-    "open_embedder",
-    "open_late",
-    "open_now",
-    "open_packaged",
-]
-
-DEFAULT_MODEL = bundled.NAME
 PACKAGED: dict[str, Callable[[Path], Exported]] = {
     bundled.NAME: bundled.exported,
     multilingual_e5.NAME: multilingual_e5.exported,

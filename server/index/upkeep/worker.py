@@ -13,8 +13,7 @@ from server.database import Database
 from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache, exact_limit
-from server.index.model.embeddings import EmbedderClosed, ModelFailed
-from server.index.model.failures import ModelAway
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.model.languages import reads_only_english
 from server.index.outbox import PURGE
 from server.index.types import Space

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from server.domain.memory import deletions, expiry, memories, versions
-from server.domain.memory.memories import MemoryChange
+from server.domain.memory.inputs import MemoryChange
 from server.domain.teams import cascades
 from server.index import chunks
 from server.index.upkeep import removal

@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from server.database import paused
 from server.domain import turns
 from server.domain.memory import changes, deletions, expiry, memories, selection, trash, unfinished
-from server.domain.memory.memories import MemoryChange
+from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
 from server.models import Memory, TrashedMemory
