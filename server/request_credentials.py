@@ -30,8 +30,7 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
     """Return whether the request will be authenticated and then counted per person. All other requests count per
     address.
     """
-    path: str = connection.scope["path"]
-    if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
+    if not urls.is_below(connection.scope["path"], AUTHENTICATED_PATHS):
         return False
     if has_credential_header(connection):
         return True

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -78,7 +78,12 @@ def is_local_path(text: str) -> bool:
 
 def is_for_programs(path: str) -> bool:
     """Return whether programs call the path. All other paths are pages for people."""
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS)
+    return is_below(path, PROGRAM_PATHS)
+
+
+def is_below(path: str, parents: Iterable[str]) -> bool:
+    """Return whether the path is one of the parents or below one."""
+    return any(path == parent or path.startswith(f"{parent}/") for parent in parents)
 
 
 def without_slash(method: str, path: str) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from server.models import Memory
 from server.models.base import now
 from server.models.sources import Source, SourceKind
+from server.plurals import count
 
 UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
@@ -39,6 +40,6 @@ def age_of(moment: datetime) -> str:
     """Return how long ago it was, in the largest unit of which at least one has passed."""
     seconds = int((now() - moment).total_seconds())
     for unit, length in UNITS:
-        if count := seconds // length if seconds > 0 else 0:
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+        if seconds >= length:
+            return f"{count(seconds // length, unit)} ago"
     return "just now"

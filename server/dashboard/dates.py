@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from server.models.base import now
+from server.plurals import count
 
 ZONE_COOKIE = "zone"
 """Holds the reader's time zone, which a script sets. Without it, days are in UTC."""
@@ -84,8 +85,7 @@ def _since(value: datetime, present: datetime) -> str:
     seconds = age.total_seconds()
     for length, unit in UNITS:
         if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+            return f"{count(int(seconds // length), unit)} ago"
     return "just now"
 
 
