@@ -142,7 +142,7 @@ def redirect(path: str, done: str | None = None, *, count: int | None = None, in
 class Page(Methods):
     """GET renders `show`. POST runs `post`, which redirects; on a ServiceError it renders `show` with the message.
 
-    With `only_posts`, GET redirects to the dashboard. `read` reads the form. `guard` runs first.
+    `read` reads the form. `guard` runs first.
     """
 
     def __init__(
@@ -150,13 +150,11 @@ class Page(Methods):
         show: View,
         post: View | None = None,
         *,
-        only_posts: bool = False,
         read: FormReader | None = None,
         guard: Guard | None = None,
     ) -> None:
         self.show = show
         self.post = post
-        self.only_posts = only_posts
         self.read = read or read_form
         self.guard = guard
         handlers = {"GET": partial(self._answer, self._open)}
@@ -176,7 +174,7 @@ class Page(Methods):
             return await refusal(http, error, request)
 
     async def _open(self, request: PageRequest) -> Response:
-        return redirect(HOME) if self.only_posts else await self.show(request)
+        return await self.show(request)
 
     async def _submit(self, post: View, request: PageRequest) -> Response:
         try:
@@ -190,6 +188,13 @@ class Page(Methods):
             raise
         except ServiceError as error:
             return await self.show(request.with_problem(error))
+
+
+class Form(Page):
+    """A form of another page, at an address of its own: GET redirects to the dashboard."""
+
+    async def _open(self, _request: PageRequest) -> Response:
+        return redirect(HOME)
 
 
 @asynccontextmanager

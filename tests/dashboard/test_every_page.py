@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import httpx
 
 from server import csp
+from server.dashboard.pages import Form
 from server.dashboard.routes import PAGES
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor
@@ -21,12 +22,12 @@ CLIENT_LINKS = (
     "http://localhost:8081/",
 )
 PROJECT_PAGES = [
-    path for path in PAGES if "{project_id}" in path and "{upload_id}" not in path and not PAGES[path].only_posts
+    path for path in PAGES if "{project_id}" in path and "{upload_id}" not in path and not isinstance(PAGES[path], Form)
 ]
 SHOWN_PAGES = [
     path
     for path, page in PAGES.items()
-    if not page.only_posts and not path.endswith(("/export", "/status", "/live", "{upload_id}"))
+    if not isinstance(page, Form) and not path.endswith(("/export", "/status", "/live", "{upload_id}"))
 ]
 
 
@@ -116,7 +117,7 @@ async def test_forms_of_other_sites_are_refused_on_every_page(ann: Visitor) -> N
 
 
 async def test_opening_an_address_for_posts_only_redirects_to_the_dashboard(ann: Visitor) -> None:
-    for path in (path for path, page in PAGES.items() if page.only_posts):
+    for path in (path for path, page in PAGES.items() if isinstance(page, Form)):
         response = await ann.get(path)
         assert (response.status_code, response.headers["location"]) == (303, "/dashboard")
 
