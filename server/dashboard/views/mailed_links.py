@@ -24,8 +24,15 @@ from server.errors import ServiceError
 from server.runtime import State
 
 
-async def show_reset_password(request: Request[State]) -> Response:
-    return await _reset_page(request)
+async def show_reset_password(
+    request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
+) -> Response:
+    """Return the form for a password. Its checkbox starts out checked if there is an old password, which others may
+    know. Raises LinkEnded.
+    """
+    reset = await request.state["runtime"].read(passwords.pending_reset, request.path_params["token"])
+    end_access = reset.has_password if fields is None else bool(fields.get("end_access"))
+    return await render_page(request, "reset_password.html", problem, fields, reset=reset, end_access=end_access)
 
 
 async def reset_password(request: Request[State]) -> Response:
@@ -47,7 +54,7 @@ async def reset_password(request: Request[State]) -> Response:
     except LinkEnded:
         raise
     except ServiceError as error:
-        return await _reset_page(request, error, fields)
+        return await show_reset_password(request, error, fields)
     if reset.ended is None:
         return await continue_sign_in(request, reset.sign_in, HOME, tell=False)
     page = await render_page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
@@ -124,17 +131,6 @@ async def _signed_in_id(request: Request[State]) -> str | None:
     """Return the id of the user who is signed in."""
     call = await call_of(request)
     return call.principal.user_id if call else None
-
-
-async def _reset_page(
-    request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
-) -> Response:
-    """Return the form for a password. Its checkbox starts out checked if there is an old password, which others may
-    know. Raises LinkEnded.
-    """
-    reset = await request.state["runtime"].read(passwords.pending_reset, request.path_params["token"])
-    end_access = reset.has_password if fields is None else bool(fields.get("end_access"))
-    return await render_page(request, "reset_password.html", problem, fields, reset=reset, end_access=end_access)
 
 
 ROUTES = [
