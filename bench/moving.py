@@ -25,6 +25,7 @@ from server.index import MemoryIndex
 from server.index.types import Vectors
 from server.models import Project
 from server.settings import Settings
+from tests.support.fakes import Unqueued
 
 MEGABYTES = 300
 ANSWER = "The hotel near the station has rooms with a view of the river. Breakfast is served until ten. " * 5
@@ -35,7 +36,7 @@ EXCHANGES = 20
 REPORTED_EVERY = 5_000
 
 
-class Constant:
+class Constant(Unqueued):
     """An embedder that takes no time."""
 
     name = "constant/bench"
@@ -44,9 +45,6 @@ class Constant:
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
         return np.full((len(texts), self.dimensions), self.dimensions**-0.5, dtype=np.float32)
-
-    def close(self) -> None:
-        pass
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from server.index.earlier import EarlierModel
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of, exact_limit
 from server.index.model import languages
-from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import EmbedderClosed, ModelAway
 from server.index.model.question_cache import QuestionCache
@@ -32,9 +30,6 @@ from server.models import Project
 from server.settings import Settings
 from server.spans import span
 
-EMBEDDING_THREADS = 32
-"""Threads that wait for an embedder that has no queue. They start only when needed."""
-
 MAX_PIECES_PER_MEMORY = 3
 """How many pieces to request from Chroma for each wanted memory, at most."""
 
@@ -48,27 +43,24 @@ class MemoryIndex:
     def __init__(self, settings: Settings, database: Database, embedder: Embedder) -> None:
         self._settings = settings
         self._database = database
-        self._embedder = embedder
+        self.embedder = embedder
         self._matrices = MatrixCache(embedder, cache_bytes_of(settings.workers))
         self._pace = Pace(embedder, is_local=not settings.embedding_url)
-        self._question_cache = QuestionCache()
+        self.question_cache = QuestionCache()
         self._earlier = EarlierModel(settings, database, embedder)
         self._collections = Collections(settings, database, embedder)
         self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
         self.missing: str | None = None
         """Why the model was missing at the last `health`; None if it was ready."""
 
-        self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
-
     def start(self) -> None:
         """Start the worker, which keeps the index up to date unless another process does."""
         self._worker.start()
 
     def close(self) -> None:
-        self._embedder.close()  # first, so that the threads that wait for it end
+        self.embedder.close()  # first, so that the threads that wait for it end
         self._earlier.close()
         self._worker.stop()
-        self._embedding_threads.shutdown()
 
     def wake(self) -> None:
         """Tell the worker that a change was committed. Cheap."""
@@ -85,7 +77,7 @@ class MemoryIndex:
         """Like `embed`, for the pieces of each text."""
         flat = [piece.text for group in pieces for piece in group]
         try:
-            vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
+            vectors = self.embedder.embed(flat) if flat else np.empty((0, self.embedder.dimensions), np.float32)
         except ModelAway:
             return [UNEMBEDDED] * len(pieces)
         return self.assemble(pieces, vectors)
@@ -104,35 +96,9 @@ class MemoryIndex:
         """Return each text's pieces with their vectors, given the vectors of all pieces in order."""
         parts = np.split(vectors, np.cumsum([len(group) for group in pieces])[:-1])
         return [
-            Embedded(self._embedder.name, tuple((piece.start, piece.end) for piece in group), part)
+            Embedded(self.embedder.name, tuple((piece.start, piece.end) for piece in group), part)
             for group, part in zip(pieces, parts, strict=True)
         ]
-
-    def submit(self, texts: Sequence[str], *, is_question: bool = False) -> Future[Vectors]:
-        """Embed texts as they are, without blocking the caller. Questions go before other texts."""
-        if isinstance(self._embedder, BatchingEmbedder):
-            return self._embedder.submit(texts, is_question=is_question)
-        return self._embedding_threads.submit(self._embedder.embed, texts, is_question=is_question)
-
-    def expect(self, caller: str) -> None:
-        """Tell the model's queue that the caller is about to embed something."""
-        if isinstance(self._embedder, BatchingEmbedder):
-            self._embedder.expect(caller)
-
-    def is_idle(self) -> bool:
-        """Return whether the model would embed one text at once."""
-        return isinstance(self._embedder, BatchingEmbedder) and self._embedder.is_idle()
-
-    def known_question(self, project_id: str, text: str) -> Vector | None:
-        """Return the vector of a question that was asked in the project before."""
-        return self._question_cache.get(project_id, text)
-
-    def remember_question(self, project_id: str, text: str, vector: Vector) -> None:
-        self._question_cache.put(project_id, text, vector)
-
-    @property
-    def dimensions(self) -> int:
-        return self._embedder.dimensions
 
     def embed_question(
         self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None = None
@@ -161,7 +127,7 @@ class MemoryIndex:
 
     def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
         """Return a stored vector as a question. A vector of another model finds nothing."""
-        if len(vector) != self._embedder.dimensions:
+        if len(vector) != self.embedder.dimensions:
             return Question(None, wanted)
         return self.embed_question(session, project, "", wanted, vector)
 
@@ -221,15 +187,15 @@ class MemoryIndex:
         return str(self._worker.progress) if self._worker.progress else None
 
     def state(self) -> IndexState:
-        texts, questions = self._embedder.waiting if isinstance(self._embedder, BatchingEmbedder) else (0, 0)
-        has_model = bool(self._embedder.name) and self.missing is None
+        texts, questions = self.embedder.waiting
+        has_model = bool(self.embedder.name) and self.missing is None
         return IndexState(has_model, texts, questions, self._worker.shards, self._worker.progress)
 
     def health(self) -> Health:
         """Check the model by embedding a new text, and report how the last use of Chroma went. Raises ModelFailed."""
         embedding_ok, self.missing = True, None
         try:
-            self._embedder.embed([f"health at {time.time_ns()}"], is_question=True)
+            self.embedder.embed([f"health at {time.time_ns()}"], is_question=True)
         except EmbedderClosed:
             embedding_ok = False
         except ModelAway as error:
@@ -243,7 +209,7 @@ class MemoryIndex:
 
     def _collection(self, session: Session, project: Project) -> Collection | None:
         """Return the collection of a large project. Asks the worker to build a missing one."""
-        if project.piece_count <= exact_limit(self._settings.exact_scan_limit, self._embedder):
+        if project.piece_count <= exact_limit(self._settings.exact_scan_limit, self.embedder):
             return None
         collection = self._collections.find(session, project.id)
         if collection is None:
@@ -251,15 +217,15 @@ class MemoryIndex:
         return collection
 
     def _vector(self, project_id: str, text: str) -> Vector | None:
-        known = self.known_question(project_id, text)
+        known = self.question_cache.get(project_id, text)
         if known is not None:
             return known
         try:
             with span("model"):
-                vector: Vector = self._embedder.embed([text], is_question=True)[0]
+                vector: Vector = self.embedder.embed([text], is_question=True)[0]
         except ModelAway:
             return None
-        self.remember_question(project_id, text, vector)
+        self.question_cache.put(project_id, text, vector)
         return vector
 
     def _find_nearest(

@@ -51,8 +51,8 @@ class PreparedIndex:
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
         """Like `MemoryIndex.embed`, but only for one piece and an idle model. Otherwise raises VectorsMissing."""
-        self._index.expect(self._caller)
-        if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.is_idle():
+        self._index.embedder.expect(self._caller)
+        if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.embedder.is_idle():
             pieces = pieces_of(*texts[0])
             if len(pieces) <= 1:
                 with span("model"):
@@ -66,10 +66,10 @@ class PreparedIndex:
         if text in self._questions and vector is None:
             return self._index.with_earlier(Question(None, wanted), text)
         if vector is None:
-            vector = self._index.known_question(project.id, text)
+            vector = self._index.question_cache.get(project.id, text)
         if vector is None:
-            self._index.expect(self._caller)
-        if vector is None and not self._index.is_idle():
+            self._index.embedder.expect(self._caller)
+        if vector is None and not self._index.embedder.is_idle():
             project_id = project.id  # by the time the vector arrives, the session has ended
             raise VectorsMissing(lambda: self._learn_question(project_id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
@@ -111,21 +111,21 @@ class PreparedIndex:
 
     async def _embed(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
         flat = [piece.text for group in pieces for piece in group]
-        vectors = np.empty((len(flat), self._index.dimensions), np.float32)
+        vectors = np.empty((len(flat), self._index.embedder.dimensions), np.float32)
         for start in range(0, len(flat), SUBMITTED_PIECES):
-            self._index.expect(self._caller)
+            self._index.embedder.expect(self._caller)
             end = start + SUBMITTED_PIECES
             with span("model"):
-                part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
+                part: Vectors = await asyncio.wrap_future(self._index.embedder.submit(flat[start:end]))
             vectors[start:end] = part
         return self._index.assemble(pieces, vectors)
 
     async def _learn_question(self, project_id: str, text: str) -> None:
         try:
             with span("model"):
-                vector: Vector = (await asyncio.wrap_future(self._index.submit([text], is_question=True)))[0]
+                vector: Vector = (await asyncio.wrap_future(self._index.embedder.submit([text], is_question=True)))[0]
         except ModelAway:
             self._questions[text] = None
             return
         self._questions[text] = vector
-        self._index.remember_question(project_id, text, vector)
+        self._index.question_cache.put(project_id, text, vector)

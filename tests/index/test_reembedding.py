@@ -15,11 +15,11 @@ from server.index.upkeep import reembedding, worker
 from server.index.upkeep.progress import Progress, watched
 from server.models import Memory
 from server.settings import Settings
-from tests.support.fakes import WordEmbedder
+from tests.support.fakes import Unqueued, WordEmbedder
 from tests.support.world import World, eventually, opened
 
 
-class BlockedEmbedder:
+class BlockedEmbedder(Unqueued):
     """Another model, with longer vectors. Until `released` is set, it embeds only questions."""
 
     name = "other/test"

@@ -32,12 +32,12 @@ class WaitingEmbedder(WordEmbedder):
     """Texts with the word "flood" wait until the test ends."""
 
     def __init__(self) -> None:
-        self.waiting = 0
+        self.blocked = 0
         self.may_continue = threading.Event()
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         if any("flood" in text for text in texts):
-            self.waiting += 1
+            self.blocked += 1
             self.may_continue.wait(20)
         return super().embed(texts, is_question=is_question)
 
@@ -68,7 +68,7 @@ async def flooding(caller: Caller, embedder: WaitingEmbedder, path: str, body: o
     tasks = [asyncio.create_task(caller.post(path, body)) for _ in range(FLOOD)]
     try:
         async with asyncio.timeout(SOON_SECONDS):
-            while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+            while not embedder.blocked:  # noqa: ASYNC110 - another thread counts
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         yield
@@ -185,7 +185,7 @@ async def test_an_addition_has_its_vectors_before_it_waits_for_its_turn_to_write
     with held_by_a_process(database):
         adding = asyncio.create_task(api.post(path, body))
         async with asyncio.timeout(SOON_SECONDS):
-            while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+            while not embedder.blocked:  # noqa: ASYNC110 - another thread counts
                 await asyncio.sleep(0.01)
     embedder.may_continue.set()
     assert (await adding).status_code == 200
@@ -238,7 +238,7 @@ async def test_few_large_bodies_of_a_caller_are_in_memory(
     send = [api.client.post("/api/memories/batch", content=body(), headers=headers) for _ in range(FLOOD)]
     tasks = [asyncio.create_task(sending) for sending in send]
     async with asyncio.timeout(SOON_SECONDS):
-        while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+        while not embedder.blocked:  # noqa: ASYNC110 - another thread counts
             await asyncio.sleep(0.01)
         answer = await stranger.post("/api/memories/batch", {"memories": [said("I like tea.")]})
         assert answer.status_code == 200

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,7 +13,31 @@ from server.index.types import Vector, Vectors
 WORD = re.compile(r"\w+")
 
 
-class WordEmbedder:
+class Unqueued:
+    """An `Embedder` without a queue: each call that does not wait gets a thread of its own."""
+
+    waiting = (0, 0)
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        raise NotImplementedError
+
+    def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
+        threads = ThreadPoolExecutor(1)
+        future = threads.submit(self.embed, texts, is_question=is_question)
+        threads.shutdown(wait=False)
+        return future
+
+    def is_idle(self) -> bool:
+        return False
+
+    def expect(self, caller: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class WordEmbedder(Unqueued):
     """Makes texts that share words similar: each word adds a fixed random direction. Deterministic and fast."""
 
     name = "words/test"
@@ -23,10 +48,8 @@ class WordEmbedder:
         return _unit([sum(map(_direction, WORD.findall(text.lower())), _direction("")) for text in texts])
 
     def can_read(self, _text: str, /) -> bool:
+        """Return True. Tests make a `Model` of this class."""
         return True
-
-    def close(self) -> None:
-        pass
 
 
 class SharedDirection(WordEmbedder):

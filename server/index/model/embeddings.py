@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +41,19 @@ class Embedder(Space, Protocol):
 
         Raises EmbedderClosed, ModelAway, ModelFailed.
         """
+
+    def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
+        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed, ModelAway."""
+
+    def is_idle(self) -> bool:
+        """Return whether a text would run at once, on this machine."""
+
+    def expect(self, caller: str) -> None:
+        """Announce that the caller is going to use the model."""
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many texts and how many questions wait for the model."""
 
     def close(self) -> None:
         """Release the model. Waiting and later calls raise EmbedderClosed."""
