@@ -20,8 +20,8 @@ from server.index.model.failures import EmbedderClosed, ModelAway
 from server.index.model.question_cache import QuestionCache
 from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of
-from server.index.question import Question
-from server.index.types import NO_PLACES, UNEMBEDDED, Embedded, Numbers, Places, Vector, Vectors
+from server.index.question import Candidates, Question
+from server.index.types import NO_PLACES, UNEMBEDDED, Embedded, Places, Vector, Vectors
 from server.index.upkeep import reindexing
 from server.index.upkeep.progress import Progress
 from server.index.upkeep.state import Health, IndexState
@@ -138,35 +138,22 @@ class MemoryIndex:
         return self._matrices.scan_project(session, project).places
 
     def find_similar(
-        self,
-        session: Session,
-        project: Project,
-        question: Question,
-        allowed: Sequence[int] | None,
-        also: Numbers,
-        wanted: int,
+        self, session: Session, project: Project, question: Question, candidates: Candidates
     ) -> SimilarMemories:
-        """Return the similarity of the allowed memories (None: all of the project) to the question.
-
-        For a large project the result may leave some out (see `SimilarMemories.complete`), but holds about the
-        `wanted` most similar ones and all of `also`.
+        """Return the similarity of the candidates to the question. `SimilarMemories.complete` says whether some are
+        left out.
         """
-        similar = self._find_similar(session, project, question, allowed, also, wanted)
-        return self._earlier.add_to(similar, session, project, question.earlier, allowed)
+        similar = self._find_similar(session, project, question, candidates)
+        return self._earlier.add_to(similar, session, project, question.earlier, candidates.allowed)
 
     def _find_similar(
-        self,
-        session: Session,
-        project: Project,
-        question: Question,
-        allowed: Sequence[int] | None,
-        also: Numbers,
-        wanted: int,
+        self, session: Session, project: Project, question: Question, candidates: Candidates
     ) -> SimilarMemories:
         vector = question.vector
         if vector is None:
             return NOTHING_SIMILAR
-        near = question.collection and self._find_with_collection(session, project, question, allowed, also, wanted)
+        allowed = candidates.allowed
+        near = question.collection and self._find_with_collection(session, project, question, candidates)
         if near:
             self._matrices.forget(project.id)
             return near
@@ -175,6 +162,7 @@ class MemoryIndex:
             return similar if allowed is None else similar.only(allowed)
         center = question.collection.center if question.collection else Center(self._matrices.mean)
         if allowed is None:
+            also, wanted = candidates.also, candidates.wanted
             return self._matrices.scan_in_parts(session, project.id, vector, center, also, wanted)
         return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
@@ -237,24 +225,18 @@ class MemoryIndex:
         return self._collections.find_nearest(session, project.id, collection, vector, wanted, pieces)
 
     def _find_with_collection(
-        self,
-        session: Session,
-        project: Project,
-        question: Question,
-        allowed: Sequence[int] | None,
-        also: Numbers,
-        wanted: int,
+        self, session: Session, project: Project, question: Question, candidates: Candidates
     ) -> SimilarMemories | None:
         """Return None if the whole project must be scanned."""
         assert question.collection is not None  # noqa: S101 - the caller has checked it
         vector, near = question.vector, question.near
         assert vector is not None  # noqa: S101 - the same
         center = question.collection.center
-        if allowed is not None:
-            return self._matrices.scan_memories(session, allowed, center).compare(vector)
-        if wanted != question.wanted:
-            near = self._find_nearest(session, project, question.collection, vector, wanted)
+        if candidates.allowed is not None:
+            return self._matrices.scan_memories(session, candidates.allowed, center).compare(vector)
+        if candidates.wanted != question.wanted:
+            near = self._find_nearest(session, project, question.collection, vector, candidates.wanted)
         if near is None:
             return None
-        scan = self._matrices.scan_memories(session, sorted(near.union(also.tolist())), center)
+        scan = self._matrices.scan_memories(session, sorted(near.union(candidates.also.tolist())), center)
         return scan.compare(vector, complete=len(scan.matrix.numbers) >= project.memory_count)

@@ -14,8 +14,8 @@ from server.index.exact.matrix import SimilarMemories
 from server.index.memory_index import MemoryIndex
 from server.index.model.failures import ModelAway
 from server.index.pieces import Piece, pieces_of
-from server.index.question import Question
-from server.index.types import UNEMBEDDED, Embedded, Numbers, Places, Vector, Vectors
+from server.index.question import Candidates, Question
+from server.index.types import UNEMBEDDED, Embedded, Places, Vector, Vectors
 from server.models import Project
 from server.spans import span
 
@@ -81,15 +81,9 @@ class PreparedIndex:
         return self._index.places(session, project, question)
 
     def find_similar(
-        self,
-        session: Session,
-        project: Project,
-        question: Question,
-        allowed: Sequence[int] | None,
-        also: Numbers,
-        wanted: int,
+        self, session: Session, project: Project, question: Question, candidates: Candidates
     ) -> SimilarMemories:
-        return self._index.find_similar(session, project, question, allowed, also, wanted)
+        return self._index.find_similar(session, project, question, candidates)
 
     async def _learn_texts(self, texts: Sequence[tuple[str, str]]) -> None:
         """Cut and embed a few texts at a time. Cutting a large batch in one step would block other threads."""

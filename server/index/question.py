@@ -1,10 +1,11 @@
-"""A question and its vector, on the way from the model to the search."""
+"""A question with its vector, on the way from the model to the search, and the memories to compare with it."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from server.index.chroma.collections import Collection
-from server.index.types import Vector
+from server.index.types import Numbers, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,15 @@ class Question:
 
     is_misread: bool = False
     """True if the model does not support the question's script. To such a model, all texts in it are similar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The memories to compare with a question: the `allowed` ones (None: all of the project).
+
+    Of a large project, some may be left out, but not those in `also`, and hardly any of the `wanted` most similar ones.
+    """
+
+    allowed: Sequence[int] | None
+    also: Numbers
+    wanted: int

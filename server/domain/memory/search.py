@@ -14,14 +14,7 @@ from sqlmodel import Session, col
 from server.database import as_json, is_sqlite, numbers_in, texts_in
 from server.domain.access import Action, require_project
 from server.domain.memory import activity, counting, folding
-from server.domain.memory.budget import (
-    ANSWER_BYTES,
-    LISTED_COLUMNS,
-    ROWS_PER_READ,
-    Budget,
-    size_of,
-    take_fitting,
-)
+from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, size_of, take_fitting
 from server.domain.memory.filters import Filters, conditions, narrowing
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
@@ -29,6 +22,7 @@ from server.domain.memory.ranking import Ranking, best_by_words, rank
 from server.index import Index
 from server.index.best import union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
+from server.index.question import Candidates
 from server.index.words import word_search
 from server.models import Memory, Project
 from server.models.activity import ActivityKind
@@ -136,7 +130,7 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     compared = project.memory_count if allowed is None else len(allowed)
     for width in widths:
         by_words = best_by_words(matches, width)
-        similar = index.find_similar(session, project, question, allowed, by_words, width)
+        similar = index.find_similar(session, project, question, Candidates(allowed, by_words, width))
         ranked = matches if similar.complete else matches.only(union(similar.numbers, by_words))
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold

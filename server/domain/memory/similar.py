@@ -12,6 +12,7 @@ from server.domain.access import Action, require_memory, require_project
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.filters import Filters, conditions
 from server.index import Index
+from server.index.question import Candidates
 from server.index.types import Numbers, Vectors
 from server.models import Memory, Piece, Project
 from server.principal import Principal
@@ -84,7 +85,7 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
     if not means:
         return []
     question = index.question_of(session, project, means[memory.number], limit + 1)
-    similar_memories = index.find_similar(session, project, question, None, _NO_NUMBERS, limit + 1)
+    similar_memories = index.find_similar(session, project, question, Candidates(None, _NO_NUMBERS, limit + 1))
     best = sorted(
         zip(similar_memories.similarities.tolist(), similar_memories.numbers.tolist(), strict=True), reverse=True
     )
