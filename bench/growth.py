@@ -29,6 +29,7 @@ from bench.sizes import disk_mb, resident_mb
 from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.hashing import token_hash
 from server.index.model import bundled
 from server.index.model.onnx_model import OnnxModel
@@ -95,7 +96,7 @@ class Growth:
             with self._database.write() as session:
                 user, organization = _owner(session, self._key)
                 project = users.add_project(session, organization, user, f"{name} {number}")
-                keys.append(api_keys.issue(session, project, user.id, "Growth", ["read", "write"], None)[1])
+                keys.append(api_keys.issue(session, project, user.id, NewKey("Growth", ["read", "write"]))[1])
         return keys
 
     def _measure(self, server: Server, keys: Sequence[str], row: Row) -> None:

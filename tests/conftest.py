@@ -24,6 +24,7 @@ from server.database import Database, migrate
 from server.domain.people import second_factors, users
 from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
 from tests.support.commands import command as command
@@ -216,8 +217,8 @@ def make_tenant(database: Database) -> Callable[[str], Tenant]:
             user = users.register(session, email, "", None, verified=True)
             place = session.exec(select(Organization).where(Organization.owner_id == user.id)).one()
             project = session.exec(select(Project).where(Project.organization_id == place.id)).one()
-            _, key = api_keys.issue(session, project, user.id, "all", ["read", "write"], None)
-            _, read_key = api_keys.issue(session, project, user.id, "reading", ["read"], None)
+            _, key = api_keys.issue(session, project, user.id, NewKey("all", ["read", "write"]))
+            _, read_key = api_keys.issue(session, project, user.id, NewKey("reading", ["read"]))
             return Tenant(user.id, email, place.id, project.id, key, read_key)
 
     return make

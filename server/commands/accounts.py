@@ -14,6 +14,7 @@ from server.database import migrated
 from server.domain import addresses, letters, names
 from server.domain.people import passwords, second_factors, users
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.mail import open_mailer
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
@@ -37,7 +38,7 @@ def create_key(settings: Settings, args: Namespace) -> None:
         user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
         project = _project(session, user, args.project)
         permissions = [part.strip() for part in args.permissions.split(",") if part.strip()]
-        row, key = api_keys.issue(session, project, user.id, "Command line", permissions, args.expires_in_days)
+        row, key = api_keys.issue(session, project, user.id, NewKey("Command line", permissions, args.expires_in_days))
         api_keys.announce(session, project, row, None)
     print_result(key)
     print_message(f"The key is for the project {project.name} ({project.id}).")

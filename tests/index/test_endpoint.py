@@ -17,6 +17,7 @@ from server.app import create_app
 from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.index.model import breaker, endpoint, late
 from server.index.model.endpoint import EndpointModel, embeddings_url
 from server.index.model.failures import ModelAway
@@ -273,6 +274,6 @@ def key_of(settings: Settings) -> str:
     database = Database(settings.database_url.get_secret_value(), connections=1)
     with database.write() as session:
         user = users.register(session, "ann@example.com", "", None, verified=True)
-        _, key = api_keys.issue(session, session.exec(select(Project)).one(), user.id, "all", ["read", "write"], None)
+        _, key = api_keys.issue(session, session.exec(select(Project)).one(), user.id, NewKey("all", ["read", "write"]))
     database.close()
     return key

@@ -19,6 +19,7 @@ from server.database import Database
 from server.domain.memory import imports, unfinished
 from server.domain.memory.exchange.lines import Line, memory_of
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.index.types import UNEMBEDDED
 from server.models import Import, Project, StagedMemory
 from server.models.base import now
@@ -51,7 +52,7 @@ def key(settings: Settings) -> str:
 def issue_key(session: Session) -> str:
     project = session.exec(select(Project)).one()
     assert project.created_by is not None
-    return api_keys.issue(session, project, project.created_by, "all", ["read", "write"], None)[1]
+    return api_keys.issue(session, project, project.created_by, NewKey("all", ["read", "write"]))[1]
 
 
 def commit_damaged_and_whole(world: World) -> None:

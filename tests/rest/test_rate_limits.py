@@ -12,6 +12,7 @@ from server.app import create_app
 from server.buckets import Bucket
 from server.database import Database
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.errors import RateLimited
 from server.limits import Limits
 from server.models import Project
@@ -121,7 +122,7 @@ async def test_all_credentials_of_a_person_count_together(
 ) -> None:
     with database.write() as session:
         project = session.get_one(Project, alice.project_id)
-        _, another = api_keys.issue(session, project, alice.user_id, "another", ["read", "write"], None)
+        _, another = api_keys.issue(session, project, alice.user_id, NewKey("another", ["read", "write"]))
     person = signed_in(alice)
     answers = [
         await add(client, alice.auth),

@@ -13,6 +13,7 @@ from server.domain import names
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.hashing import ACCESS_TOKEN_PREFIX, new_token, token_hash
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, ProjectRole, User
 from server.models.base import new_id, now
@@ -91,7 +92,7 @@ def team(make_team: Callable[[], Team]) -> Team:
 def _credentials(session: Session, user: User, project: Project) -> dict[str, str]:
     """Return a key and a token for each permission, by name."""
     keys = {
-        name: api_keys.issue(session, project, user.id, name, permissions, None)[1]
+        name: api_keys.issue(session, project, user.id, NewKey(name, permissions))[1]
         for name, permissions in KEYS.items()
     }
     return keys | {name: authorize(session, user, project, scopes=scopes) for name, scopes in TOKENS.items()}

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from server.database import Database
 from server.domain.teams import api_keys
+from server.domain.teams.api_keys import NewKey
 from server.models import Project, ProjectMember, ProjectRole
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -124,7 +125,7 @@ async def test_a_role_without_permission_is_a_tool_error(
     with database.write() as session:
         session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
         project = session.get_one(Project, alice.project_id)
-        _, key = api_keys.issue(session, project, bob.user_id, "from when Bob was an editor", ["read", "write"], None)
+        _, key = api_keys.issue(session, project, bob.user_id, NewKey("from when Bob was an editor", ["read", "write"]))
     viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
     assert await viewer.found("tea") == []
     offered = [tool["name"] for tool in (await viewer.result("tools/list"))["tools"]]

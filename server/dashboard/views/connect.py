@@ -50,7 +50,7 @@ async def create_key(request: PageRequest) -> Response:
     chosen = _chosen(request, assistants(Target("")))
     project = await request.project()
     permissions = ["read", "write"] if project.may(Action.CREATE_KEY) else ["read"]
-    _, key = await request.call.run(api_keys.create, request.project_id, NewKey(chosen.name, permissions, None))
+    _, key = await request.call.run(api_keys.create, request.project_id, NewKey(chosen.name, permissions))
     return await show(request, key)
 
 

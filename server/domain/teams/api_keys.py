@@ -37,30 +37,29 @@ class NewKey(NamedTuple):
 
     name: str
     permissions: list[str]
-    expires_in_days: int | None
+    expires_in_days: int | None = None
 
 
-def issue(
-    session: Session, project: Project, user_id: str, name: str, permissions: list[str], expires_in_days: int | None
-) -> tuple[ApiKey, str]:
+def issue(session: Session, project: Project, user_id: str, new: NewKey) -> tuple[ApiKey, str]:
     """Return the new row and the key in full, without asking permission. Raises Invalid, TooManyKeys."""
-    if not permissions or set(permissions) - set(PERMISSIONS):
+    if not new.permissions or set(new.permissions) - set(PERMISSIONS):
         raise Invalid("use read, write or both.", field="permissions")
-    if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
+    days = new.expires_in_days
+    if days is not None and not 1 <= days <= LONGEST_DAYS:
         raise Invalid(f"use 1 to {LONGEST_DAYS}.", field="expires_in_days")
-    cleaned = parse_key_name(name)
+    name = parse_key_name(new.name)
     _require_room(session, project, user_id)
     key = new_api_key()
     moment = now()
     row = ApiKey(
         project_id=project.id,
         created_by=user_id,
-        name=cleaned,
+        name=name,
         prefix=key[:PREFIX_LENGTH],
         token_hash=token_hash(key),
-        permissions=[permission for permission in PERMISSIONS if permission in permissions],
+        permissions=[permission for permission in PERMISSIONS if permission in new.permissions],
         created_at=moment,
-        expires_at=moment + timedelta(days=expires_in_days) if expires_in_days else None,
+        expires_at=moment + timedelta(days=days) if days else None,
     )
     session.add(row)
     return row, key
@@ -84,7 +83,7 @@ def create(session: Session, principal: Principal, project_id: str, new: NewKey)
     action = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
     project, _ = require_project_role(session, principal, project_id, action)
     sessions.require_live(session, principal)
-    row, key = issue(session, project, principal.user_id, new.name, new.permissions, new.expires_in_days)
+    row, key = issue(session, project, principal.user_id, new)
     announce(session, project, row, principal.user_id)
     return row, key
 
@@ -134,7 +133,7 @@ def replace(session: Session, principal: Principal, project_id: str, key_id: str
     old = delete(session, principal, project_id, key_id)
     if old.is_expired:
         raise Conflict("This API key has expired. Create a new one.")
-    row, key = create(session, principal, project_id, NewKey(old.name, old.permissions, None))
+    row, key = create(session, principal, project_id, NewKey(old.name, old.permissions))
     row.expires_at = old.expires_at
     return row, key
 
