@@ -4,7 +4,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -220,11 +220,8 @@ def _upgrade(engine: sa.Engine, locked: sa.Connection) -> None:
 def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Iterator[Database]:
     """Open the database, upgraded to the newest schema, and close it at the end."""
     migrate(url)
-    database = Database(url, connections=connections, quota=quota)
-    try:
+    with closing(Database(url, connections=connections, quota=quota)) as database:
         yield database
-    finally:
-        database.close()
 
 
 def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine:

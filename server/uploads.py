@@ -6,7 +6,6 @@ Who works on an upload holds its user's lock, which the kernel releases when the
 """
 
 import errno
-import fcntl
 import json
 import re
 import secrets
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from server.errors import Conflict, NotFound, Unavailable
+from server.file_locks import try_lock
 from server.settings import make_private
 
 KEPT_SECONDS = 86_400
@@ -178,7 +178,7 @@ class Uploads:
 
     def _lock(self, user_id: str) -> IO[bytes] | None:
         with translating_disk_failures():
-            return try_lock(self.folder / user_id / "lock")
+            return open_lock(self.folder / user_id / "lock")
 
     def _read(self, path: Path) -> Upload | None:
         try:
@@ -197,15 +197,13 @@ class Uploads:
         return upload
 
 
-def try_lock(path: Path) -> IO[bytes] | None:
-    """Take a lock that all processes on this machine respect, and that ends with the process. None if it is held."""
+def open_lock(path: Path) -> IO[bytes] | None:
+    """Open and lock the file. Return None if another process has locked it."""
     lock = path.open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    if try_lock(lock):
+        return lock
+    lock.close()
+    return None
 
 
 @contextmanager

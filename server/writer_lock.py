@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from server import waits
+from server.file_locks import try_lock
 
 POLL_SECONDS = 0.02
 
@@ -61,7 +62,7 @@ class WriterLock:
                 self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._descriptor is None:
             return True
-        if (self._waiter is None or not self._waiter.is_waiting) and _try(self._descriptor):
+        if (self._waiter is None or not self._waiter.is_waiting) and try_lock(self._descriptor):
             return True
         try:
             self._waiter = self._waiter or _Waiter(self._descriptor)
@@ -70,19 +71,11 @@ class WriterLock:
         return self._waiter.wait(deadline - time.monotonic())
 
 
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _poll(descriptor: int, deadline: float) -> bool:
     """Wait for the file's lock without a thread."""
     while time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        if _try(descriptor):
+        if try_lock(descriptor):
             return True
     return False
 

@@ -43,7 +43,7 @@ LAYERS = {
     "server.mail": 1, "server.limits": 1, "server.writer_lock": 1, "server.statements": 1,
     "server.limit_storage": 1, "server.shared_limits": 1, "server.migrations": 1, "server.oidc": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
-    "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0,
+    "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0, "server.file_locks": 0,
     "server.machine": 0,
     "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.assistants": 0,
     "server.quotas": 0, "server.waits": 0, "server.data_folder": 0, "server.spelling": 0, "server.plurals": 0,

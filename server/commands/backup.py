@@ -6,7 +6,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -45,12 +45,9 @@ def _copy(settings: Settings, file: Path) -> None:
 
 def _remove_deleted(url: str) -> None:
     """Remove the remaining data of deleted projects, so that it is not in the copy."""
-    database = Database(url, connections=1)
-    try:
+    with closing(Database(url, connections=1)) as database:
         if sa.inspect(database.engine).has_table("projects") and removal.remove_all(database):
             word_index.purge(database)
-    finally:
-        database.close()
 
 
 def _write_to_standard_output(settings: Settings) -> None:

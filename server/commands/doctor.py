@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from argparse import Namespace
+from contextlib import closing
 
 import httpx
 import sqlalchemy as sa
@@ -203,15 +204,12 @@ def _model(settings: Settings) -> str:
 def _mail(settings: Settings) -> str:
     if not settings.smtp_url.get_secret_value():
         return "off (set SELFMEMORY_SMTP_URL): links are shown in answers and in the dashboard"
-    database = Database(settings.database_url.get_secret_value(), connections=1)
-    try:
+    with closing(Database(settings.database_url.get_secret_value(), connections=1)) as database:
         if not open_mailer(settings, database).check():
             raise CheckFailed(
                 "the mail server is unreachable, refuses the credentials or needs encryption (smtps://, or ?starttls "
                 "at the end): check SELFMEMORY_SMTP_URL"
             )
-    finally:
-        database.close()
     return "the mail server answers"
 
 

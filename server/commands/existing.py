@@ -1,7 +1,7 @@
 """Opens the database for commands that need what is in it. They must not create an empty one in a wrong place."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -45,12 +45,9 @@ def find_project(database: Database, name: str) -> str:
 
 
 def _require_tables(url: str) -> None:
-    database = Database(url, connections=1)
-    try:
+    with closing(Database(url, connections=1)) as database:
         if not sa.inspect(database.engine).has_table("alembic_version"):
             raise SettingsError(
                 "the database has no tables of this server: check SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, or "
                 "start the server once"
             )
-    finally:
-        database.close()

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,16 +26,12 @@ _PARTITIONS = sa.text(
 def copy(settings: Settings, file: Path) -> None:
     """Write a consistent copy of the database into `file`, while others write. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
-    database = Database(url, connections=1)
-    try:
-        with database.read() as session:
-            connection = session.connection()
-            ours = our_tables(connection)
-            others = set(sa.inspect(connection).get_table_names()).difference(ours, _partitions(connection, ours))
-            schema = session.scalar(sa.func.current_schema())
-            program = find_program("pg_dump", connection)
-    finally:
-        database.close()
+    with closing(Database(url, connections=1)) as database, database.read() as session:
+        connection = session.connection()
+        ours = our_tables(connection)
+        others = set(sa.inspect(connection).get_table_names()).difference(ours, _partitions(connection, ours))
+        schema = session.scalar(sa.func.current_schema())
+        program = find_program("pg_dump", connection)
     if "alembic_version" not in ours:
         raise SettingsError("the database has no tables of this server yet, so there is nothing to back up")
     with address(url) as dbname:

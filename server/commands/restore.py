@@ -1,6 +1,5 @@
 """`restore`: replaces the database with a backup. The old database is kept until everything has succeeded."""
 
-import fcntl
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
 from server.commands.output import command_line, print_message
 from server.commands.sqlite_copy import MAGIC
+from server.file_locks import try_lock
 from server.settings import INDEX_LOCK_FILE, Settings, SettingsError
 
 LOCKS = ("server.lock", INDEX_LOCK_FILE)
@@ -53,12 +53,10 @@ def _no_server(settings: Settings) -> Iterator[None]:
             lock = locks.enter_context(path.open("w"))
             if is_new:
                 locks.callback(path.unlink)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(lock):
                 raise SettingsError(
                     f"a server or a reindex uses the data folder {settings.data_dir.absolute()}: stop it, then restore"
-                ) from None
+                )
         yield
 
 

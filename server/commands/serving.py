@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import logging
 import signal
 import socket
@@ -20,6 +19,7 @@ from server.commands.http_protocol import HttpProtocol
 from server.commands.workers import Workers
 from server.data_folder import require_writable
 from server.database import migrate
+from server.file_locks import try_lock
 from server.settings import (
     Settings,
     SettingsError,
@@ -116,13 +116,11 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
         yield
         return
     with (settings.data_dir / "server.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             raise SettingsError(
                 "another server uses this SELFMEMORY_DATA_DIR: stop it, choose another folder, "
                 "or set SELFMEMORY_CHROMA_URL so that several servers can share the index"
-            ) from None
+            )
         yield
 
 

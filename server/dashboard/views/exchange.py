@@ -20,7 +20,7 @@ from server.errors import Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
-from server.uploads import translating_disk_failures, try_lock
+from server.uploads import open_lock, translating_disk_failures
 
 SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
@@ -79,7 +79,7 @@ def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
     """Raises ExportRunning if the user already has an export running, because each export takes a file on disk."""
     with translating_disk_failures():
         make_private(folder)
-        lock = try_lock(folder / f"{user_id}.lock")
+        lock = open_lock(folder / f"{user_id}.lock")
     if lock is None:
         raise ExportRunning
     with lock:

@@ -3,7 +3,6 @@ database decide (`leases`). On SQLite, a file lock in DATA_DIR decides, which th
 ends. The same lock protects an embedded Chroma, whose files only one process may open.
 """
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database, is_sqlite
+from server.file_locks import try_lock
 from server.index.upkeep import leases
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases, is_of
 from server.settings import INDEX_LOCK_FILE, Settings, make_private
@@ -97,9 +97,7 @@ class FileLock:
         if self._descriptor is not None:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
