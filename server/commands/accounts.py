@@ -79,13 +79,13 @@ def _tell_how_to_sign_in(user: User) -> None:
 def _project(session: Session, user: User, name: str | None) -> Project:
     """Return the named project of the personal organization, created if missing. Without a name, return the oldest."""
     is_personal = (Organization.owner_id == user.id, Organization.kind == OrganizationKind.PERSONAL)
-    place = session.exec(select(Organization).where(*is_personal)).one()
-    query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))
+    organization = session.exec(select(Organization).where(*is_personal)).one()
+    query = select(Project).where(Project.organization_id == organization.id).order_by(col(Project.id))
     if name is None:
-        return session.exec(query).first() or users.add_project(session, place, user, users.FIRST_PROJECT)
+        return session.exec(query).first() or users.add_project(session, organization, user, users.FIRST_PROJECT)
     cleaned = names.parse_name(name, field="project")
     project = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
-    return project or users.add_project(session, place, user, cleaned)
+    return project or users.add_project(session, organization, user, cleaned)
 
 
 @contextmanager

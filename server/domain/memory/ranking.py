@@ -17,20 +17,20 @@ of the question itself has share 0 and window 0, even next to a match. Two excep
 terms to look for, score = clip(similarity, 0, 1); while the model is away, or if it knows no word of the question,
 share and window alone make the score.
 
-Among memories whose scores differ by at most 0.005, the newer comes first (`near_equals`). The scores are then given
+Among memories whose scores differ by at most 0.005, the newer comes first (`newer_first`). The scores are then given
 out again in descending order. A search shows equal texts of one user once, as the newest (`folding`).
 
 The weights were tuned on LoCoMo 1-5. Results hardly change for shares of 0.1 to 0.25 and windows of 0.5 to 0.7.
 docs/benchmarks.md shows what each part contributes.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.domain.memory.near_equals import NEAR, newer_first
 from server.index.best import best_of, union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
@@ -39,6 +39,9 @@ from server.index.words.word_search import WordMatches
 SIMILARITY_WEIGHT = 0.6 / 1.3
 SHARE_WEIGHT = 0.15 / 1.3
 WINDOW_WEIGHT = 0.55 / 1.3
+
+NEAR = 0.005
+"""Scores that differ by at most this much are near equals: the newer memory comes first."""
 
 Scores = NDArray[np.float32]
 
@@ -100,6 +103,21 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
         is_final=len(best) == len(passing) and (similar.complete or len(passing) < min(width, len(scores))),
         best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
     )
+
+
+def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return `order`, best first, but with the newer of near equals first. `descending` holds the scores of `order`;
+    the caller leaves them in that order, so that scores still descend.
+    """
+    numbers = order.tolist()
+    ascending = (-descending).tolist()
+    ends = (NEAR - descending).tolist()
+    start = 0
+    while start < len(numbers):
+        end = bisect_right(ascending, ends[start], start)
+        numbers[start:end] = sorted(numbers[start:end], reverse=True)
+        start = end
+    return np.array(numbers, np.intp)
 
 
 def _by_words(shares: Scores, windows: Scores) -> Scores:

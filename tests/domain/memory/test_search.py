@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
-from server.domain.memory.near_equals import newer_first
+from server.domain.memory.ranking import newer_first
 from server.domain.memory.search import SearchRequest, SortBy, search
 from server.errors import NotFound
 from server.models.base import now
