@@ -67,7 +67,7 @@ def words() -> Words:
 
 @pytest.fixture
 async def app(settings: Settings, words: Words) -> AsyncIterator[ASGIApp]:
-    async with running(create_app(settings, lambda _settings: BatchingEmbedder(LateModel(words.load)))) as app:
+    async with running(create_app(settings, lambda _settings: BatchingEmbedder(LateModel(words.load, 2)))) as app:
         yield app
 
 
@@ -113,7 +113,7 @@ def test_memories_that_came_while_the_model_was_away_are_embedded_afterwards(
 ) -> None:
     words.is_there.set()
     settings = settings.model_copy(update={"exact_scan_limit": limit})
-    with opened(settings, BatchingEmbedder(LateModel(words.load))) as world:
+    with opened(settings, BatchingEmbedder(LateModel(words.load, 2))) as world:
         before = world.add("a blue kayak")
         changed = world.add("a wooden paddle")
         eventually(lambda: world.index.work is None)
@@ -150,7 +150,7 @@ def test_the_log_says_why_a_model_cannot_be_loaded_and_says_it_once(caplog: pyte
         tries.append(1)
         raise ZeroDivisionError("a damaged file")
 
-    model = LateModel(load)
+    model = LateModel(load, 2)
     eventually(lambda: len(tries) > 2)
     model.close()
     assert caplog.text.count("ZeroDivisionError: a damaged file") == 1

@@ -103,15 +103,10 @@ class _CachedMatrix:
 class MatrixCache:
     """Caches scans of projects' vectors from one model. Thread-safe; a returned scan never changes."""
 
-    def __init__(
-        self,
-        space: Space,
-        cache_bytes: int = LEAST_BYTES,
-        large_project_bytes: int = LARGE_PROJECT_BYTES,
-    ) -> None:
+    def __init__(self, space: Space, cache_bytes: int = LEAST_BYTES) -> None:
         self._space = space
         self._cache_bytes = cache_bytes
-        self._large_project_bytes = large_project_bytes
+        self._large_project_bytes = LARGE_PROJECT_BYTES
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, _CachedMatrix] = OrderedDict()
         self._total_bytes = 0

@@ -12,7 +12,6 @@ from server.index.model.failures import ModelAway, ModelUnusable
 from server.index.model.prompts import Prompts
 from server.index.model.protocol import Model
 from server.index.types import Vector, Vectors
-from server.machine import cpu_count
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +34,8 @@ class LateModel:
     then.
     """
 
-    def __init__(self, load: Callable[[], Model], threads: int | None = None) -> None:
-        self.threads = threads or cpu_count()
+    def __init__(self, load: Callable[[], Model], threads: int) -> None:
+        self.threads = threads
         self._load = load
         self._model: Model | None = None
         self._trouble = LOADING
