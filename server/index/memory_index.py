@@ -189,11 +189,7 @@ class MemoryIndex:
         except ModelAway as error:
             self.missing = error.detail
         stopped = None if self._worker.is_alive() else "The index's worker has stopped."
-        return Health(
-            mode="chroma" if self._collections.is_open else "exact",
-            degraded=self._collections.failure or stopped,
-            embedding_ok=embedding_ok,
-        )
+        return Health(degraded=self._collections.failure or stopped, embedding_ok=embedding_ok)
 
     def _collection(self, session: Session, project: Project) -> Collection | None:
         """Return the collection of a large project. Asks the worker to build a missing one."""

@@ -48,7 +48,7 @@ def large(world: World) -> World:
 
 
 def test_a_project_that_outgrows_exact_scanning_gets_a_collection(large: World) -> None:
-    assert large.index.health().mode == "chroma"
+    assert large.index._collections.is_open
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
@@ -274,7 +274,7 @@ def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Set
 def test_a_second_process_scans_exactly_and_does_not_open_chroma(large: World, embedder: Embedder) -> None:
     with opened(large.settings, embedder) as second:
         assert second.texts("canoe trip number 7")[0] == "canoe trip number 7"
-        assert second.index.health().mode == "exact"
+        assert not second.index._collections.is_open
         second.add("a red kayak")
         eventually(lambda: not has_tasks(large))
         assert large.texts("red kayak")[0] == "a red kayak"

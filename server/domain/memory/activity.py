@@ -7,7 +7,7 @@ Operations only note events in their session, because a separate write would cos
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -154,11 +154,7 @@ def remove_old(session: Session, days: int) -> int:
 
     Return how many were deleted. Call it again until it returns 0.
     """
-    return delete_chunk(session, ActivityEvent, col(ActivityEvent.id) < new_id("act_", _days_ago(days)))
-
-
-def _days_ago(days: int) -> datetime:
-    return now() - timedelta(days=days)
+    return delete_chunk(session, ActivityEvent, col(ActivityEvent.id) < new_id("act_", now() - timedelta(days=days)))
 
 
 def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:

@@ -7,9 +7,8 @@ from server.index.upkeep.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`mode` is "exact" or "chroma"; `degraded` is the reason why searches are slow, or None."""
+    """`degraded` is the reason why searches are slow, or None."""
 
-    mode: str
     degraded: str | None
     embedding_ok: bool
 
