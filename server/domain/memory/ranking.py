@@ -26,12 +26,12 @@ docs/benchmarks.md shows what each part contributes.
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.best import best_of, union
+from server.index.best import best_of, positions_of, union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
 from server.index.words.word_search import WordMatches
@@ -42,6 +42,9 @@ WINDOW_WEIGHT = 0.55 / 1.3
 
 NEAR = 0.005
 """Scores that differ by at most this much are near equals: the newer memory comes first."""
+
+MANY = 20_000
+"""From this number of memories on, leaving out some of them first costs less than scoring all of them."""
 
 Scores = NDArray[np.float32]
 
@@ -78,13 +81,12 @@ def best_by_words(matches: WordMatches, count: int) -> Numbers:
 
 def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
     """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these."""
-    numbers = union(similar.numbers, matches.numbers)
-    similarities = _spread(numbers, similar.numbers, similar.similarities)
+    likely = _likely(similar, matches, threshold)
+    numbers = union(likely.numbers, matches.numbers)
+    similarities = _spread(numbers, likely.numbers, likely.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
     windows = _spread(numbers, matches.numbers, matches.windows)
-    scores = similarities
-    if matches.asked:
-        scores = SIMILARITY_WEIGHT * similarities + _by_words(shares, windows)
+    scores = _weight(matches) * similarities + _by_words(shares, windows)
     if similar is NOTHING_SIMILAR:  # the question has no vector
         scores = _by_words_alone(shares, windows)
     scores = np.clip(scores, 0.0, 1.0)
@@ -118,6 +120,23 @@ def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDA
         numbers[start:end] = sorted(numbers[start:end], reverse=True)
         start = end
     return np.array(numbers, np.intp)
+
+
+def _likely(similar: SimilarMemories, matches: WordMatches, threshold: float) -> SimilarMemories:
+    """Leave out the memories that cannot reach the threshold: those that hold no term and are not similar enough. Keep
+    the most similar one, for the best score.
+    """
+    if not similar.complete or len(similar.numbers) < MANY:
+        return similar
+    is_likely = _weight(matches) * similar.similarities >= threshold
+    is_likely[similar.similarities.argmax()] = True
+    positions, is_similar = positions_of(matches.numbers, similar.numbers)
+    is_likely[positions[is_similar]] = True
+    return replace(similar, numbers=similar.numbers[is_likely], similarities=similar.similarities[is_likely])
+
+
+def _weight(matches: WordMatches) -> float:
+    return SIMILARITY_WEIGHT if matches.asked else 1.0
 
 
 def _by_words(shares: Scores, windows: Scores) -> Scores:
