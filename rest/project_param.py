@@ -39,6 +39,8 @@ async def project_of(request: Request[State], call: Call, *bodies: NamesProject)
 
     Raises NotFound if the request names an organization that is not the project's.
     """
+    if not bodies and not request.scope["query_string"]:
+        return None
     sources: list[NamesProject] = [read_query(request, InProject), *bodies]
     project_id = single_value("project_id", *(body.project_id for body in sources))
     organization_id = single_value("organization_id", *(body.organization_id for body in sources))
