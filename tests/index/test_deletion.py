@@ -1,6 +1,7 @@
-"""A deleted memory is in no search result any longer, and is erased from disk within about a second."""
+"""A deleted memory is in no search result any longer, and is erased from disk within seconds."""
 
 import resource
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from server.database import Database
 from server.domain.memory import deletions
 from server.domain.teams import cascades
 from server.index import chunks
@@ -35,6 +37,25 @@ def test_a_deleted_memorys_words_are_erased_from_disk_within_a_second(world: Wor
     world.delete(deleted)
     eventually(lambda: not on_disk(folder, *forms), seconds=2)
     assert world.texts("what came after")[0] == "What came after that?"
+
+
+@pytest.mark.sqlite_only
+def test_deletions_one_after_another_are_erased_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each erasure may rewrite the whole word index."""
+    purge = word_index.purge
+    erased: list[bool] = []
+
+    def counted(database: Database) -> bool:
+        erased.append(purge(database))
+        return erased[-1]
+
+    monkeypatch.setattr(word_index, "purge", counted)
+    monkeypatch.setattr("server.index.upkeep.word_erasure.LEAST_PAUSE_SECONDS", 2.0)
+    for memory_id in [world.add(f"The password is Xylographqua {n}") for n in range(8)]:
+        world.delete(memory_id)
+        time.sleep(0.2)
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"))
+    assert erased.count(True) == 2
 
 
 @pytest.mark.sqlite_only

@@ -15,7 +15,6 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache, exact_limit
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.model.languages import reads_only_english
-from server.index.outbox import PURGE
 from server.index.types import Space
 from server.index.upkeep import candidates, erasing, following, rebuild, removal, rewriting
 from server.index.upkeep.leases import LeaseLost
@@ -23,6 +22,7 @@ from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.progress import Progress, watched
 from server.index.upkeep.reembedding import Embed, Reembedding
 from server.index.upkeep.survey import Surveyor
+from server.index.upkeep.word_erasure import WordErasure
 from server.index.words import word_index
 from server.models import metadata
 from server.settings import Settings
@@ -75,6 +75,7 @@ class Worker:
         self._embed = embed
         self._space = space
         self._exact_limit = partial(exact_limit, settings.exact_scan_limit, space)
+        self._word_erasure = WordErasure(self._database)
         self._surveyor = Surveyor(self._database, only_english=reads_only_english(settings.embedding_model))
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
@@ -213,19 +214,10 @@ class Worker:
     def _step_for_all(self) -> bool:
         """Do a step of the work that only one process may do. Return whether there may be more."""
         is_more = removal.remove_some(self._database)
-        self._purge()
+        if self._word_erasure.step():
+            self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
         self._surveyor.step(self.progress)
         return is_more
-
-    def _purge(self) -> None:
-        """Erase deleted words from disk, then clear the purge tasks."""
-        purges = _tasks.c.memory_number == PURGE
-        with self._database.read() as session:
-            newest = session.scalar(sa.select(sa.func.max(_tasks.c.number)).where(purges))
-        if newest is not None and word_index.purge(self._database):
-            with self._database.write() as session:
-                session.execute(sa.delete(_tasks).where(purges, _tasks.c.number <= newest))
-            self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
 
     def _apply_tasks(self) -> bool:
         """Apply the tasks to Chroma, unless the model is not loaded yet."""
