@@ -122,9 +122,9 @@ async def history(request: Request[State]) -> Response:
 
 async def delete(request: Request[State]) -> Response:
     """Move a memory with all its versions to the trash, or delete it permanently."""
-    call = await call_of(request)
-    query = read_query(request, DeletionQuery)
-    await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
+    async with late_call_of(request) as call:
+        query = read_query(request, DeletionQuery)
+        await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
     return reply(Deleted(message="Memory deleted successfully"))
 
 

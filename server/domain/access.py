@@ -18,7 +18,7 @@ from server.models.expiry import is_live
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 from server.principal import Principal, Scope
-from server.statements import Query, columns_of, detached
+from server.statements import Query, Row, columns_of, detached
 
 
 class Action(StrEnum):
@@ -245,21 +245,22 @@ def require_memory(
 ) -> Memory:
     """Return the current memory. For `WRITE` and with `lock`, also lock its row until the transaction ends.
 
-    For `READ`, it is detached. Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
+    Without a lock it is detached. Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """
     if not is_id("mem_", memory_id):
         raise NotFound(NO_MEMORY)
     parameters = {"memory_id": memory_id, "moment": now(), "user_id": principal.user_id, "own": principal.project_id}
-    if action is Action.READ:
-        row = _READ_MEMORY.row(session, **parameters)
+    is_locked = lock and action is Action.WRITE
+    row: Row | None
+    if is_locked:
+        row = session.execute(_LOCKED_MEMORY, parameters, execution_options={"populate_existing": True}).one_or_none()
     else:
-        query = _LOCKED_MEMORY if lock else _MEMORY
-        row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
+        row = _READ_MEMORY.row(session, **parameters)
     if row is None:
         raise NotFound(NO_MEMORY)
     role = ProjectRole(row[-1])
     _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
-    return detached(Memory, row) if action is Action.READ else row[0]
+    return row[0] if is_locked else detached(Memory, row)
 
 
 def require_organization(

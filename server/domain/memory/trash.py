@@ -212,9 +212,12 @@ def purge(session: Session) -> int:
 
 def project_of(session: Session, principal: Principal, memory_id: str) -> str:
     """Return the project of a memory that the principal may change, even if it is in the trash. Raises NotFound."""
-    row = _find(session, memory_id)
-    if row is None:
+    try:
         return require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id
+    except NotFound:
+        row = _find(session, memory_id)
+        if row is None:
+            raise
     _require(session, principal, row.project_id)
     return row.project_id
 
