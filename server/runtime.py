@@ -245,11 +245,10 @@ class Call:
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         reads_first = is_first and operation in READING_FIRST
-        if self.presented and not reads_first:
+        if is_first and not reads_first:
             with translating_outages(), self.runtime.database.read() as session:
                 self._look_up(session)
-        if is_first and not reads_first:
-            self._count(operation, arguments)
+                self._count(session, operation, arguments)
         transaction = partial(self.runtime.database.write, reads_first=reads_first)
         result = self._transact(transaction, operation, arguments, counts=reads_first)
         self.runtime.index.wake()
@@ -266,7 +265,7 @@ class Call:
         def work(session: Session) -> tuple[T, Sequence[Noted]]:
             principal = self._look_up(session)
             if counts:
-                self._count(operation, arguments)
+                self._count(session, operation, arguments)
             return operation(session, principal, *args, **kwargs), noted_in(session)
 
         with translating_outages():
@@ -274,22 +273,16 @@ class Call:
         self.runtime.activity.add(noted)
         return result
 
-    def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
+    def _count(self, session: Session, operation: Callable[..., object], arguments: Arguments) -> None:
         """Count the call with its cost before any work is done. Raises RateLimited, and what the operation raises."""
         name = NAMES.get(operation)
         if name is None:  # a door's own query, which combines several operations
             return
         if bucket := BUCKETS.get(name):
-            charge = self._charge(name, arguments)
+            args, kwargs = arguments
+            charge = CHARGES[name](session, self.principal, *args, **kwargs) if name in CHARGES else Charge()
             self.runtime.limits.hit(bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
         self.runtime.metrics.count_operation(name)
-
-    def _charge(self, name: str, arguments: Arguments) -> Charge:
-        if name not in CHARGES:
-            return Charge()
-        args, kwargs = arguments
-        with translating_outages():
-            return CHARGES[name](self.runtime.database.read, self.principal, *args, **kwargs)
 
 
 def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:

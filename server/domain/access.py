@@ -18,7 +18,7 @@ from server.models.expiry import is_live
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 from server.principal import Principal, Scope
-from server.statements import Query, Row, columns_of, detached
+from server.statements import Query, columns_of, detached
 
 
 class Action(StrEnum):
@@ -172,7 +172,7 @@ _MEMORY = (
     .where(col(Memory.id) == sa.bindparam("memory_id"), project_role_of(_USER).is_not(None))
     .where(sa.or_(_OWN.is_(None), col(Memory.project_id) == _OWN), is_live(sa.bindparam("moment", type_=Utc)))
 )
-_LOCKED_MEMORY = _MEMORY.with_for_update(of=Memory)
+_LOCKED_MEMORY = _MEMORY.with_for_update(of=Memory).execution_options(populate_existing=True)
 _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role_of(_USER)))
 
 
@@ -249,13 +249,9 @@ def require_memory(
     """
     if not is_id("mem_", memory_id):
         raise NotFound(NO_MEMORY)
-    parameters = {"memory_id": memory_id, "moment": now(), "user_id": principal.user_id, "own": principal.project_id}
+    wanted = {"memory_id": memory_id, "moment": now(), "user_id": principal.user_id, "own": principal.project_id}
     is_locked = lock and action is Action.WRITE
-    row: Row | None
-    if is_locked:
-        row = session.execute(_LOCKED_MEMORY, parameters, execution_options={"populate_existing": True}).one_or_none()
-    else:
-        row = _READ_MEMORY.row(session, **parameters)
+    row = session.execute(_LOCKED_MEMORY, wanted).one_or_none() if is_locked else _READ_MEMORY.row(session, **wanted)
     if row is None:
         raise NotFound(NO_MEMORY)
     role = ProjectRole(row[-1])

@@ -1,7 +1,6 @@
 """Computes, before an operation runs, how much it counts against its rate limit, and in which project."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlmodel import Session
@@ -17,8 +16,6 @@ from server.index.pieces import pieces_of
 from server.models import Memory
 from server.principal import Principal
 
-Read = Callable[[], AbstractContextManager[Session]]
-
 
 class Charge(NamedTuple):
     """`project_id` is the project that a session names. A key or token reaches only one project."""
@@ -27,40 +24,37 @@ class Charge(NamedTuple):
     size: int = 1
 
 
-def of_addition(_read: Read, _principal: Principal, new: NewMemory, *_more: object) -> Charge:
+def of_addition(_session: Session, _principal: Principal, new: NewMemory, *_more: object) -> Charge:
     return Charge(new.project_id)
 
 
-def of_batch(_read: Read, _principal: Principal, new_memories: Sequence[NewMemory], *_more: object) -> Charge:
+def of_batch(_session: Session, _principal: Principal, new_memories: Sequence[NewMemory], *_more: object) -> Charge:
     return Charge(new_memories[0].project_id, len(new_memories))
 
 
-def of_examples(_read: Read, _principal: Principal, project_id: str, *_more: object) -> Charge:
+def of_examples(_session: Session, _principal: Principal, project_id: str, *_more: object) -> Charge:
     return Charge(project_id, examples.COUNT)
 
 
-def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more: object) -> Charge:
+def of_search(_session: Session, _principal: Principal, request: SearchRequest, *_more: object) -> Charge:
     return Charge(request.project_id)
 
 
-def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
+def of_change(session: Session, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
     """Count the pieces that the change embeds, at least 1. Raises the errors of `memories.update`."""
-    with read() as session:
-        return _of_change(require_memory(session, principal, memory_id, Action.WRITE, lock=False), change)
+    return _of_change(require_memory(session, principal, memory_id, Action.WRITE, lock=False), change)
 
 
-def of_merge(read: Read, principal: Principal, memory_id: str, patch: MemoryPatch, *_more: object) -> Charge:
+def of_merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, *_more: object) -> Charge:
     """Like `of_change`. Raises the errors of `changes.merge`."""
-    with read() as session:
-        memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
-        return _of_change(memory, merged_change(memory, patch))
+    memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
+    return _of_change(memory, merged_change(memory, patch))
 
 
-def of_restoration(read: Read, principal: Principal, memory_id: str, version: int, *_more: object) -> Charge:
+def of_restoration(session: Session, principal: Principal, memory_id: str, version: int, *_more: object) -> Charge:
     """Like `of_change`. Raises the errors of `changes.restore`."""
-    with read() as session:
-        memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
-        return _of_change(memory, restoring_change(session, memory, version))
+    memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
+    return _of_change(memory, restoring_change(session, memory, version))
 
 
 def _of_change(memory: Memory, change: MemoryChange) -> Charge:
@@ -71,21 +65,22 @@ def _of_change(memory: Memory, change: MemoryChange) -> Charge:
     return Charge(memory.project_id, max(1, pieces))
 
 
-def of_one(read: Read, principal: Principal, memory_id: str, *_more: object) -> Charge:
+def of_one(session: Session, principal: Principal, memory_id: str, *_more: object) -> Charge:
     """Count a deletion, or a return from the trash. Raises the errors of `trash.project_of`."""
-    with read() as session:
-        return Charge(trash.project_of(session, principal, memory_id))
+    return Charge(trash.project_of(session, principal, memory_id))
 
 
-def of_deletion_of_all(_read: Read, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
+def of_deletion_of_all(_session: Session, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
     return Charge(project_id)
 
 
-def of_selection(_read: Read, _principal: Principal, project_id: str, ids: Sequence[str], *_more: object) -> Charge:
+def of_selection(
+    _session: Session, _principal: Principal, project_id: str, ids: Sequence[str], *_more: object
+) -> Charge:
     return Charge(project_id, max(1, len(ids)))
 
 
 def of_merging(
-    _read: Read, _principal: Principal, project_id: str, _keep_id: str, ids: Sequence[str], *_more: object
+    _session: Session, _principal: Principal, project_id: str, _keep_id: str, ids: Sequence[str], *_more: object
 ) -> Charge:
     return Charge(project_id, max(1, len(ids)))
