@@ -38,7 +38,7 @@ async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
     """
     if cursor and not is_id("mem_", cursor):
         raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the previous page.")
-    request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor or None)
+    request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor or None, spare=1)
     with protocol_errors():
         page = await call.read(memories.list_memories, request)
     visible = page.memories[:PAGE_LENGTH]

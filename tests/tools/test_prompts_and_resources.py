@@ -65,6 +65,10 @@ async def test_resources_are_listed_in_pages_newest_first(mcp: Mcp) -> None:
         assert len(page["resources"]) == 50
         page = await mcp.result("resources/list", cursor=page["nextCursor"])
     assert names == [f"note {number}" for number in reversed(range(101))]
+    (project,) = (await mcp.client.get("/api/projects", headers=mcp.headers)).json()["projects"]
+    activity = f"/api/projects/{project['id']}/activity?kind=list"
+    events = (await mcp.client.get(activity, headers=mcp.headers)).json()["events"]
+    assert [event["count"] for event in events] == [1, 50, 50]
 
 
 async def test_a_resource_that_is_not_there_is_no_resource(mcp: Mcp, stranger: Mcp) -> None:
