@@ -13,7 +13,7 @@ from server.statuses import answered, challenge
 
 log = logging.getLogger(__name__)
 
-SENTENCES = {404: "Not found.", 405: "This method is not allowed here.", 413: errors.TooLarge.sentence}
+SENTENCES = {404: "Not found.", 413: errors.TooLarge.sentence}
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:

@@ -30,5 +30,10 @@ class Methods:
         """Run the method's handler. Raises HTTPException 405 with an Allow header when there is none."""
         handler = self.handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
-            raise HTTPException(405, headers={"Allow": self.allow})
+            raise not_allowed(self.allow)
         return await handler(request)
+
+
+def not_allowed(allow: str) -> HTTPException:
+    """Return the refusal of a method. `allow` is the Allow header, such as "GET, HEAD"."""
+    return HTTPException(405, f"This method is not allowed here. Use one of {allow}.", {"Allow": allow})

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from server.cors import CallerOrigins
+from server.dispatch import not_allowed
 from server.errors import Forbidden, Invalid, Unauthenticated
 from server.json_text import parse_json
 from server.principal import Principal, Scope
@@ -41,7 +42,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
         require_known_source(request.headers, hosts, origins)
         call = await call_of(request)
         if request.method != "POST":
-            raise HTTPException(405, headers={"Allow": "POST, OPTIONS"})
+            raise not_allowed("POST, OPTIONS")
         require_json(request)
         request.scope[CALL] = call
         if is_small(request.headers):

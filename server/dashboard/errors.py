@@ -33,8 +33,7 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
         if without_slash != request.url.path and is_local_path(without_slash) and request.method in SAFE_METHODS:
             return RedirectResponse(f"{without_slash}?{request.url.query}".rstrip("?"), 303)
         return await refusal(request, NotFound())
-    detail = "This method is not allowed here." if error.status_code == 405 else error.detail
-    return problem_page(error.status_code, detail, error.headers)
+    return problem_page(error.status_code, error.detail, error.headers)
 
 
 def crashed() -> Response:

@@ -102,7 +102,7 @@ async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, pa
     answer = await client.request(method, path, headers={**alice.auth, "Accept": "text/event-stream"})
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST, OPTIONS"
-    assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here."}
+    assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here. Use one of POST, OPTIONS."}
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES)
