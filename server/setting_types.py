@@ -31,10 +31,13 @@ OPAQUE_ORIGIN = "null"
 
 
 def _check_rate(text: str) -> str:
+    """Return the text. Raises ValueError, also for a rate of 0: the answer to it would be to try again later."""
     try:
-        limits.parse_many(text)
+        rates = limits.parse_many(text)
     except ValueError:
-        raise ValueError("write a rate like 60/minute or 20/hour") from None
+        rates = []
+    if not rates or any(rate.amount < 1 for rate in rates):
+        raise ValueError("write a rate like 60/minute or 20/hour")
     return text
 
 

@@ -89,6 +89,8 @@ def test_workers_are_a_number_or_one_a_processor(
         ("ALLOWED_HOSTS", "https://memory.example.com"),
         ("ALLOWED_HOSTS", "memory.example.com/mcp"),
         ("ALLOWED_HOSTS", "memory.*.com"),
+        ("RATE_LIMIT_MEMORY_ADD", "0/minute"),
+        ("RATE_LIMIT_SIGN_UP", "20/hour;0/day"),
         ("DATABASE_POOL", "0"),
         ("WORKERS", "0"),
         ("WORKERS", "1.5"),
