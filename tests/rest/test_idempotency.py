@@ -35,6 +35,7 @@ async def test_r21_the_same_key_with_another_body_is_a_conflict(api: Caller) -> 
         ("/api/memories", said("other")),
         ("/api/memories", said("once", metadata={"tags": "x"})),
         ("/api/memories/batch", {"memories": [said("once"), said("once")]}),
+        ("/api/memories/batch", {"memories": [said("once")]}),
     ):
         assert (await api.post(path, body, Idempotency_Key=KEY)).status_code == 409
     assert await api.listed() == ["once"]

@@ -46,12 +46,15 @@ class CreateRequest:
 
 
 def create_request(
-    project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None
+    project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None, *, is_batch: bool
 ) -> CreateRequest | None:
-    """Return the request, or None without a key."""
+    """Return the request, or None without a key. A batch of one memory differs from a request for this memory."""
     if key is None:
         return None
-    return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
+    bodies = [new.model_dump_json() for new in new_memories]
+    if is_batch and len(bodies) == 1:
+        bodies.append("")
+    return CreateRequest(project_id, principal.user_id, key, "\n".join(bodies))
 
 
 def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None:

@@ -81,7 +81,7 @@ def add(
     session: Session, principal: Principal, new: NewMemory, index: Index, idempotency_key: str | None = None
 ) -> str:
     """Create a memory and return its id. The next search finds it. Raises the errors of `add_many`."""
-    return add_many(session, principal, [new], index, idempotency_key)[0]
+    return add_many(session, principal, [new], index, idempotency_key, is_batch=False)[0]
 
 
 def add_many(
@@ -90,6 +90,8 @@ def add_many(
     new_memories: Sequence[NewMemory],
     index: Index,
     idempotency_key: str | None = None,
+    *,
+    is_batch: bool = True,
 ) -> list[str]:
     """Create all memories or none, in one project. Return their ids in the same order.
 
@@ -100,7 +102,7 @@ def add_many(
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
     project = require_project(session, principal, new_memories[0].project_id, Action.WRITE)
-    request = idempotency.create_request(project.id, principal, new_memories, idempotency_key)
+    request = idempotency.create_request(project.id, principal, new_memories, idempotency_key, is_batch=is_batch)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         finish_texts(session, project.id, (new.text for new in new_memories))
         return earlier
@@ -198,8 +200,7 @@ def update(
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
-    embedded = None
-    embedded_for = embedding_input(memory.content, memory.details)
+    embedded, embedded_for = None, embedding_input(memory.content, memory.details)
     for _ in range(EMBEDDING_ATTEMPTS):
         wanted_change = change(memory) if callable(change) else change
         growth = usage.growth_of(memory, wanted_change)
