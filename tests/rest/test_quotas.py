@@ -1,6 +1,7 @@
 """A project holds no more memories and bytes than its quota, through every door, and says what to do."""
 
 import asyncio
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import QuotaExceeded
 from server.models import Memory, Project
+from server.models.base import now
 from server.models.stored_size import TOTAL_SIZE
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -53,6 +55,16 @@ async def test_the_memory_over_the_quota_is_refused(api: Caller) -> None:
     await api.add("there is room again")
     assert_refused(await api.send("POST", f"/api/memories/{first}/restore"), "5 of at most 5 memories")
     assert len((await api.get("/api/memories/trash")).json()["results"]) == 1
+
+
+async def test_an_expired_memory_leaves_its_room_at_once(api: Caller, database: Database) -> None:
+    for number in range(MEMORIES):
+        await api.add(f"{number} " + "x" * (BYTES // MEMORIES - 10), expires_in_days=1)
+    with database.write() as session:
+        session.execute(sa.update(Memory).values(expires_at=now() - timedelta(seconds=1)))
+    for number in range(MEMORIES):
+        await api.add(f"after {number} " + "x" * (BYTES // MEMORIES - 20))
+    assert_refused(await api.post("/api/memories", said("over")), "5 of at most 5 memories", "QUOTA_MEMORIES")
 
 
 async def test_a_batch_over_the_quota_stores_nothing(api: Caller) -> None:

@@ -19,6 +19,7 @@ from server.models import Label, Memory
 from server.models.base import Utc, now
 from server.models.expiry import has_expired
 from server.models.projects import deleted_projects
+from server.models.stored_size import TOTAL_SIZE
 from server.statements import Query
 
 MOST_DAYS = 36_500
@@ -67,6 +68,12 @@ def count_expired(session: Session, project_id: str) -> int:
     return sum(row[0] for row in _EXPIRED_COUNT.rows(session, project_id=project_id, moment=now()))
 
 
+def expired_usage(session: Session, project_id: str) -> tuple[int, int]:
+    """Return how many memories of the project have expired and are not deleted yet, and their size in bytes."""
+    memories, size = session.execute(_EXPIRED_USAGE, {"project_id": project_id, "moment": now()}).one()
+    return int(memories), int(size)
+
+
 def of_live_memories(session: Session, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for the labels of the project's memories that have not expired."""
     labels = col(Label.project_id) == project_id
@@ -89,6 +96,7 @@ _HAS_EXPIRED = (
 )  # fmt: skip
 _EXPIRED = Query(sa.select(col(Memory.id)).where(*_HAS_EXPIRED))
 _EXPIRED_COUNT = Query(sa.select(sa.func.count()).select_from(Memory).where(*_HAS_EXPIRED))
+_EXPIRED_USAGE = sa.select(sa.func.count(), TOTAL_SIZE).select_from(Memory).where(*_HAS_EXPIRED)
 
 
 def purge(session: Session) -> int:

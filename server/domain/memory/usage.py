@@ -1,5 +1,5 @@
 """Computes how much a project holds, and whether its quota has room for more. Memories that are staged and committed
-count too, because they will be published in any case.
+count too, because they will be published in any case. Expired memories do not count: no answer includes them.
 """
 
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import quota_of
+from server.domain.memory.expiry import expired_usage
 from server.domain.memory.inputs import MemoryChange
 from server.errors import QuotaExceeded
 from server.models import Import, Memory, Project
@@ -38,7 +39,9 @@ def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage 
     ).where(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
     memories, size = session.execute(coming).one()
     held_memories, held_size = row or (0, 0)
-    return Usage(held_memories + int(memories), held_size + int(size), quota)
+    expired_memories, expired_size = expired_usage(session, project_id)
+    memories, size = int(memories) - expired_memories, int(size) - expired_size
+    return Usage(held_memories + memories, held_size + size, quota)
 
 
 def require_room(session: Session, project_id: str, memories: int, size: int) -> None:
