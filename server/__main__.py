@@ -31,6 +31,20 @@ def whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
 
 
+PATHS = ("file", "path")
+"""The arguments whose bytes may be in any encoding, because they name files."""
+
+
+def require_text(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program, with a sentence, if an argument other than a path is not UTF-8. Python reads such bytes as lone
+    surrogates, which nothing can store.
+    """
+    for name, value in vars(args).items():
+        text = "".join(value) if isinstance(value, list) else str(value)
+        if name not in PATHS and any("\ud800" <= character <= "\udfff" for character in text):
+            top.error(f"argument --{name.replace('_', '-')}: must be UTF-8 text")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands. `run` is the module in `server.commands` and the function that runs it."""
     top = argparse.ArgumentParser(prog=command_line(), description=DESCRIPTION)
@@ -158,7 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Ctrl-C.
     """
     replace_closed_streams()
-    args = parser().parse_args(arguments)
+    top = parser()
+    args = top.parse_args(arguments)
+    require_text(top, args)
     try:
         code: int = importlib.import_module("server.commands.running").run(args)
     except ModuleNotFoundError as error:

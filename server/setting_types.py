@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from server.json_text import has_lone_surrogate
 from server.machine import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
@@ -28,6 +30,18 @@ STARTTLS = ("starttls", "starttls=true", "starttls=1")
 
 OPAQUE_ORIGIN = "null"
 """The origin of a sandboxed frame, a local file and some desktop applications."""
+
+
+PATHS = ("_DATA_DIR", "_DATABASE_URL", "_EMBEDDING_MODEL")
+"""The ends of the names of variables whose bytes may be in any encoding, because they name files."""
+
+
+def first_unreadable(names: Iterable[str], environment: Mapping[str, str]) -> str | None:
+    """Return the first name whose value in the environment should be text, but is not UTF-8. Python reads such bytes as
+    lone surrogates.
+    """
+    texts = (name for name in names if not name.upper().endswith(PATHS))
+    return next((name for name in texts if has_lone_surrogate(environment.get(name, ""))), None)
 
 
 def _check_rate(text: str) -> str:

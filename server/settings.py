@@ -34,6 +34,7 @@ from server.setting_types import (
     SmtpUrl,
     Token,
     Workers,
+    first_unreadable,
 )
 from server.spelling import nearest
 from server.urls import has_path, is_loopback, is_private, origin_of
@@ -192,12 +193,14 @@ def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
     """Read settings from the environment and a file. `overrides` take precedence over both. Raises SettingsError with
     one line.
     """
-    ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
+    ours = [name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX)]
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:
         known = nearest(unknown[0].upper().removeprefix(PREFIX).lower(), Settings.model_fields)
         suggestion = f"; did you mean {PREFIX}{known.upper()}?" if known else ";"
         raise SettingsError(f"{unknown[0]} is not a setting{suggestion} docs/configuration.md lists them all")
+    if unreadable := first_unreadable(ours, os.environ):
+        raise SettingsError(f"{unreadable}: must be UTF-8 text")
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]  # pydantic checks every value
     except ValidationError as error:

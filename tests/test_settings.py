@@ -115,6 +115,11 @@ def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.Monk
     assert "Input" not in sentence  # as pydantic says it, for programmers
 
 
+@pytest.mark.parametrize("name", ["HOST", "SECRET_KEY", "CHROMA_TENANT"])
+def test_a_value_that_is_not_utf8_stops_the_start(environment: pytest.MonkeyPatch, name: str) -> None:
+    assert refusal(environment, {f"SELFMEMORY_{name}": "\udce4" * 40}) == f"SELFMEMORY_{name}: must be UTF-8 text"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -15,6 +15,7 @@ from server.domain import addresses, letters, names
 from server.domain.people import passwords, second_factors, users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
+from server.errors import Invalid
 from server.mail import open_mailer
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
@@ -23,12 +24,20 @@ from server.settings import Settings
 
 def create_user(settings: Settings, args: Namespace) -> None:
     """Create an account with a confirmed address and print its id. Raises Invalid, EmailTaken."""
-    password = sys.stdin.readline().rstrip("\r\n") if args.password_stdin else args.password
+    password = _first_line_of_input() if args.password_stdin else args.password
     with writing(settings) as session:
         hashed = None if password is None else passwords.new_hash(session, password, args.email, args.name or "")
         user = users.register(session, args.email, args.name, hashed, verified=True)
     print_result(user.id)
     _tell_how_to_sign_in(user)
+
+
+def _first_line_of_input() -> str:
+    """Raises Invalid if it is not UTF-8, whatever encoding the terminal uses."""
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Invalid("must be UTF-8 text.", field="password") from None
 
 
 def create_key(settings: Settings, args: Namespace) -> None:

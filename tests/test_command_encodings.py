@@ -1,0 +1,47 @@
+"""What is not UTF-8 on the command line or on standard input is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Run, data_dir, run
+
+__all__ = ["data_dir", "run"]
+
+NOT_UTF8 = "\udce4bc"
+"""The bytes E4 62 63 as Python reads them from the command line."""
+
+LATIN_1 = "pässwört lang genug\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("create-user", "--email", "ann@example.com", "--password", NOT_UTF8 * 4), "--password"),
+        (("create-client", "--name", NOT_UTF8, "--redirect-uri", "https://app.example.com/cb"), "--name"),
+        (("create-client", "--name", "App", "--redirect-uri", NOT_UTF8), "--redirect-uri"),
+        (("export", "--project", NOT_UTF8), "--project"),
+        (("import", "--project", NOT_UTF8), "--project"),
+        (("--host", NOT_UTF8), "--host"),
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_refused(
+    run: Run, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], option: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    err = capfd.readouterr().err
+    assert (ended.value.code, "Traceback" in err) == (2, False)
+    assert option in err.splitlines()[-1]
+    assert err.endswith("must be UTF-8 text\n")
+
+
+def test_a_password_that_is_not_utf8_is_refused(run: Run) -> None:
+    ran = run("create-user", "--email", "ann@example.com", "--password-stdin", given=LATIN_1)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == "selfmemory: password: must be UTF-8 text."
+
+
+def test_a_file_may_have_any_name(run: Run, data_dir: Path) -> None:
+    assert run("backup", f"{NOT_UTF8}.db").code == 0
+    assert (data_dir.parent / f"{NOT_UTF8}.db").exists()
