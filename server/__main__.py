@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from server import __version__
 from server.assistants import catalog
-from server.commands.output import command_line, print_message, replace_closed_streams
+from server.commands.output import command_line, print_any_character, print_message, replace_closed_streams
 
 DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
 INTERRUPTED = 130
@@ -172,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Ctrl-C.
     """
     replace_closed_streams()
+    print_any_character()
     top = parser()
     args = top.parse_args(arguments)
     require_text(top, args)

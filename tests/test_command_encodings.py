@@ -1,5 +1,8 @@
-"""What is not UTF-8 on the command line or on standard input is refused in one sentence."""
+"""Commands read and write text in any encoding, or refuse it in one sentence."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ __all__ = ["data_dir", "run"]
 NOT_UTF8 = "\udce4bc"
 """The bytes E4 62 63 as Python reads them from the command line."""
 
+SOURCES = Path(__file__).parents[1]
 LATIN_1 = "pässwört lang genug\n".encode("latin-1")
 
 
@@ -45,3 +49,13 @@ def test_a_password_that_is_not_utf8_is_refused(run: Run) -> None:
 def test_a_file_may_have_any_name(run: Run, data_dir: Path) -> None:
     assert run("backup", f"{NOT_UTF8}.db").code == 0
     assert (data_dir.parent / f"{NOT_UTF8}.db").exists()
+
+
+@pytest.mark.parametrize("arguments", ["connect claude-code", "connect lm-studio", "import --help", "doctor"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_output_fits_a_terminal_of_any_encoding(data_dir: Path, arguments: str, encoding: str) -> None:
+    command = [sys.executable, "-m", "server", *arguments.split()]
+    environment = {**os.environ, "SELFMEMORY_DATA_DIR": str(data_dir), "PYTHONIOENCODING": encoding}
+    completed = subprocess.run(command, env=environment, cwd=SOURCES, capture_output=True)
+    assert b"Traceback" not in completed.stderr
+    assert completed.stdout

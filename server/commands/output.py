@@ -1,5 +1,6 @@
 """Writes what the commands print."""
 
+import io
 import os
 import shlex
 import shutil
@@ -34,3 +35,11 @@ def replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
+
+
+def print_any_character() -> None:
+    """Let standard output escape the characters that its encoding lacks, as standard error does. A terminal may be set
+    to ASCII or Latin-1.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
