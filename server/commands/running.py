@@ -2,17 +2,20 @@
 
 import gc
 import importlib
+import logging
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from server import data_folder, logs
+from server import data_folder, logs, proxies
 from server.commands.output import print_message
 from server.database_failures import explained
 from server.errors import ServiceError
 from server.settings import Settings, SettingsError, read_settings
+
+log = logging.getLogger(__name__)
 
 Command = Callable[[Settings, Namespace], int | None]
 
@@ -23,6 +26,8 @@ def run(args: Namespace) -> int:
     try:
         settings = read_settings(**{name: vars(args)[name] for name in ("host", "port", "workers") if name in args})
         logs.configure(settings.log_level, settings.log_format)
+        for sentence in proxies.make_usable():
+            log.warning(sentence)
         with explained(settings.database_url.get_secret_value()):
             code = _command(args.run)(settings, args) or 0
         sys.stdout.flush()
