@@ -24,6 +24,7 @@ def run(args: Namespace) -> int:
     """Return the exit code of the command that `args.run` names, as `module.function` in `server.commands`."""
     settings = None
     try:
+        _require_docstrings()
         settings = read_settings(**{name: vars(args)[name] for name in ("host", "port", "workers") if name in args})
         logs.configure(settings.log_level, settings.log_format)
         for sentence in proxies.make_usable():
@@ -39,6 +40,14 @@ def run(args: Namespace) -> int:
             print_message(f"selfmemory: {_sentence(error, settings)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise flushing at exit would fail too
     return 1
+
+
+def _require_docstrings() -> None:
+    """Raises SettingsError if Python has removed the docstrings: the descriptions of the tools are among them."""
+    if sys.flags.optimize > 1:
+        raise SettingsError(
+            "PYTHONOPTIMIZE must be at most 1: 2, like -OO, removes the descriptions of the tools, which models read"
+        )
 
 
 def _command(name: str) -> Command:

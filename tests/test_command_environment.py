@@ -1,4 +1,4 @@
-"""Commands read and write text in any encoding, or refuse it in one sentence."""
+"""Commands in an unusual environment: text in any encoding is read and written, or refused in one sentence."""
 
 import os
 import subprocess
@@ -59,3 +59,11 @@ def test_output_fits_a_terminal_of_any_encoding(data_dir: Path, arguments: str, 
     completed = subprocess.run(command, env=environment, cwd=SOURCES, capture_output=True)
     assert b"Traceback" not in completed.stderr
     assert completed.stdout
+
+
+def test_a_python_without_docstrings_is_refused(data_dir: Path) -> None:
+    command = [sys.executable, "-m", "server", "serve", "--port", "0"]
+    environment = {**os.environ, "SELFMEMORY_DATA_DIR": str(data_dir), "PYTHONOPTIMIZE": "2"}
+    refused = subprocess.run(command, env=environment, cwd=SOURCES, capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert refused.stderr.startswith("selfmemory: PYTHONOPTIMIZE must be at most 1")
