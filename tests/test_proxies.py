@@ -1,5 +1,6 @@
 """The variables of proxies and certificates that other programs need never stop a command, and are named if ignored."""
 
+import json
 import os
 import subprocess
 import sys
@@ -37,11 +38,14 @@ def port() -> Iterator[int]:
     server.server_close()
 
 
+def without_proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
 def doctor(data_dir: Path, port: int, **variables: str) -> str:
     ours = {"SELFMEMORY_DATA_DIR": str(data_dir), "SELFMEMORY_PUBLIC_URL": f"http://localhost:{port}"}
-    without = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     command = [sys.executable, "-m", "server", "doctor"]
-    ran = subprocess.run(command, env=without | ours | variables, cwd=SOURCES, capture_output=True, text=True)
+    ran = subprocess.run(command, env=without_proxies() | ours | variables, cwd=SOURCES, capture_output=True, text=True)
     assert "Traceback" not in ran.stderr
     return ran.stdout + ran.stderr
 
@@ -69,3 +73,10 @@ def test_no_request_to_this_machine_goes_through_a_proxy(tmp_path: Path, port: i
     said = doctor(tmp_path, port, HTTP_PROXY=NOWHERE, ALL_PROXY=NOWHERE, NO_PROXY=bypass)
     assert f"http://localhost:{port} answers" in said
     assert "is ignored" not in said
+
+
+def test_the_health_check_of_the_image_uses_no_proxy(port: int) -> None:
+    check = (SOURCES / "Dockerfile").read_text("utf-8").partition("HEALTHCHECK ")[2].partition("CMD")[2]
+    _, *arguments = json.loads(check.partition("\nENTRYPOINT")[0].replace("\\\n", ""))
+    variables = {"HTTP_PROXY": NOWHERE, "NO_PROXY": "", "SELFMEMORY_PORT": str(port)}
+    subprocess.run([sys.executable, *arguments], env=without_proxies() | variables, check=True)
