@@ -15,6 +15,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 BYPASS = "no_proxy"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CERTIFICATES = "SSL_CERT_FILE"
+TLS_KEY_LOG = "SSLKEYLOGFILE"
 
 _HOST = re.compile(r"(https?://)?[\w.*-]+(:[0-9]{1,5})?(/[0-9]{1,3})?", re.ASCII)
 
@@ -24,7 +25,7 @@ def make_usable() -> list[str]:
 
     Return a sentence for each variable that was removed.
     """
-    removed = [*_without_unusable_proxies(), *_without_missing_certificates()]
+    removed = [*_without_unusable_proxies(), *_without_unusable_files()]
     _bypass_this_machine()
     return removed
 
@@ -45,15 +46,25 @@ def _is_http_proxy(value: str) -> bool:
         return False
 
 
-def _without_missing_certificates() -> Iterator[str]:
-    file = os.environ.get(CERTIFICATES)
-    if not file:
-        return
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError:
-        del os.environ[CERTIFICATES]
-        yield f"{CERTIFICATES} is ignored: {file!r} is not a file with certificates."
+def _without_unusable_files() -> Iterator[str]:
+    for name, use in {CERTIFICATES: _load_certificates, TLS_KEY_LOG: _open_to_append}.items():
+        file = os.environ.get(name)
+        if not file:
+            continue
+        try:
+            use(file)
+        except OSError as error:
+            del os.environ[name]
+            yield f"{name} is ignored: {file!r} cannot be used ({error.strerror or error})."
+
+
+def _load_certificates(file: str) -> None:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+
+
+def _open_to_append(file: str) -> None:
+    with open(file, "ab"):
+        pass
 
 
 def _bypass_this_machine() -> None:

@@ -59,12 +59,14 @@ def doctor(data_dir: Path, port: int, **variables: str) -> str:
         ("HTTP_PROXY", "http://127.0.0.1:99999"),
         ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
         ("SSL_CERT_FILE", "/etc/passwd"),
+        ("SSLKEYLOGFILE", "/nowhere/keys.log"),
     ],
 )
 def test_an_unusable_variable_is_ignored_and_named(tmp_path: Path, port: int, name: str, value: str) -> None:
     said = doctor(tmp_path, port, **{name: value})
     assert f"http://localhost:{port} answers" in said
     assert f"{name} is ignored: " in said
+    assert said.count(" is ignored: ") == 1
     assert "secret" not in said
 
 
