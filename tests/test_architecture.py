@@ -21,6 +21,7 @@ HEAVY = frozenset(
         "onnx",
         "onnxruntime.quantization",
         "alembic",
+        "opencc",
         "redis",
         "server.index.chroma.client",
         "server.app",  # the parent of worker processes does without it

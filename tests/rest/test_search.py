@@ -83,6 +83,19 @@ async def test_filters_work_on_the_top_level_too(shelf: Caller) -> None:
     assert len(await shelf.results({"query": "tea", "filters": {"limit": 2}})) == 2
 
 
+@pytest.mark.parametrize(
+    ("memory", "question"),
+    [("りんごが好き", "リンゴ"), ("後台發展部門", "后台发展")],
+)
+async def test_a_word_is_found_in_another_form(api: Caller, memory: str, question: str) -> None:
+    tags = {"tags": "リンゴ"}
+    await api.add(memory, metadata=tags)
+    (found,) = await api.results({"query": question, "filters": {"explain": True}})
+    assert found["match"]["words"] == pytest.approx(1)
+    assert (found["content"], found["metadata"]) == (memory, tags)
+    assert await api.results({"query": question, "filters": {"tags": "りんご"}}) == []
+
+
 async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     (plain,) = await shelf.results({"query": "winter", "filters": {"tags": "drinking"}})
     assert set(plain) == {"id", "content", "score", "metadata", "created_at", "user_id"}

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from itertools import islice
 
-from server.index.words.normalization import normalize
+from server.index.words.normalization import normalize, normalized_alike, pattern_of
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
 EXCERPT_LENGTH = 1_500
@@ -42,6 +42,10 @@ class _Plain(dict[int, str]):
 _PLAIN = _Plain()
 
 
+def _plain(text: str) -> str:
+    return normalized_alike(text.translate(_PLAIN))
+
+
 def title_of(content: str) -> str:
     """Return the beginning of the first line."""
     line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
@@ -72,11 +76,11 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
     """Return the positions of the question's words and of the piece, each with a weight. Rarer and longer words weigh
     more.
     """
-    plain = content.translate(_PLAIN)
+    plain = _plain(content)
     places: list[tuple[int, float]] = []
     weight_of_words = 0.0
-    for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)[:MAX_QUESTION_TERMS]):
-        offsets = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
+    for term in dict.fromkeys(map(_plain, question_terms(query)[:MAX_QUESTION_TERMS])):
+        offsets = [match.start() for match in islice(re.finditer(pattern_of(term), plain), MOST_PLACES)]
         places += [(start, len(term) / len(offsets)) for start in offsets]
         weight_of_words += len(term) if offsets else 0
     start = content.find(piece) if piece else -1

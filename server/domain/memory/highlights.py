@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from server.index.words.normalization import INVISIBLE, normalize
+from server.index.words.normalization import INVISIBLE, normalize, pattern_of
 from server.index.words.tokenizer import ARTICLE, EMOJI, MARKS, question_terms, terms_of
 
-_FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\uff9e\uff9f]*"
+_FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\u309b\u309c\uff9e\uff9f]*"
 """Marks, joiners, and parts of syllables that people see as one character with the character before them."""
 
 _CHARACTER = re.compile(f"(?s:.){_FOLLOWING}")
@@ -15,7 +15,8 @@ _LETTERS = rf"(?:\w{_FOLLOWING})+"
 _EMOJIS = f"(?:{EMOJI.pattern}){_FOLLOWING}"
 _WORD = re.compile(
     r"(?<!\w)(?:[A-Za-z]#(?!\w)|[A-Za-z]{1,2}\+\+)"  # C#, C++
-    rf"|(?:(?<![\w.])\.(?=[A-Za-z]))?{_LETTERS}(?:['\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"  # words, and .NET
+    r"|(?:(?<![\w.])\.(?=[A-Za-z]))?"  # .NET
+    rf"{_LETTERS}(?:['\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"
     f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
 )
 _BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")
@@ -68,7 +69,7 @@ class Highlighter:
 
 def _pattern_of(piece: str) -> str:
     """Return the pattern of a term. A Hebrew abbreviation has a mark between its letters, or none."""
-    return _BETWEEN_HEBREW.sub("[\"'\u05be\u05f3\u05f4]?", re.escape(piece))
+    return _BETWEEN_HEBREW.sub("[\"'\u05be\u05f3\u05f4]?", pattern_of(piece))
 
 
 @lru_cache(4_096)

@@ -6,6 +6,8 @@ SQLite and Postgres fold letters differently, so we do it ourselves.
 import re
 import unicodedata
 
+from server.index.words.han import HAN, fold_han
+
 _ACCENTS = (
     "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
@@ -16,7 +18,7 @@ _ACCENTS = (
 
 INVISIBLE = (
     "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
-    "\U0001f3fb-\U0001f3ff"
+    "\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef"
 )
 """Soft hyphens, the tatweel, modifier apostrophes, joiners, directions, variants and skin tones: they do not separate
 words.
@@ -44,8 +46,27 @@ _AMHARIC = (
 )
 """Ethiopic letters, and below each the one with the same sound in Amharic. People write either."""
 
-_TABLE = str.maketrans(_LETTERS) | str.maketrans(*_AMHARIC)
+_COUNTER = "か"  # 3か月, 3ヶ月
+_KANA = {code: chr(code - 0x60) for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
+_KANA |= dict.fromkeys(map(ord, "ヵヶゕゖ"), _COUNTER)
+"""Katakana, each with the hiragana."""
+
+_TABLE = str.maketrans(_LETTERS) | str.maketrans(*_AMHARIC) | _KANA
 _DIGIT = re.compile(r"[^\x00-\x7f\D]")
+
+_KATAKANA, _HALF_WIDTH = "\u30a1-\u30fa", "\uff66-\uff9f"
+_LONG_SIGNS = "\u2010\u2011\u2015\u2212\uff0d"
+"""Hyphens and the like that people type for the sign of a long vowel, which looks the same."""
+
+_LONG = re.compile(
+    f"[-{_LONG_SIGNS}]"
+    f"(?:(?<=[{_HALF_WIDTH}].)|(?<=[{_KATAKANA}][^-])|(?<=[{_KATAKANA}][\u3099\u309a][^-]))"
+    f"(?=[\u3041-\u3096{_KATAKANA}{_HALF_WIDTH}\\s]|$)"
+)
+_COUNTED = re.compile(f"[ヶケｹ](?<=[0-9０-９{HAN}].)(?=[{HAN}])")  # 3ケ月, 霞ケ関
+_VOICED = re.compile("[\u309b\u309c](?<=[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d].)")  # marks beside kana
+_IN_CONTEXT = re.compile("[\u2e80-\u2fdf\u3005-\ufaff\uff66-\uff9f\U00020000-\U000323af]")
+"""Characters of the scripts whose rules depend on more than one character, and Han."""
 
 
 def normalize(text: str) -> str:
@@ -55,5 +76,29 @@ def normalize(text: str) -> str:
     """
     if text.isascii():
         return text
+    is_in_context = _IN_CONTEXT.search(text)
+    if is_in_context:
+        text = _with_common_codes(text)
     letters = _DROPPED.sub("", unicodedata.normalize("NFKD", text)).translate(_TABLE)
+    if is_in_context:
+        letters = fold_han(letters)
     return unicodedata.normalize("NFC", _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), letters))
+
+
+def _with_common_codes(text: str) -> str:
+    """Return a text that is not decomposed yet with one code for signs that look the same, where they mean the same."""
+    text = _VOICED.sub(lambda mark: chr(ord(mark[0]) - 2), text)
+    return _COUNTED.sub(_COUNTER, _LONG.sub("ー", text))
+
+
+_SPELLINGS = {"ー": f"[ー{_LONG_SIGNS}-]"}
+
+
+def pattern_of(term: str) -> str:
+    """Return the pattern of a normalized term, for texts whose characters were normalized one by one."""
+    return "".join(_SPELLINGS.get(character, re.escape(character)) for character in term)
+
+
+def normalized_alike(text: str) -> str:
+    """Return the text with Han characters and kana normalized. The length does not change."""
+    return fold_han(text.translate(_KANA)) if _IN_CONTEXT.search(text) else text

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 
-VERSION = 6
+VERSION = 7
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -69,11 +70,10 @@ LEAST_DIGITS = 4
 LEAST_BEGINNING, LEAST_CODE, LEAST_FOREIGN_BEGINNING = 7, 6, 4
 """The fewest letters or digits with which words may begin: of ASCII letters, with digits, and in other scripts."""
 
-_HAN_RANGES = "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-_HAN = re.compile(f"[{_HAN_RANGES}]")
+_HAN = re.compile(f"[{HAN}]")
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f"
-    f"\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff{_HAN_RANGES}]+"
+    f"\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff{HAN}]+"
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 

@@ -26,6 +26,9 @@ from server.domain.memory.highlights import Highlighter
         ("IŞIK İstanbul'da", "ışık istanbul", ["IŞIK", "İstanbul'da"]),
         ("🎉 of 👩\u200d👧 in 🇩🇪 👍🏽", "🎉 👩\u200d👧 👍", ["🎉", "👩\u200d👧", "👍🏽"]),
         ("C++, C# or .NET; a net", "c++ c#", ["C++", "C#"]),
+        ("りんごとﾊﾞﾅﾅを買った", "リンゴ ばなな", ["りんご", "ﾊﾞﾅﾅ"]),
+        ("熱いコ−ヒ−とか゛らす", "コーヒー ガラス", ["コ−ヒ−", "か゛らす"]),
+        ("後台發展與渡邊", "后台发展 渡辺", ["後台發展", "渡邊"]),
     ],
 )
 def test_words_are_marked_in_every_script(text: str, question: str, marked: list[str]) -> None:
@@ -43,7 +46,14 @@ def test_no_title_ends_within_a_character(character: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "question"), [("مدرسة", "مدرسه"), ("کتاب", "كتاب"), ("배포", "배포"), ("ﾀﾜｰ", "タワー")]
+    ("word", "question"),
+    [
+        ("مدرسة", "مدرسه"),
+        ("کتاب", "كتاب"),
+        ("배포", "배포"),
+        ("ﾀﾜｰ", "たわー"),
+        ("發展", "发展"),
+    ],
 )
 def test_an_excerpt_is_around_the_word_in_any_spelling(word: str, question: str) -> None:
     text = f"{'과 나 ' * 300} {word} {'과 나 ' * 300}"
