@@ -50,7 +50,46 @@ HAN = [
     ("部⻑", "部長"),  # a radical, as a PDF has it
     ("⼈事", "人事"),
 ]
-PAIRS = KANA + HAN
+ARABIC_AND_HEBREW = [
+    ("ٱلكتاب", "الكتاب"),
+    ("خانۀ", "خانه"),
+    ("خانهٔ", "خانه"),
+    ("نامە", "نامه"),
+    ("ھوں", "ہوں"),
+    ("ګرم", "گرم"),
+    ("١٬٢٥٠", "1,250"),
+    ("\u061cعمان", "عمان"),  # an invisible mark before it
+    ("װאָס", "וואס"),
+    ("כלבים", "כלבימ"),
+]
+INDIC_AND_SOUTHEAST = [
+    ("हिन्दी", "हिंदी"),
+    ("मुम्बई", "मुंबई"),
+    ("सम्बन्ध", "संबंध"),
+    ("पण्डित", "पंडित"),
+    ("गङ्गा", "गंगा"),
+    ("અન્ત", "અંત"),
+    ("ಹಿನ್ದಿ", "ಹಿಂದಿ"),
+    ("উৎসব", "উত্\u200dসব"),
+    ("ஸ்ரீ", "ஶ்ரீ"),
+    ("นํ้า", "น้ำ"),
+    ("เเมว", "แมว"),
+    ("ນໍ້າ", "ນ້ຳ"),
+    ("ក្ដី", "ក្តី"),
+    ("ភាសា\u200bខ្មែរ", "ភាសាខ្មែរ"),
+]
+LATIN_AND_CYRILLIC = [
+    ("ƙasa", "kasa"),
+    ("Ɗanuwa", "danuwa"),
+    ("necəsən", "necesen"),
+    ("Mawɔ", "mawo"),
+    ("O´Brien", "O'Brien"),
+    ("м´ята", "м’ята"),
+    ("мʼята", "м'ята"),
+    ("oʻzbek", "o‘zbek"),
+    ("super\u200bman", "superman"),
+]
+PAIRS = KANA + HAN + ARABIC_AND_HEBREW + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC
 
 ENOUGH = 0.35
 """More than a match of the common parts of two words gives."""
@@ -63,6 +102,8 @@ KEPT_APART = [
     ("犹豫", "予"),
     ("我欠他", "缺"),
     ("过滤", "沪"),
+    ("ґанок", "ганок"),
+    ("जन्म", "जंम"),
 ]
 
 
@@ -72,6 +113,11 @@ def test_a_word_is_found_in_its_other_form(world: World, order: Literal["first",
     add_apart(world, [memory for memory, _ in pairs])
     missed = [pair for pair in pairs if shares(world, pair[1]).get(pair[0], 0) < ENOUGH]
     assert missed == []
+
+
+def test_a_final_letter_does_not_hide_the_beginning_of_a_word(world: World) -> None:
+    world.add("קניתי שולחנות חדשים")
+    assert "קניתי שולחנות חדשים" in shares(world, "שולחן")
 
 
 def test_words_that_differ_are_kept_apart(world: World) -> None:

@@ -16,7 +16,7 @@ _EMOJIS = f"(?:{EMOJI.pattern}){_FOLLOWING}"
 _WORD = re.compile(
     r"(?<!\w)(?:[A-Za-z]#(?!\w)|[A-Za-z]{1,2}\+\+)"  # C#, C++
     r"|(?:(?<![\w.])\.(?=[A-Za-z]))?"  # .NET
-    rf"{_LETTERS}(?:['\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"
+    rf"{_LETTERS}(?:['`\u00b4\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"
     f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
 )
 _BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")

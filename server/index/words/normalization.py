@@ -17,18 +17,20 @@ _ACCENTS = (
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
 
 INVISIBLE = (
-    "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
+    "\u00ad\u061c\u0640\u02b9-\u02bc\u02be\u02bf\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
     "\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef"
 )
-"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions, variants and skin tones: they do not separate
-words.
+"""Soft hyphens, the tatweel, modifier apostrophes, spaces without width, joiners, directions, variants and skin
+tones: they do not separate words.
 """
+
+_WITH_HAMZA = "\u0627\u0647\u06c1\u06d5"  # alef and heh
 
 _DROPPED = re.compile(
     f"[{_ACCENTS}{INVISIBLE}]"
     "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter from i
-    "|(?:(?<=\u0627)|(?<=\u0627[\u064b-\u0652])|(?<=\u0627[\u064b-\u0652]{2}))"  # on an alef, perhaps with vowel signs
-    "[\u0653-\u0655]"  # madda and hamza
+    f"|(?:(?<=[{_WITH_HAMZA}])|(?<=[{_WITH_HAMZA}][\u064b-\u0652])|(?<=[{_WITH_HAMZA}][\u064b-\u0652]{{2}}))"
+    "[\u0653-\u0655]"  # madda and hamza, perhaps after vowel signs
 )
 
 _LETTERS = {
@@ -37,6 +39,11 @@ _LETTERS = {
     "\u0901": "\u0902",  # candrabindu and anusvara
     "ൺ": "ണ്", "ൻ": "ന്", "ർ": "ര്", "ൽ": "ല്", "ൾ": "ള്", "ൿ": "ക്",
     "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ہ": "ه", "ۃ": "ه",
+    "ə": "e", "Ə": "E", "ɛ": "e", "Ɛ": "E", "ɔ": "o", "Ɔ": "O", "ŋ": "n", "Ŋ": "N",
+    "ɓ": "b", "Ɓ": "B", "ɗ": "d", "Ɗ": "D", "ƙ": "k", "Ƙ": "K", "ƴ": "y", "Ƴ": "Y",
+    "ٱ": "ا", "ە": "ه", "ھ": "ه", "ګ": "گ", "٬": ",", "٫": ".",
+    "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ", "װ": "וו", "ױ": "וי", "ײ": "יי",
+    "\u0a81": "\u0a82", "ৎ": "ত্", "ஶ": "ஸ",
 }  # fmt: skip
 """Letters that Unicode does not decompose, each with the letters that people write instead."""
 
@@ -64,8 +71,17 @@ _LONG = re.compile(
     f"(?=[\u3041-\u3096{_KATAKANA}{_HALF_WIDTH}\\s]|$)"
 )
 _COUNTED = re.compile(f"[ヶケｹ](?<=[0-9０-９{HAN}].)(?=[{HAN}])")  # 3ケ月, 霞ケ関
+_LATE_TONE = re.compile("([\u0e4d\u0ecd])([\u0e48-\u0e4b\u0ec8-\u0ecb]+)")  # Thai and Lao vowel, then tone
+
+_BLOCKS = (0x900, 0xA80, 0xC00, 0xC80)  # Devanagari, Gujarati, Telugu, Kannada
+_NASALS = "".join(chr(block + offset) for block in _BLOCKS for offset in (0x19, 0x1E, 0x23, 0x28, 0x2E))
+_VIRAMAS = "".join(chr(block + 0x4D) for block in _BLOCKS)
+_NASAL = re.compile(f"[{_NASALS}][{_VIRAMAS}](?=(.))")
+
 _VOICED = re.compile("[\u309b\u309c](?<=[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d].)")  # marks beside kana
-_IN_CONTEXT = re.compile("[\u2e80-\u2fdf\u3005-\ufaff\uff66-\uff9f\U00020000-\U000323af]")
+_IN_CONTEXT = re.compile(
+    "[\u00b4\u02bb\u02bc\u0900-\u0dff\u0e00-\u0eff\u1780-\u17ff\u2e80-\u2fdf\u3005-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
+)
 """Characters of the scripts whose rules depend on more than one character, and Han."""
 
 
@@ -81,17 +97,37 @@ def normalize(text: str) -> str:
         text = _with_common_codes(text)
     letters = _DROPPED.sub("", unicodedata.normalize("NFKD", text)).translate(_TABLE)
     if is_in_context:
-        letters = fold_han(letters)
+        letters = _with_common_spellings(letters)
     return unicodedata.normalize("NFC", _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), letters))
 
 
 def _with_common_codes(text: str) -> str:
     """Return a text that is not decomposed yet with one code for signs that look the same, where they mean the same."""
+    for apostrophe in "\u00b4\u02bb\u02bc":
+        text = text.replace(apostrophe, "'")
     text = _VOICED.sub(lambda mark: chr(ord(mark[0]) - 2), text)
     return _COUNTED.sub(_COUNTER, _LONG.sub("ー", text))
 
 
-_SPELLINGS = {"ー": f"[ー{_LONG_SIGNS}-]"}
+def _with_common_spellings(letters: str) -> str:
+    """Return decomposed letters with one spelling for what is spelled in several ways."""
+    letters = _NASAL.sub(_anusvara, _LATE_TONE.sub(r"\2\1", letters))
+    letters = letters.replace("เเ", "แ").replace("\u17d2\u178a", "\u17d2\u178f")  # Khmer: they look the same
+    return fold_han(letters)
+
+
+def _anusvara(match: re.Match[str]) -> str:
+    """Return the dot that people write for a nasal before a stop of its own row: हिंदी for हिन्दी."""
+    nasal = ord(match[0][0])
+    is_own_row = 0 < nasal - ord(match[1]) <= 4
+    return chr((nasal & ~0x7F) + 2) if is_own_row else match[0]
+
+
+_SPELLINGS = {
+    "ー": f"[ー{_LONG_SIGNS}-]",
+    "แ": "(?:แ|เเ)",
+    **{chr(block + 2): f"(?:{chr(block + 2)}|[{_NASALS}][{_VIRAMAS}])" for block in _BLOCKS},
+}
 
 
 def pattern_of(term: str) -> str:

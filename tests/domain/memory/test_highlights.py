@@ -29,6 +29,9 @@ from server.domain.memory.highlights import Highlighter
         ("りんごとﾊﾞﾅﾅを買った", "リンゴ ばなな", ["りんご", "ﾊﾞﾅﾅ"]),
         ("熱いコ−ヒ−とか゛らす", "コーヒー ガラス", ["コ−ヒ−", "か゛らす"]),
         ("後台發展與渡邊", "后台发展 渡辺", ["後台發展", "渡邊"]),
+        ("मेरी हिन्दी, तुम्हारी हिंदी", "हिन्दी", ["हिन्दी", "हिंदी"]),
+        ("ดื่มนํ้ากับเเมว", "น้ำ แมว", ["นํ้า", "เเมว"]),
+        ("by O´Brien", "obrien", ["O´Brien"]),
     ],
 )
 def test_words_are_marked_in_every_script(text: str, question: str, marked: list[str]) -> None:
@@ -53,6 +56,8 @@ def test_no_title_ends_within_a_character(character: str) -> None:
         ("배포", "배포"),
         ("ﾀﾜｰ", "たわー"),
         ("發展", "发展"),
+        ("हिन्दी", "हिंदी"),
+        ("เเมว", "แมว"),
     ],
 )
 def test_an_excerpt_is_around_the_word_in_any_spelling(word: str, question: str) -> None:
