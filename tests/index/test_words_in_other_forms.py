@@ -88,6 +88,11 @@ LATIN_AND_CYRILLIC = [
     ("мʼята", "м'ята"),
     ("oʻzbek", "o‘zbek"),
     ("super\u200bman", "superman"),
+    ("Đoković", "Djokovic"),
+    ("Београду", "Beogradu"),
+    ("Ђоковић", "Đoković"),
+    ("Ђоковић", "djokovic"),
+    ("ЉУБАВ", "ljubav"),
 ]
 PAIRS = KANA + HAN + ARABIC_AND_HEBREW + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC
 
@@ -104,6 +109,8 @@ KEPT_APART = [
     ("过滤", "沪"),
     ("ґанок", "ганок"),
     ("जन्म", "जंम"),
+    ("Это сок", "eto"),
+    ("đi chợ", "dji"),
 ]
 
 
@@ -123,6 +130,13 @@ def test_a_final_letter_does_not_hide_the_beginning_of_a_word(world: World) -> N
 def test_words_that_differ_are_kept_apart(world: World) -> None:
     add_apart(world, [memory for memory, _ in KEPT_APART])
     assert [pair for pair in KEPT_APART if shares(world, pair[1]).get(pair[0], 0) >= ENOUGH] == []
+
+
+def test_a_word_in_another_script_does_not_count_against_a_memory(world: World) -> None:
+    """A question in Cyrillic letters may be Serbian, and its memories may be in Latin letters."""
+    add_apart(world, ["Ključ je kod komšije", "Книга дома"])
+    assert shares(world, "кључ")["Ključ je kod komšije"] > 0.9
+    assert shares(world, "книга")["Книга дома"] > 0.9
 
 
 def test_a_normalized_text_stays_as_it_is() -> None:

@@ -85,7 +85,12 @@ async def test_filters_work_on_the_top_level_too(shelf: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("memory", "question"),
-    [("りんごが好き", "リンゴ"), ("後台發展部門", "后台发展"), ("हिन्दी की कक्षा", "हिंदी")],
+    [
+        ("りんごが好き", "リンゴ"),
+        ("後台發展部門", "后台发展"),
+        ("Живим у Београду", "Beogradu"),
+        ("हिन्दी की कक्षा", "हिंदी"),
+    ],
 )
 async def test_a_word_is_found_in_another_form(api: Caller, memory: str, question: str) -> None:
     tags = {"tags": "リンゴ"}

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
+from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, spelled_out
 
 VERSION = 7
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
@@ -77,10 +78,6 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 
-_UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
-_SPELLED_OUT = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
-)
 ARTICLE = "(?:[\u0648\u0641\u0628\u0643]?\u0627\u0644|\u0644\u0644)"
 """The article before an Arabic word, perhaps with and, then, with or as before it. Most nouns in a text have it."""
 
@@ -116,7 +113,7 @@ def _spell_emoji(match: re.Match[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Question:
     """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
-    ops4417, and `Müller` has muller and the whole mueller.
+    ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ.
     """
 
     terms: list[str]
@@ -129,18 +126,13 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
-    words = normalize(f"{text} {_spelled_out(text)}").split()
+    if not text.isascii():
+        latin = in_latin(text)
+        text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
+    words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
     return " ".join(map(terms.__getitem__, words)).split()
-
-
-def _spelled_out(text: str) -> str:
-    """Return the words with umlauts as people write them without: `Mueller` for Müller."""
-    if text.isascii():
-        return ""
-    words = unicodedata.normalize("NFC", text).split()
-    return " ".join(filter(_UMLAUT.search, words)).translate(_SPELLED_OUT)
 
 
 def _terms_of_word(word: str) -> list[str]:
@@ -229,14 +221,24 @@ def read_question(question: str) -> Question:
     Stop words are left out, unless there are no other terms.
     """
     by_compound = _question_terms_of(question)
-    spelled_out = {term for terms in _question_terms_of(_spelled_out(question)) for term in terms}
-    terms = list(dict.fromkeys([*(term for terms in by_compound for term in terms), *sorted(spelled_out)]))
+    latin = in_latin(question)
+    latin_terms = _flat(_question_terms_of(latin))
+    others = latin_terms | _flat(_question_terms_of(spelled_out(f"{question} {latin}")))
+    own = list(dict.fromkeys(term for terms in by_compound for term in terms))
+    terms = [*own, *sorted(others.difference(own))]
     terms = [term for term in terms if term not in STOP_WORDS] or terms
     if len(terms) > MAX_CANDIDATES:
         terms = sorted(terms, key=lambda term: (term.isalpha(), -len(term)))[:MAX_CANDIDATES]
     parts = {term for terms in by_compound for term in terms[:-1]}
     wholes = {terms[-1] for terms in by_compound if len(terms) > 2 and not _UNSPACED.search(terms[-1])} - parts
-    return Question(terms, frozenset(wholes | spelled_out - set().union(*by_compound)))
+    repeats = others.difference(own)
+    if latin and is_certainly_serbian(question):  # every memory in Serbian also has the words in Latin letters
+        repeats = repeats - latin_terms | set(filter(is_cyrillic, own))
+    return Question(terms, frozenset(wholes | repeats))
+
+
+def _flat(by_compound: list[list[str]]) -> set[str]:
+    return {term for terms in by_compound for term in terms}
 
 
 def _question_terms_of(question: str) -> list[list[str]]:

@@ -1,0 +1,52 @@
+"""Other spellings of words, which the index stores beside the words of a text.
+
+People write Müller as Mueller and Đoković as Djoković, and Serbian and Macedonian in Cyrillic or in Latin letters.
+"""
+
+import re
+import unicodedata
+
+_UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
+_WITH_D = re.compile("[äöüåøđÄÖÜÅØĐ]")
+_VIETNAMESE = re.compile("[ăâêôơưĂÂÊÔƠƯ\u1ea0-\u1ef9]")
+_SPELLED_OUT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
+    | {"đ": "dj", "Đ": "Dj"}
+)
+
+_CYRILLIC_LETTERS, _LATIN_LETTERS = "абвгдђежзијклмнопрстћуфхцчшѓќѐѝ", "abvgdđežzijklmnoprstćufhcčšǵḱei"
+_DIGRAPHS = {"љ": "lj", "њ": "nj", "џ": "dž", "ѕ": "dz"}
+_IN_LATIN = str.maketrans(_CYRILLIC_LETTERS, _LATIN_LETTERS) | str.maketrans(_DIGRAPHS)
+_CYRILLIC = re.compile("[\u0400-\u052f]")
+_OTHER_CYRILLIC = re.compile(f"(?![{_CYRILLIC_LETTERS}{''.join(_DIGRAPHS)}])[\u0400-\u052f]", re.IGNORECASE)
+_CERTAINLY_SERBIAN = re.compile("[ђјљњћџѓѕќ]", re.IGNORECASE)
+
+
+def spelled_out(text: str) -> str:
+    """Return the words with umlauts as people write them without: `Mueller` for Müller. So also `Djoković`, but no word
+    of a Vietnamese text.
+    """
+    if text.isascii():
+        return ""
+    text = unicodedata.normalize("NFC", text)
+    pattern = _UMLAUT if _VIETNAMESE.search(text) else _WITH_D
+    return " ".join(filter(pattern.search, text.split())).translate(_SPELLED_OUT)
+
+
+def in_latin(text: str) -> str:
+    """Return the Cyrillic words of a text in Latin letters, if the text may be Serbian or Macedonian."""
+    if text.isascii() or not _CYRILLIC.search(text):
+        return ""
+    text = unicodedata.normalize("NFC", text)
+    if _OTHER_CYRILLIC.search(text):
+        return ""
+    return " ".join(filter(_CYRILLIC.search, text.split())).lower().translate(_IN_LATIN)
+
+
+def is_cyrillic(term: str) -> bool:
+    return bool(_CYRILLIC.search(term))
+
+
+def is_certainly_serbian(text: str) -> bool:
+    """Return whether a text that `in_latin` has words of cannot be in Russian or Bulgarian."""
+    return bool(_CERTAINLY_SERBIAN.search(text))
