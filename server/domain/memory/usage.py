@@ -37,11 +37,14 @@ def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage 
         sa.func.coalesce(sa.func.sum(col(Import.memory_count)), 0),
         sa.func.coalesce(sa.func.sum(col(Import.memory_bytes)), 0),
     ).where(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
-    memories, size = session.execute(coming).one()
+    coming_memories, coming_size = session.execute(coming).one()
     held_memories, held_size = row or (0, 0)
     expired_memories, expired_size = expired_usage(session, project_id)
-    memories, size = int(memories) - expired_memories, int(size) - expired_size
-    return Usage(held_memories + memories, held_size + size, quota)
+    return Usage(
+        held_memories + int(coming_memories) - expired_memories,
+        held_size + int(coming_size) - expired_size,
+        quota,
+    )
 
 
 def require_room(session: Session, project_id: str, memories: int, size: int) -> None:
