@@ -120,7 +120,6 @@ def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monke
 
 
 def test_a_damaged_collection_is_no_outage_and_is_rebuilt(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
     assert row is not None

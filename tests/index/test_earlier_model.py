@@ -8,7 +8,6 @@ from server.index import earlier
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway
 from server.index.types import Vectors
-from server.index.upkeep import worker
 from server.settings import Settings
 from tests.index.test_reembedding import BlockedEmbedder, models
 from tests.support.fakes import WordEmbedder
@@ -22,7 +21,6 @@ def _packaged(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(earlier, "open_packaged", open_packaged)
     monkeypatch.setattr(earlier, "LOOK_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
 
 
 def best(world: World, query: str) -> tuple[str, float, str]:

@@ -48,7 +48,6 @@ def models(world: World) -> set[str]:
 def test_search_works_while_vectors_are_rebuilt(
     settings: Settings, embedder: Embedder, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     settings = settings.model_copy(update={"exact_scan_limit": limit})
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(40)])
@@ -111,7 +110,6 @@ class FailingOnce(WordEmbedder):
 def test_a_model_that_fails_once_is_tried_again(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
     with opened(settings, embedder) as before:
         before.add("canoe trip")
@@ -136,7 +134,6 @@ class OnceInAWhile(WordEmbedder):
 def test_a_model_that_is_often_away_makes_progress(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(reembedding, "EMBED_BATCH", 1)
     with opened(settings, embedder) as before:
@@ -159,7 +156,6 @@ class Refusing(WordEmbedder):
 def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(20)])
