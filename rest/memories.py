@@ -86,17 +86,17 @@ async def get(request: Request[State]) -> Response:
 
 async def update(request: Request[State]) -> Response:
     """Replace a memory's text, its metadata or both. The history keeps the earlier version."""
-    call = await call_of(request, Bucket.MEMORY_CHANGE)
-    change = await read(request, Replacement)
-    memory = await call.run(memories.update, await memory_id_of(request, call, change), change, call.index)
+    async with late_call_of(request, Bucket.MEMORY_CHANGE) as call:
+        change = await read(request, Replacement)
+        memory = await call.run(memories.update, await memory_id_of(request, call, change), change, call.index)
     return await reply_with(request, memory)
 
 
 async def merge(request: Request[State]) -> Response:
     """Change the fields that the body names, and keep all others (RFC 7396). The history keeps the earlier version."""
-    call = await call_of(request, Bucket.MEMORY_CHANGE)
-    patch = await read(request, Patch)
-    memory = await call.run(changes.merge, await memory_id_of(request, call, patch), patch, call.index)
+    async with late_call_of(request, Bucket.MEMORY_CHANGE) as call:
+        patch = await read(request, Patch)
+        memory = await call.run(changes.merge, await memory_id_of(request, call, patch), patch, call.index)
     return await reply_with(request, memory)
 
 
