@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 
 from starlette.datastructures import Headers
@@ -73,8 +74,12 @@ def networks(addresses: Sequence[str]) -> list[Network]:
 
 def is_within(address: str, blocks: Sequence[Network]) -> bool:
     """Return whether the address is in a block. A dual-stack listener reports IPv4 peers as IPv6 addresses."""
-    parsed = address_of(address)
+    parsed = _parsed(address)
     return parsed is not None and any(parsed in block for block in blocks)
+
+
+_parsed = lru_cache(1024)(address_of)
+"""`address_of` for clients and proxies: these texts are short, while anybody chooses those in headers."""
 
 
 def _joined(headers: Headers, name: str) -> str:

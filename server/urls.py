@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,7 +47,6 @@ def is_local_name(host: str) -> bool:
     return bool(host) and is_local and not _NUMBER.fullmatch(host)
 
 
-@lru_cache(1024)
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the host as an address, or None when it is a name. An IPv4 address inside an IPv6 address is returned as
     IPv4.
