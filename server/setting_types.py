@@ -78,6 +78,11 @@ def _check_origin(text: str) -> str:
     return origin
 
 
+def _without_brackets(text: str) -> str:
+    """Return an IPv6 address without the brackets in which URLs write it."""
+    return text.strip("[]")
+
+
 def _check_host(text: str) -> str:
     """Return the host in lower case. Its port does not matter, because a request's Host may have any port."""
     if text == ANY:
@@ -159,6 +164,7 @@ Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Sender = Annotated[str, AfterValidator(_check_sender)]
 Issuer = Annotated[str, AfterValidator(_check_issuer)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
+ListenHost = Annotated[str, AfterValidator(_without_brackets)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]

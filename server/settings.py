@@ -25,6 +25,7 @@ from server.setting_types import (
     Hosts,
     HttpUrl,
     Issuer,
+    ListenHost,
     Networks,
     Origins,
     Rate,
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
     public_url: str = ""
     allowed_hosts: Hosts = ()
@@ -190,9 +191,7 @@ def _public_origin(url: str) -> str:
 
 
 def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> Settings:
-    """Read settings from the environment and a file. `overrides` take precedence over both. Raises SettingsError with
-    one line.
-    """
+    """Read settings from `overrides`, the environment or a file, in this order. Raises SettingsError with one line."""
     ours = [name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX)]
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:

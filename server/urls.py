@@ -96,8 +96,8 @@ def without_slash(method: str, path: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """Return the host as URLs write it: an IPv6 address stands in brackets, which it may have already."""
-    return f"[{host.strip('[]')}]" if ":" in host else host
+    """Return the host as URLs write it: an IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def has_host(url: str, schemes: Sequence[str]) -> bool:

@@ -94,7 +94,7 @@ def serve(settings: Settings, _args: Namespace) -> int:
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket bound to the address, not listening yet. Port 0 picks a free one. Raises SettingsError."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if the protocol is given
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
