@@ -33,7 +33,7 @@ def create_user(settings: Settings, args: Namespace) -> None:
 
 
 def _first_line_of_input() -> str:
-    """Raises Invalid if it is not UTF-8, whatever encoding the terminal uses."""
+    """Read the line as UTF-8, even if the terminal uses another encoding. Raises Invalid."""
     try:
         return sys.stdin.buffer.readline().decode().rstrip("\r\n")
     except UnicodeDecodeError:

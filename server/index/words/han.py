@@ -1,7 +1,7 @@
 """One form for the simplified, traditional, regional and Japanese forms of a Han character.
 
-OpenCC's tables say which forms belong together. It converts each character by itself, so that a text and a question get
-the same form whatever stands next to it.
+OpenCC's tables say which forms belong together. Each character is converted by itself. So a text and a question get
+the same form, even if the characters beside it differ.
 """
 
 import re
