@@ -25,6 +25,7 @@ from server.domain.people import second_factors, users
 from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
+from server.hashing import hash_of_no_password
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
 from tests.support.commands import command as command
@@ -120,7 +121,7 @@ def _light_password_hashes() -> Iterator[None]:
     light = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashing, "_passwords", light)
-        patch.setattr(hashing, "_HASH_OF_NO_PASSWORD", light.hash("nobody's password"))
+        patch.setattr(hashing, "_HASH_OF_NO_PASSWORD", hash_of_no_password(light))
         yield
 
 

@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from server import hashing
@@ -31,6 +33,34 @@ class SlowHasher:
         with self.lock:
             self.inside -= 1
         raise VerifyMismatchError
+
+
+class RecordingHasher(PasswordHasher):
+    """Remembers each hash that it compared a password with, and whether it had to compute one for that."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.compared: list[tuple[str, bool]] = []
+
+    def verify(self, stored: str | bytes, password: str | bytes) -> Literal[True]:
+        self.compared.append((str(stored), False))
+        try:
+            return super().verify(stored, password)
+        except VerifyMismatchError:
+            self.compared[-1] = (str(stored), True)
+            raise
+
+
+async def test_an_unknown_address_costs_as_much_as_a_wrong_password(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasher = RecordingHasher()
+    monkeypatch.setattr(hashing, "_passwords", hasher)
+    monkeypatch.setattr(hashing, "_HASH_OF_NO_PASSWORD", hashing.hash_of_no_password(hasher))
+    assert (await sign_in(client, "nobody@example.com")).status_code == 401
+    ((stored, was_computed),) = hasher.compared
+    assert was_computed
+    assert not hasher.check_needs_rehash(stored)
 
 
 async def statuses_of_many(client: httpx.AsyncClient) -> Counter[int]:
