@@ -221,6 +221,9 @@ def end_with_parent() -> None:
 
 
 def freeze_start() -> None:
-    """Exclude the objects that exist at startup from garbage collection, which would stop all requests for 80 ms."""
+    """Exclude the objects that exist at startup from garbage collection, which would stop all requests for 80 ms. Begin
+    to collect, if that was put off.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
