@@ -34,9 +34,11 @@ RUN mkdir oauth tools rest \
  && .venv/bin/pip install --no-deps --no-build-isolation -e . \
  && .venv/bin/pip check
 COPY . .
+# The server may not write here, so its files are compiled now, or each start would compile them.
 # The models are prepared next to the installation, so that a container starts at once and without a network. The
 # default model is too, because its vectors are used while memories are embedded again with another model.
-RUN .venv/bin/python -m server prepare-model \
+RUN .venv/bin/python -m compileall -q server oauth rest tools \
+ && .venv/bin/python -m server prepare-model \
  && SELFMEMORY_EMBEDDING_MODEL="$MODEL" .venv/bin/python -m server prepare-model
 
 FROM python:3.11-slim
