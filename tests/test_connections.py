@@ -131,6 +131,40 @@ async def test_a_trailer_is_no_header() -> None:
     assert answer.endswith(b"1 bytes from None")
 
 
+BODY = b'{"note": "kept"}'
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA\r\n"
+HEADS = {
+    "length": b"POST /named HTTP/1.1\r\nHost: a\r\n%sX-API-Key: k\r\nContent-Length: 16\r\n\r\n" % UPGRADE,
+    "chunks": b"POST /named HTTP/1.1\r\nHost: a\r\n%sX-API-Key: k\r\nTransfer-Encoding: chunked\r\n\r\n" % UPGRADE,
+    "close": b"POST /named HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n"
+    b"X-API-Key: k\r\nContent-Length: 16\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+async def test_a_request_that_offers_another_protocol_keeps_its_body(name: str) -> None:
+    """Java's HTTP client offers HTTP/2 in each first request over plain http (RFC 9110 section 7.8)."""
+    head = HEADS[name]
+    body = b"10\r\n%s\r\n0\r\n\r\n" % BODY if name == "chunks" else BODY
+    for sent in ([head + body], [head, body], [head[:30], head[30:-3], head[-3:] + body[:5], body[5:]]):
+        assert (await received(*sent)).endswith(b"16 bytes from k")
+
+
+async def test_the_body_of_a_request_that_offers_another_protocol_is_no_request() -> None:
+    """A proxy has checked one request, so the server must not see two."""
+    inner = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    head = b"POST /named HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n" % (UPGRADE, len(inner))
+    answer = await received(head, inner)
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert answer.endswith(b"%d bytes from None" % len(inner))
+
+
+async def test_requests_around_one_that_offers_another_protocol_are_answered() -> None:
+    get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    offering = b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n" % UPGRADE
+    assert (await received(get + HEADS["length"] + BODY + offering + get)).count(b"HTTP/1.1 200") == 4
+
+
 async def test_a_connection_queues_only_a_few_requests() -> None:
     request = b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n"
     assert (await received(request * 2)).count(b"late") == 2

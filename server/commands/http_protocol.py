@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from server.commands.http_parser import HttpParser, has_offer
 from server.models.base import new_id
 
 DETAIL = (
@@ -32,11 +33,12 @@ class HttpProtocol(HttpToolsProtocol):
     idle connections. Otherwise, clients that have vanished would use up all files of the process.
 
     Refuses a head that is too large, too much beside a body (trailers, chunk extensions), and too many requests at
-    once. Aborts a connection whose client reads nothing of an answer for this time.
+    once. Aborts a connection whose client reads nothing of an answer for this time. Declines other protocols.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
+        self.parser = HttpParser(self)
         self._whole = WholeAnswers(transport)
         self.transport = cast(asyncio.Transport, self._whole)
         self._is_head_due = True
@@ -80,9 +82,15 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_head_due = False
         self._bytes_beside_bodies = 0
+        if has_offer(self.parser):
+            return
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
             raise Refused
+
+    def on_message_complete(self) -> None:
+        if not has_offer(self.parser):
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         self._bytes_beside_bodies = 0
