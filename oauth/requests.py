@@ -14,7 +14,7 @@ from server.models import AuthMethod
 from server.runtime import State
 from server.settings import Settings
 from server.urls import origin_of_page
-from server.wire import FORM, media_type, parse_form, read_body
+from server.wire import FORM, media_types, parse_form, read_body
 
 FORM_LIMIT = 64_000
 """Maximum size of a form in bytes."""
@@ -117,9 +117,10 @@ def fields_of(text: str) -> Fields:
 
 async def read_form(request: Request[State]) -> Fields:
     """Return the fields of the body. Raises InvalidRequestError (secrets in the URL too) and TooLarge."""
-    media = media_type(request)
-    if media != FORM:
-        raise InvalidRequestError(f"Send the body as {FORM}" + (", not as JSON." if media.endswith("json") else "."))
+    types = media_types(request)
+    if FORM not in types:
+        is_json = any(media.endswith("json") for media in types)
+        raise InvalidRequestError(f"Send the body as {FORM}" + (", not as JSON." if is_json else "."))
     if SECRET_FIELDS & set(fields_of(query_of(request))):
         raise InvalidRequestError("Credentials do not belong in the URL.")
     try:

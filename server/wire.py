@@ -27,7 +27,7 @@ BODY_BYTES_PER_SECOND = 50_000
 def require_json(request: Request[State]) -> None:
     """Raises Unsupported unless the headers say JSON without compression. A PATCH may be a merge patch (RFC 7396)."""
     accepted = {"application/json"} | ({"application/merge-patch+json"} if request.method == "PATCH" else set())
-    if media_type(request) not in accepted:
+    if not media_types(request) <= accepted:
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Unsupported("Send the body uncompressed, without Content-Encoding.")
@@ -63,7 +63,7 @@ async def read_form(request: Request[State], limit: int, most_fields: int) -> di
     has more than `most_fields` fields or holds a NUL character.
     """
     body = await read_body(request, limit)
-    if body and media_type(request) != FORM:
+    if body and FORM not in media_types(request):
         raise Unsupported(f"Send the form as {FORM}.")
     return form_fields(body, most_fields)
 
@@ -97,9 +97,13 @@ def parse_query(request: Request[State]) -> dict[str, list[str]]:
         raise Invalid(f"The query string must be UTF-8 text with at most {MOST_PARAMETERS} parameters.") from None
 
 
-def media_type(request: Request[State]) -> str:
-    """Return the body's media type in lower case, without parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def media_types(request: Request[State]) -> set[str]:
+    """Return the body's media types in lower case, without parameters.
+
+    A client or a proxy that sets the header a second time joins both values with a comma. The result is never empty.
+    """
+    values = ",".join(request.headers.getlist("content-type")).split(",")
+    return {value.partition(";")[0].strip().lower() for value in values}
 
 
 def validated(model: type[Model], value: object) -> Model:

@@ -34,6 +34,17 @@ async def test_065_only_a_posted_form_is_accepted(notes: App, ann: Person) -> No
     assert response.status_code == 200
 
 
+@pytest.mark.parametrize("media", [f"{FORM}, {FORM};charset=UTF-8", f"application/json, {FORM}"])
+async def test_065_a_form_is_accepted_if_its_type_is_named_twice(notes: App, ann: Person, media: str) -> None:
+    """The MCP Inspector names JSON and the form; clients with headers of their own name the form twice."""
+    given = {
+        "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
+        "redirect_uri": CALLBACK, "code": await ann.allow(notes.request()),
+    }  # fmt: skip
+    response = await notes.http.post("/oauth/token", data=given, headers={"Content-Type": media})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri", "scope"])
 async def test_065_a_repeated_parameter_is_refused(notes: App, ann: Person, name: str) -> None:
     given = {

@@ -169,13 +169,19 @@ async def test_a_body_that_is_too_large_is_refused_with_or_without_content_lengt
 
 
 async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, alice: Tenant) -> None:
-    for media in ("text/plain", "application/x-www-form-urlencoded", ""):
+    for media in ("text/plain", "application/x-www-form-urlencoded", "", "text/plain;a=,application/json"):
         answer = await client.post("/mcp", content=json.dumps(PING), headers={**alice.auth, "Content-Type": media})
         assert (answer.status_code, answer.json()["detail"]) == (415, "Send the body as application/json.")
 
 
 @pytest.mark.parametrize(
-    "media", ["application/json; charset=utf-8", "Application/JSON", "APPLICATION/JSON;charset=UTF-8"]
+    "media",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "APPLICATION/JSON;charset=UTF-8",
+        "application/json, application/json; charset=utf-8",
+    ],
 )
 async def test_a_media_type_is_read_in_any_case(client: httpx.AsyncClient, alice: Tenant, media: str) -> None:
     for revision in (LEGACY, MODERN):
