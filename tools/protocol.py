@@ -49,7 +49,7 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
     assert isinstance(message, dict)  # noqa: S101 - otherwise `wrong_message` has refused it
-    named = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip()
+    named = named_revision(headers)
     revision = named or revision_in(message)
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
@@ -63,7 +63,16 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
         status = 400 if is_modern else 200
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if corrected is None else to_json(corrected))
-    return accepting(inner if has_revision else without_revision(inner), headers)
+    return accepting(with_revision(inner, named if has_revision else None), headers)
+
+
+def named_revision(headers: Headers) -> str:
+    """Return the revision that the header names, or "". A proxy may add an equal copy, on a line of its own or after a
+    comma. Different ones are no known revision.
+    """
+    value = ",".join(headers.getlist(MCP_PROTOCOL_VERSION_HEADER))
+    copies = {copy.strip() for copy in value.split(",")}
+    return copies.pop() if len(copies) == 1 else value
 
 
 def is_handshake(message: Mapping[str, Any]) -> bool:
@@ -90,8 +99,10 @@ def correct(message: dict[str, Any]) -> dict[str, Any] | None:
     """Return the message in a form that the SDK accepts, or None if it needs no correction.
 
     A handshake succeeds with any parameters. A whole number as id may be written as 1.0. Null for an id or parameters
-    means none.
+    means none, except in a reply to a message whose id the client could not read.
     """
+    if "method" not in message:
+        return None
     if is_handshake(message):
         return {**message, "id": id_of(message), "params": _handshake(message.get("params"))}
     right = {"id": id_of(message), "params": _right_parameters(message.get("method"), message.get("params"))}
@@ -167,11 +178,11 @@ def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
     return replayed
 
 
-def without_revision(app: ASGIApp) -> ASGIApp:
-    """Return `app` without the header that names a revision."""
+def with_revision(app: ASGIApp, revision: str | None) -> ASGIApp:
+    """Return `app` with the header that names this revision, or without that header if it is None."""
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        await app(with_header(connection, MCP_PROTOCOL_VERSION_HEADER, None), receive, send)
+        await app(with_header(connection, MCP_PROTOCOL_VERSION_HEADER, revision), receive, send)
 
     return run
 

@@ -273,6 +273,7 @@ async def test_a_reply_is_taken_where_there_are_replies(mcp: Mcp) -> None:
     headers = {**ACCEPT, **mcp.headers, "MCP-Protocol-Version": mcp.revision}
     result = {"jsonrpc": "2.0", "id": 7, "result": {}}
     error = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32601, "message": "Method not found"}}
-    for reply in (result, error):
+    for reply in (result, error, {**error, "id": None}):
         answer = await mcp.client.post("/mcp", json=reply, headers=headers)
         assert answer.status_code == (400 if mcp.revision == MODERN else 202), answer.text
+        assert "validation" not in answer.text

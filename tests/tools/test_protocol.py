@@ -136,6 +136,16 @@ async def test_another_call_of_an_unknown_revision_names_the_known_ones(caller: 
         assert error["data"] == {"supported": [MODERN], "requested": revision}
 
 
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_revision_that_a_proxy_repeats_counts_once(caller: Caller, revision: str) -> None:
+    headers = {"Mcp_Method": "tools/call", "Mcp_Name": "list_memories"}
+    for copies in (f"{revision}, {revision}", f"{revision},{revision} ,{revision}"):
+        assert (await caller.post(CALL, MCP_Protocol_Version=copies, **headers)).status_code == 200
+    for other in (f"{revision}, 2099-01-01", f"{LEGACY}, {MODERN}"):
+        error = (await caller.post(CALL, MCP_Protocol_Version=other, **headers)).json()["error"]
+        assert all(known in error["message"] for known in KNOWN)
+
+
 @pytest.mark.parametrize("revision", [LEGACY, MODERN, None])
 async def test_a_batch_gets_one_clean_sentence(caller: Caller, revision: str | None) -> None:
     headers = {"MCP_Protocol_Version": revision} if revision else {}
