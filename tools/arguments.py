@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from server.domain.memory.labels import COMMAS, MOST_VALUES, require_short
+from server.domain.memory.labels import COMMAS, MOST_VALUES, list_in, require_short
 from server.errors import Invalid
 from server.json_text import LONE_SURROGATE, has_lone_surrogate
 from server.spelling import nearest, shortened
@@ -24,9 +24,11 @@ NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,300}(?P<rest>(\.[0-9]*)?(e[+-]?[0
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
-FROM_CLIENTS = {"toolCallId", "sessionId", "chatInput", "action", "task_progress", "wait_for_previous"}
-"""Arguments that n8n (the first four), Cline and Gemini CLI add to calls for themselves. Models cannot leave them out.
-"""
+FROM_CLIENTS = {
+    *("toolCallId", "sessionId", "chatInput", "action"),  # n8n
+    *("task_progress", "wait_for_previous", "security_context"),  # Cline, Gemini CLI, CrewAI
+}
+"""Arguments that clients add to calls for themselves. Models cannot leave them out."""
 
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments that choose a user or project in other services. Here the credential does."""
@@ -114,6 +116,8 @@ def _boolean(value: object) -> bool:
 
 def _texts(value: object) -> list[str] | None:
     """Return the items of a list, or of text that lists them. None if no item remains."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        value = list_in(value[0]) or value
     if isinstance(value, str):
         value = _parse_list(value)
     if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):
@@ -125,19 +129,20 @@ def _texts(value: object) -> list[str] | None:
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Return the items of JSON text, of other text in brackets, or of text with commas. Raises ValueError."""
-    inner = require_short(text).strip()
+    """Return the items of `list_in`, of other text in brackets, or of text with commas. Raises ValueError."""
+    items = list_in(text)
+    if items is not None:
+        return items
+    inner = text.strip()
     if inner.startswith("[") and inner.endswith("]"):
-        decoded = _parse_json(inner)
-        if isinstance(decoded, list):
-            return decoded
         return [item.strip().strip("'\"") for item in COMMAS.split(inner[1:-1])]
     return [*COMMAS.split(inner)]
 
 
 def _object(value: object) -> dict[str, Any]:
-    if isinstance(value, str):
-        value = _parse_json(require_short(value))
+    for _ in range(2):  # some clients encode an object twice
+        if isinstance(value, str):
+            value = _parse_json(require_short(value))
     if value == []:  # as PHP writes an empty object
         return {}
     if not isinstance(value, dict):

@@ -208,6 +208,15 @@ async def test_an_item_of_a_list_keeps_its_commas(api: Caller, labels: object) -
     assert await api.listed("?people_mentioned=%5B%22Surname, Name%22%5D") == ["x"]
 
 
+@pytest.mark.parametrize("labels", ["['Surname, Name', 'b']", r'"[\"Surname, Name\", \"b\"]"', '["Surname, Name", 7]'])
+async def test_a_list_that_a_program_wrote_as_text_is_read(api: Caller, labels: str) -> None:
+    _, memory = await stored(api, said("x", metadata={"people_mentioned": labels}))
+    assert memory["metadata"] == {"people_mentioned": labels}
+    assert await api.found(people_mentioned=["Surname, Name"]) == ["x"]
+    assert await api.found(people_mentioned=labels) == ["x"]
+    assert await api.found(people_mentioned=["Surname"]) == []
+
+
 @pytest.mark.parametrize(
     "text", ["\u200b", " \u2060\ufeff ", "\u3164", "\u2800\u2800", "\u00ad", "\u200e\n\t", "\ufe0f"]
 )

@@ -70,6 +70,10 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         ({"tags": '["private"]'}, ["Anna plans"]),
         ({"tags": "['private', 'open']"}, ["Anna plans"]),
         ({"tags": "[private]"}, ["Anna plans"]),
+        ({"tags": ['["private", "open"]']}, ["Anna plans"]),
+        ({"tags": json.dumps('["private", "open"]')}, ["Anna plans"]),
+        ({"people_mentioned": "['Kim, Anna', \"O'Hara\"]"}, ["Anna plans"]),
+        ({"metadata": json.dumps('{"source": "phone"}')}, ["Anna plans"]),
         ({"tags": ["work", "private"], "match_all_tags": True}, ["Anna plans"]),
         ({"tags": "work,private", "match_all_tags": "true"}, ["Anna plans"]),
         ({"tags": "work,private", "match_all_tags": 1}, ["Anna plans"]),
@@ -183,6 +187,7 @@ async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
 async def test_what_clients_add_for_themselves_has_no_effect(mcp: Mcp) -> None:
     n8n = {"toolCallId": "call_0BCIShth4l", "sessionId": "bea37d4f", "chatInput": "my tea", "action": "sendMessage"}
     added = {**n8n, "task_progress": "- [x] Search", "wait_for_previous": True}
+    added |= {"security_context": {"agent_fingerprint": {"uuid_str": "5e11"}}}  # CrewAI
     await mcp.add("Tea at five.", **added)
     assert await mcp.found("tea", **added) == ["Tea at five."]
     assert "metadata" in await mcp.refusal("search", query="tea", filter={"a": 1}, **added)

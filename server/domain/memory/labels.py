@@ -1,11 +1,12 @@
 """Labels: the tags, people, category and metadata of a memory, in the form that filters compare."""
 
+import ast
 import contextlib
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -92,15 +93,35 @@ def require_short(text: str) -> str:
     return text
 
 
-def _listed(text: str) -> list[object]:
-    """Return the items of a JSON list of texts, or else of comma-separated text. Raises ValueError."""
-    require_short(text)
-    if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError, RecursionError):
-            items = json.loads(text)
-            if isinstance(items, list) and all(isinstance(item, str) for item in items):
-                return items
-    return [*COMMAS.split(text)]
+def _listed(text: str) -> Sequence[object]:
+    """Return the texts and numbers of the list in `text`, or else of comma-separated text. Raises ValueError."""
+    items = list_in(text)
+    if items is None or not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
+        return COMMAS.split(text)
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]
+
+
+def list_in(text: str) -> list[object] | None:
+    """Return the list that the text holds: as JSON, as JSON in JSON text, or as Python writes a list of texts. Return
+    None for other text. Raises ValueError for a long text.
+    """
+    written = require_short(text).strip()
+    if not written.startswith(("[", '"[')):
+        return None
+    value = _parsed(json.loads, written)
+    if isinstance(value, str):
+        return list_in(value)
+    if value is None and written.startswith(("['", '["')):
+        value = _parsed(ast.literal_eval, written)
+        return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+    return value if isinstance(value, list) else None
+
+
+def _parsed(parse: Callable[[str], object], text: str) -> object:
+    """Return the value of the text, or None."""
+    with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        return parse(text)
+    return None
 
 
 _SENT: Any = str | list[str] | None
