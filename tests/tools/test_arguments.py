@@ -96,6 +96,7 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         ),
         ({"temporal_filter": "2020-02-02", "timezone": "America/New_York"}, []),
         ({"temporal_filter": "today", "timezone": "Europe/Berlin", "tags": "private"}, ["Anna plans"]),
+        ({"temporal_filter": "2020-02-02", "timezone": " america/new york\n"}, []),
     ],
 )
 async def test_a_value_is_read_in_other_forms(

@@ -81,7 +81,8 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone with this IANA name, in any case. Raises Invalid if there is none."""
+    """Return the time zone with this IANA name, in any case, with blanks for `_`. Raises Invalid if there is none."""
+    name = name.strip().replace(" ", "_")
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
