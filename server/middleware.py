@@ -38,6 +38,9 @@ SECURITY_HEADERS = {
 PLAIN_REFERRER_POLICY = "same-origin"
 """For pages over plain http, where browsers send no Sec-Fetch-Site. With "no-referrer", they send no Origin either."""
 
+LONGEST_HOST = 260
+"""A name and a port (RFC 1035 section 2.3.4). The answers for longer texts would only fill the memory."""
+
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -103,7 +106,7 @@ class Envelope:
     def _is_secure(self, scope: Scope) -> bool:
         """Return whether browsers treat the page as a secure context: loopback, or PUBLIC_URL under https."""
         host = Headers(scope=scope).get("host", "")
-        return _is_local(host) or host_of_header(host) == self.secure_host
+        return len(host) <= LONGEST_HOST and (_is_local(host) or host_of_header(host) == self.secure_host)
 
 
 @lru_cache(1024)
