@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from server import __version__
 from server.assistants import catalog
+from server.characters import has_lone_surrogate
 from server.commands.output import command_line, print_any_character, print_message, replace_closed_streams
 
 DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
@@ -41,7 +42,7 @@ def require_text(top: argparse.ArgumentParser, args: argparse.Namespace) -> None
     """
     for name, value in vars(args).items():
         text = "".join(value) if isinstance(value, list) else str(value)
-        if name not in PATHS and any("\ud800" <= character <= "\udfff" for character in text):
+        if name not in PATHS and has_lone_surrogate(text):
             top.error(f"argument --{name.replace('_', '-')}: must be UTF-8 text")
 
 

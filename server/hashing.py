@@ -10,7 +10,6 @@ import hashlib
 import secrets
 import string
 import threading
-import unicodedata
 import zlib
 from collections.abc import Iterator
 
@@ -18,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from server import waits
+from server import characters, waits
 from server.errors import Unavailable
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -102,7 +101,7 @@ def password_matches(stored: str | None, password: str) -> bool:
 
 
 def _composed(password: str) -> str:
-    return unicodedata.normalize("NFC", password)
+    return characters.normalize("NFC", password)
 
 
 def _is_right(stored: str, password: str) -> bool:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from pydantic_core import from_json
 
+from server.characters import has_lone_surrogate
 from server.errors import Invalid
 from server.spelling import field_of
 
@@ -39,12 +40,6 @@ _SINGLE_QUOTED = re.compile(rb"\s*[{\[]\s*'")
 """A JSON text as Python and JavaScript print objects."""
 
 _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
-HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
-
-
-def has_lone_surrogate(text: str) -> bool:
-    """Return whether the text has a lone surrogate (half of a character), which no encoding can write."""
-    return HALF_CHARACTERS.search(text) is not None
 
 
 def parse_json(body: bytes, *, allow_inf_nan: bool = False, most_parts: int = MOST_PARTS) -> object:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from server.json_text import has_lone_surrogate
+from server.characters import has_lone_surrogate
 from server.machine import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 

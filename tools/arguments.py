@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
+from server.characters import has_lone_surrogate
 from server.domain.memory.labels import COMMAS, MOST_VALUES, list_in, require_short
 from server.errors import Invalid
-from server.json_text import LONE_SURROGATE, has_lone_surrogate
+from server.json_text import LONE_SURROGATE
 from server.spelling import nearest, shortened
 from server.wire import require_storable
 

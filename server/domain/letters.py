@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
+from server import characters
 from server.mailer import Letter, Mailer
 from server.models import User
 
@@ -139,7 +140,7 @@ def quoted(name: str) -> str:
 
     Arabic and Hebrew names are isolated, because mail programs take the direction of a line from its first letter.
     """
-    text = _BREAKS_OUT.sub(" ", unicodedata.normalize("NFKC", name))
+    text = _BREAKS_OUT.sub(" ", characters.normalize("NFKC", name))
     text = " ".join(re.sub(r"\.(?=\S)", ". ", text).split())[:LONGEST_NAME]
     if any(unicodedata.bidirectional(character) in ("R", "AL") for character in text):
         text = f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from server import characters
 from server.errors import Invalid
 from server.models import Organization, Project
 from server.models.base import now
@@ -19,7 +20,7 @@ def parse_name(name: str, field: str = "name") -> str:
 
     Raises Invalid unless it is 2 to 100 letters and marks of any script, digits, spaces and `-_'.&`.
     """
-    text = unicodedata.normalize("NFC", name).strip()
+    text = characters.normalize("NFC", name).strip()
     if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
         raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field=field)
     return text
@@ -27,7 +28,7 @@ def parse_name(name: str, field: str = "name") -> str:
 
 def key_of(name: str) -> str:
     """Return the form in which names must be unique: NFKC and case-folded."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return characters.normalize("NFKC", characters.normalize("NFKC", name).casefold())
 
 
 def rename(row: Organization | Project, name: str) -> bool:
@@ -41,7 +42,7 @@ def rename(row: Organization | Project, name: str) -> bool:
 
 def parse_person_name(name: str) -> str:
     """Return a person's name, normalized and stripped. Raises Invalid unless it is one line of up to 100 characters."""
-    text = unicodedata.normalize("NFC", name).strip()
+    text = characters.normalize("NFC", name).strip()
     if len(text) > 100 or not is_one_line(text):
         raise Invalid("use at most 100 characters, without line breaks or other control characters.", field="name")
     return text
@@ -72,4 +73,4 @@ def parse_email(address: str) -> str:
 
 def fold_email(address: str) -> str:
     """Return any text in the form of `parse_email`, without checking it."""
-    return unicodedata.normalize("NFKC", address).strip().lower()
+    return characters.normalize("NFKC", address).strip().lower()

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from server import characters
+
 MAX_SENTENCE_PIECES = 32
 """Up to this many sentences become a piece each. The sentences of a longer memory are packed."""
 
@@ -234,5 +236,5 @@ def _tokens(text: str) -> int:
 
 def _atom_tokens(atom: str) -> int:
     if not atom.isascii():
-        return len(unicodedata.normalize("NFD", atom))  # the tokenizer splits a Korean syllable into three
+        return len(characters.normalize("NFD", atom))  # the tokenizer splits a Korean syllable into three
     return (len(atom) + 1) // 2 if len(atom) <= MAX_WORD_LENGTH else len(atom)

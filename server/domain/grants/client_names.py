@@ -1,7 +1,6 @@
 """Makes the names of clients safe to show, because clients choose them."""
 
-import unicodedata
-
+from server import characters
 from server.domain.names import shown_on_one_line
 from server.models import ClientKind, OAuthClient
 
@@ -40,6 +39,6 @@ def shown_name(client: OAuthClient) -> str:
 
 def looks_like_ours(name: str) -> bool:
     """Return whether people could read our name in `name`, even in lookalike letters or with characters in between."""
-    folded = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
+    folded = characters.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
     letters = "".join(c for c in folded if c.isalpha())
     return OWN_NAME in letters or OWN_NAME in letters.replace("rn", "m")

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from itertools import islice
 
+from server import characters
 from server.index.words.normalization import normalize, normalized_alike, pattern_of
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
@@ -33,7 +34,7 @@ class _Plain(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         if code >= MANY:
-            return unicodedata.normalize("NFKC", character)[0]
+            return characters.normalize("NFKC", character)[0]
         plain = (normalize(character) or character)[0].lower()
         self[code] = plain = plain if len(plain) == 1 else character
         return plain

@@ -23,6 +23,9 @@ _BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
 """Endings to remove, each with the fewest letters that must remain."""
 
+REMEMBERED_LENGTH = 8
+"""The length, with its marks, up to which a character's normalized form is kept in memory."""
+
 LOOKED_AT = 20_000
 """How many characters of a text are searched."""
 
@@ -72,9 +75,11 @@ def _pattern_of(piece: str) -> str:
     return _BETWEEN_HEBREW.sub("[\"'\u05be\u05f3\u05f4]?", pattern_of(piece))
 
 
-@lru_cache(4_096)
 def _normalized(character: str) -> str:
-    return normalize(character)
+    return _remembered(character) if len(character) <= REMEMBERED_LENGTH else normalize(character)
+
+
+_remembered = lru_cache(4_096)(normalize)
 
 
 def _with_origins(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -13,7 +12,8 @@ import sqlalchemy as sa
 from pydantic import BeforeValidator
 from sqlmodel import Session
 
-from server.json_text import has_lone_surrogate
+from server import characters
+from server.characters import has_lone_surrogate
 from server.models import Memory, metadata
 from server.models.base import JSON, JsonObject
 from server.models.memories import LabelKind
@@ -166,7 +166,7 @@ def stored_forms(values: Iterable[str]) -> list[str]:
 
 
 def _case_folded(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    return " ".join(characters.normalize("NFKC", value).casefold().split())
 
 
 def _shortened(text: str) -> str:
@@ -179,13 +179,13 @@ def hash_entry(key: str, value: JSON) -> str:
     An accented letter equals its letter and accent. Lists of tags and people are compared as comma-separated text,
     because earlier versions stored them so.
     """
-    return _hashed(unicodedata.normalize("NFC", _entry_text(key, value)))
+    return _hashed(characters.normalize("NFC", _entry_text(key, value)))
 
 
 def stored_entries(key: str, value: JSON) -> list[str]:
     """Return the forms in which memories may have this entry. Earlier versions kept the accents as they were sent."""
     text = _entry_text(key, value)
-    return sorted(map(_hashed, {text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)}))
+    return sorted(map(_hashed, {text, characters.normalize("NFC", text), characters.normalize("NFD", text)}))
 
 
 def _entry_text(key: str, value: JSON) -> str:

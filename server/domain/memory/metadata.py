@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
+from server.characters import has_lone_surrogate
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
-from server.json_text import LONE_SURROGATE, has_lone_surrogate
+from server.json_text import LONE_SURROGATE
 from server.models.base import JSON, JsonObject
 
 METADATA_BYTES = 16_384

@@ -1,9 +1,10 @@
 """Recognizes passwords that are guessed first: the most common ones, and the account's own name or address."""
 
-import unicodedata
 from collections.abc import Iterator
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from server import characters
 
 MOST_USED = 10_000
 
@@ -27,7 +28,7 @@ def _words(email: str, name: str) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).strip().casefold()
+    return characters.normalize("NFKC", text).strip().casefold()
 
 
 def _letters(text: str) -> str:

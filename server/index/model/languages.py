@@ -6,9 +6,9 @@ less than one in a hundred English conversations, notes and code files for anoth
 
 import importlib.util
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from server import characters
 from server.index.model import multilingual_e5
 from server.index.words.tokenizer import STOP_WORDS
 from server.settings import Settings
@@ -68,7 +68,7 @@ _ENGLISH_MODELS = re.compile(
 
 def is_english(text: str) -> bool | None:
     """Return whether the text is written in English, or None if it says too little, as lists, names and code do."""
-    text = unicodedata.normalize("NFKC", text[:MOST_CHARACTERS])
+    text = characters.normalize("NFKC", text[:MOST_CHARACTERS])
     if _is_in_another_script(text):
         return False
     lines = [words for line in _QUOTED_CODE.sub(" ", text).splitlines() if (words := _running(line))]

@@ -6,6 +6,7 @@ SQLite and Postgres fold letters differently, so we do it ourselves.
 import re
 import unicodedata
 
+from server import characters
 from server.index.words.han import HAN, fold_han
 
 _ACCENTS = (
@@ -95,10 +96,10 @@ def normalize(text: str) -> str:
     is_in_context = _IN_CONTEXT.search(text)
     if is_in_context:
         text = _with_common_codes(text)
-    letters = _DROPPED.sub("", unicodedata.normalize("NFKD", text)).translate(_TABLE)
+    letters = _DROPPED.sub("", characters.normalize("NFKD", text)).translate(_TABLE)
     if is_in_context:
         letters = _with_common_spellings(letters)
-    return unicodedata.normalize("NFC", _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), letters))
+    return characters.normalize("NFC", _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), letters))
 
 
 def _with_common_codes(text: str) -> str:

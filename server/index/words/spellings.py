@@ -4,7 +4,8 @@ People write Müller as Mueller and Đoković as Djoković, and Serbian and Mace
 """
 
 import re
-import unicodedata
+
+from server import characters
 
 _UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
 _WITH_D = re.compile("[äöüåøđÄÖÜÅØĐ]")
@@ -28,7 +29,7 @@ def spelled_out(text: str) -> str:
     """
     if text.isascii():
         return ""
-    text = unicodedata.normalize("NFC", text)
+    text = characters.normalize("NFC", text)
     pattern = _UMLAUT if _VIETNAMESE.search(text) else _WITH_D
     return " ".join(filter(pattern.search, text.split())).translate(_SPELLED_OUT)
 
@@ -37,7 +38,7 @@ def in_latin(text: str) -> str:
     """Return the Cyrillic words of a text in Latin letters, if the text may be Serbian or Macedonian."""
     if text.isascii() or not _CYRILLIC.search(text):
         return ""
-    text = unicodedata.normalize("NFC", text)
+    text = characters.normalize("NFC", text)
     if _OTHER_CYRILLIC.search(text):
         return ""
     return " ".join(filter(_CYRILLIC.search, text.split())).lower().translate(_IN_LATIN)
