@@ -23,6 +23,9 @@ _BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
 """Endings to remove, each with the fewest letters that must remain."""
 
+LONGEST_PIECE = 100
+"""A longer term is no word, and is not looked for at every position of a text: that would take its length squared."""
+
 REMEMBERED_LENGTH = 8
 """The length, with its marks, up to which a character's normalized form is kept in memory."""
 
@@ -39,8 +42,8 @@ class Highlighter:
     def __init__(self, question: str) -> None:
         terms = question_terms(question) if question.strip() else []
         self._stems = {_stem(term) for term in terms if _has_case(term)}
-        pieces = sorted((term for term in terms if not _has_case(term)), key=len, reverse=True)
-        self._pieces = list(map(_pattern_of, pieces))
+        pieces = [term for term in terms if len(term) <= LONGEST_PIECE and not _has_case(term)]
+        self._pieces = [_pattern_of(piece) for piece in sorted(pieces, key=len, reverse=True)]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the question's words, in order and without overlap."""

@@ -64,3 +64,10 @@ def test_no_title_ends_within_a_character(character: str) -> None:
 def test_an_excerpt_is_around_the_word_in_any_spelling(word: str, question: str) -> None:
     text = f"{'과 나 ' * 300} {word} {'과 나 ' * 300}"
     assert word in excerpt_of(text, question, "", 100)
+
+
+def test_letters_without_end_are_no_word_to_mark() -> None:
+    """Looking for 10,000 of them at every position of a memory held up the server for seconds."""
+    letters = "א" * 3_000
+    assert Highlighter(letters).spans(letters) == []
+    assert Highlighter(letters[:100]).spans(letters[:150]) == [(0, 150)]
