@@ -2,14 +2,18 @@
 
 import contextlib
 import ipaddress
+import os
+import re
 from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import limits
 import sqlalchemy as sa
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import NoDecode
 
 from server.characters import has_lone_surrogate
@@ -35,6 +39,44 @@ OPAQUE_ORIGIN = "null"
 PATHS = ("_DATA_DIR", "_DATABASE_URL", "_EMBEDDING_MODEL")
 """The ends of the names of variables whose bytes may be in any encoding, because they name files."""
 
+VERBATIM = frozenset({"secret_key", "chroma_token", "embedding_key", "metrics_token", "oidc_client_secret"})
+"""Secrets, in which every character may count."""
+
+DRIVER = "postgresql+psycopg://"
+_POSTGRES = re.compile(r"(?i)^postgres(ql)?(\+\w+)?://")
+"""How hosting services and other programs begin the URL of a Postgres database."""
+
+_SERVICE = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_SERVICE_URLS = ("tcp://", "udp://", "sctp://")
+_LISTEN_HOST = re.compile(r"[\w.-]+")
+
+
+def is_of_service(name: str, value: str) -> bool:
+    """Return whether Kubernetes sets the variable, to tell containers where a Service is. `name` has no prefix: the
+    Services `selfmemory` and `selfmemory-redis` lead to `PORT`, `SERVICE_HOST` and `REDIS_PORT_6379_TCP`.
+    """
+    is_url = name.endswith("PORT") and value.startswith(_SERVICE_URLS)
+    return is_url or bool(_SERVICE.fullmatch(name))
+
+
+def unwrapped(name: str | None, value: object) -> object:
+    """Return the value of a setting without the blanks and quotation marks around it, which `docker --env-file` keeps,
+    and without the end of a Windows line. Raises PydanticUseDefault if nothing is left.
+    """
+    if not isinstance(value, str) or not value or name in VERBATIM:
+        return value
+    text = value.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    if not text or (name == "port" and is_of_service("PORT", text)):
+        raise PydanticUseDefault
+    return text
+
+
+def _expanded(path: str) -> str:
+    """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell."""
+    return os.path.expandvars(Path(path).expanduser()) if path.startswith(("~", "$")) else path
+
 
 def first_unreadable(names: Iterable[str], environment: Mapping[str, str]) -> str | None:
     """Return the first name whose value in the environment should be text, but is not UTF-8. Python reads such bytes as
@@ -56,14 +98,23 @@ def _check_rate(text: str) -> str:
 
 
 def _check_database(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value():
+    """Return the URL with our driver, and with the whole path of a file."""
+    text = url.get_secret_value()
+    if not text:
         return url
+    if not text.startswith("postgresql://"):  # its default driver is ours
+        text = _POSTGRES.sub(DRIVER, text)
+    parts = sa.URL.create("")
     with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
-        parts = sa.make_url(url.get_secret_value())
-        in_memory = parts.database == ":memory:"  # every connection would have a database of its own
-        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database and not in_memory:
-            return url
-    raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
+        parts = sa.make_url(text)
+    if "@" in (parts.host or ""):  # a part of the password, which no error may show
+        raise ValueError("in a user name or password, write @ as %40")
+    is_known = parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg")
+    if not is_known or not parts.database or parts.database == ":memory:":  # each connection would have its own
+        raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
+    if (path := _expanded(parts.database)) != parts.database:
+        text = parts.set(database=path).render_as_string(hide_password=False)
+    return SecretStr(text)
 
 
 def _check_origin(text: str) -> str:
@@ -78,9 +129,23 @@ def _check_origin(text: str) -> str:
     return origin
 
 
-def _without_brackets(text: str) -> str:
-    """Return an IPv6 address without the brackets in which URLs write it."""
-    return text.strip("[]")
+def _check_listen_host(text: str) -> str:
+    """Return an address, without the brackets in which URLs write IPv6, or a host's name."""
+    host = text.removeprefix("[").removesuffix("]") if text.startswith("[") and text.endswith("]") else text
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not _LISTEN_HOST.fullmatch(host):
+            raise ValueError("write an address of this machine, or 0.0.0.0 for all of them, without a port") from None
+    return host
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _check_host(text: str) -> str:
@@ -156,6 +221,10 @@ def _check_token(token: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+COMMAS = BeforeValidator(_comma_separated)
+ANY_CASE = BeforeValidator(_lower)
+Folder = Annotated[Path, BeforeValidator(lambda value: _expanded(str(value)))]
+Model = Annotated[str, AfterValidator(_expanded)]
 Rate = Annotated[str, AfterValidator(_check_rate)]
 Token = Annotated[SecretStr, AfterValidator(_check_token)]
 Workers = Annotated[int, BeforeValidator(_count_workers)]
@@ -163,10 +232,10 @@ Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Sender = Annotated[str, AfterValidator(_check_sender)]
 Issuer = Annotated[str, AfterValidator(_check_issuer)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
-ListenHost = Annotated[str, AfterValidator(_without_brackets)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, COMMAS]
+ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode, COMMAS]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, COMMAS]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]

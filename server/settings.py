@@ -11,21 +11,24 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from dotenv.parser import parse_stream
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server import machine
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.reasons import reason_of
 from server.setting_types import (
+    ANY_CASE,
     IN_ASCII,
     LONGEST_SECONDS,
     DatabaseUrl,
     Days,
+    Folder,
     Hosts,
     HttpUrl,
     Issuer,
     ListenHost,
+    Model,
     Networks,
     Origins,
     Rate,
@@ -36,6 +39,8 @@ from server.setting_types import (
     Token,
     Workers,
     first_unreadable,
+    is_of_service,
+    unwrapped,
 )
 from server.spelling import nearest
 from server.urls import has_path, is_loopback, is_private, origin_of
@@ -69,7 +74,7 @@ class Settings(BaseSettings):
     port: int = Field(8081, ge=0, le=65535)
     public_url: str = ""
     allowed_hosts: Hosts = ()
-    data_dir: Path = Path("data")
+    data_dir: Folder = Path("data")
     database_url: DatabaseUrl = SecretStr("")
     database_pool: int = Field(40, ge=8)
     chroma_url: HttpUrl = ""
@@ -77,7 +82,7 @@ class Settings(BaseSettings):
     chroma_database: str = "default_database"
     chroma_token: Token = SecretStr("")
     redis_url: RedisUrl = SecretStr("")
-    embedding_model: str = "all-MiniLM-L6-v2"
+    embedding_model: Model = "all-MiniLM-L6-v2"
     embedding_url: HttpUrl = ""
     embedding_key: Token = SecretStr("")
     exact_scan_limit: int = Field(100_000, ge=0)
@@ -85,7 +90,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     smtp_url: SmtpUrl = SecretStr("")
     mail_from: Sender = "SelfMemory <no-reply@localhost>"
-    sign_up: Literal["open", "invited", "closed"] = "open"
+    sign_up: Annotated[Literal["open", "invited", "closed"], ANY_CASE] = "open"
     session_cookie: str = Field("ory_kratos_session", pattern=r"^[A-Za-z0-9_\-]+$")
     session_days: Days = 30
     allowed_origins: Origins = ()
@@ -118,18 +123,13 @@ class Settings(BaseSettings):
     oidc_client_id: str = ""
     oidc_client_secret: Token = SecretStr("")
     oidc_name: Annotated[str, Field(max_length=40)] = ""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["text", "json"] = "text"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], ANY_CASE] = "info"
+    log_format: Annotated[Literal["text", "json"], ANY_CASE] = "text"
 
-    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _comma_separated(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
+    def _unwrap(cls, value: object, info: ValidationInfo) -> object:
+        return unwrapped(info.field_name, value)
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -193,11 +193,13 @@ def _public_origin(url: str) -> str:
 def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> Settings:
     """Read settings from `overrides`, the environment or a file, in this order. Raises SettingsError with one line."""
     ours = [name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX)]
-    unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
-    if unknown:
-        known = nearest(unknown[0].upper().removeprefix(PREFIX).lower(), Settings.model_fields)
+    for name in sorted(ours):
+        bare = name.upper().removeprefix(PREFIX)
+        if bare.lower() in Settings.model_fields or is_of_service(bare, os.environ.get(name, "")):
+            continue
+        known = nearest(bare.lower(), Settings.model_fields)
         suggestion = f"; did you mean {PREFIX}{known.upper()}?" if known else ";"
-        raise SettingsError(f"{unknown[0]} is not a setting{suggestion} docs/configuration.md lists them all")
+        raise SettingsError(f"{name} is not a setting{suggestion} docs/configuration.md lists them all")
     if unreadable := first_unreadable(ours, os.environ):
         raise SettingsError(f"{unreadable}: must be UTF-8 text")
     try:
@@ -212,8 +214,7 @@ def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
 
 def hand_down(values: Mapping[str, object]) -> None:
     """Put the options of the command line into the environment, from which worker processes read their settings."""
-    for name, value in values.items():
-        os.environ[PREFIX + name.upper()] = str(value)
+    os.environ.update({PREFIX + name.upper(): str(value) for name, value in values.items()})
 
 
 def share_metrics(folder: str) -> None:

@@ -1,0 +1,129 @@
+"""Settings in the forms in which env files, orchestrators and hosting services write them."""
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings, SettingsError, read_settings
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def read(environment: pytest.MonkeyPatch, name: str, value: str) -> Settings:
+    environment.setenv(f"SELFMEMORY_{name}", value)
+    return read_settings(env_file=None)
+
+
+def refusal(environment: pytest.MonkeyPatch, name: str, value: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        read(environment, name, value)
+    assert "\n" not in str(refused.value)
+    assert SECRET not in str(refused.value)
+    return str(refused.value)
+
+
+WRAPPED = ["{}\r", "{}\n", " {} ", '"{}"', "'{}'", '"{}"\r']
+VALUES = {
+    "DATA_DIR": "/srv/my memories",
+    "EMBEDDING_MODEL": "all-MiniLM-L6-v2",
+    "HOST": "0.0.0.0",
+    "PORT": "9000",
+    "RATE_LIMIT_ENABLED": "false",
+    "SIGN_UP": "closed",
+    "LOG_LEVEL": "debug",
+    "RATE_LIMIT_MEMORY_ADD": "5/minute",
+    "CHROMA_URL": "http://127.0.0.1:8000",
+    "DATABASE_URL": "postgresql://me:it@127.0.0.1/x",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "MAIL_FROM": "a@example.com",
+    "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+@pytest.mark.parametrize("name", VALUES)
+def test_blanks_line_breaks_and_quotation_marks_around_a_value_do_not_count(
+    environment: pytest.MonkeyPatch, name: str, wrapping: str
+) -> None:
+    plain = read(environment, name, VALUES[name])
+    assert read(environment, name, wrapping.format(VALUES[name])) == plain
+
+
+@pytest.mark.parametrize("blank", [" ", "\r", '""', "' '"])
+def test_a_blank_value_is_as_left_out(environment: pytest.MonkeyPatch, blank: str) -> None:
+    plain = read_settings(env_file=None)
+    assert read(environment, "DATA_DIR", blank) == plain
+    assert read(environment, "PORT", blank) == plain
+
+
+@pytest.mark.parametrize("key", [f'"{SECRET}"', f" {SECRET}\n"])
+def test_a_secret_key_is_kept_as_it_is(environment: pytest.MonkeyPatch, key: str) -> None:
+    assert read(environment, "SECRET_KEY", key).secret_key.get_secret_value() == key
+
+
+@pytest.mark.parametrize(("name", "value"), [("SIGN_UP", "Closed"), ("LOG_FORMAT", "JSON"), ("LOG_LEVEL", "Debug")])
+def test_words_may_be_written_in_any_case(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert getattr(read(environment, name, value), name.lower()) == value.lower()
+
+
+@pytest.mark.parametrize("written", ["~/memories", "$HOME/memories", "${HOME}/memories"])
+def test_the_home_folder_may_be_abbreviated(environment: pytest.MonkeyPatch, tmp_path: Path, written: str) -> None:
+    environment.setenv("HOME", str(tmp_path))
+    settings = read(environment, "DATA_DIR", written)
+    assert settings.data_dir == tmp_path / "memories"
+    assert settings.database_url.get_secret_value() == f"sqlite:///{tmp_path}/memories/selfmemory.db"
+    assert read(environment, "EMBEDDING_MODEL", written).embedding_model == str(tmp_path / "memories")
+    file = read(environment, "DATABASE_URL", f"sqlite:///{written}/x.db").database_url
+    assert file.get_secret_value() == f"sqlite:///{tmp_path}/memories/x.db"
+
+
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "POSTGRES", "postgresql+psycopg2", "postgresql+asyncpg", "postgresql+psycopg"]
+)
+def test_postgres_may_be_written_as_hosting_services_do(environment: pytest.MonkeyPatch, scheme: str) -> None:
+    settings = read(environment, "DATABASE_URL", f"{scheme}://me:{SECRET}@127.0.0.1:5432/x?sslmode=require")
+    assert not settings.is_sqlite
+    driver = settings.database_url.get_secret_value().partition("://")[0]
+    assert driver in ("postgresql", "postgresql+psycopg")
+
+
+def test_an_at_sign_in_a_database_password_is_refused_with_its_escape(environment: pytest.MonkeyPatch) -> None:
+    said = refusal(environment, "DATABASE_URL", f"postgresql://me:a@{SECRET}@127.0.0.1/x")
+    assert said == "SELFMEMORY_DATABASE_URL: in a user name or password, write @ as %40"
+
+
+@pytest.mark.parametrize("host", ["*", "0.0.0.0:8081", "http://0.0.0.0", "nas/x", "[::1"])
+def test_a_host_to_listen_on_is_only_an_address_or_a_name(environment: pytest.MonkeyPatch, host: str) -> None:
+    said = refusal(environment, "HOST", host)
+    assert said == "SELFMEMORY_HOST: write an address of this machine, or 0.0.0.0 for all of them, without a port"
+
+
+LINKS = {
+    "SELFMEMORY_SERVICE_HOST": "10.0.0.1",
+    "SELFMEMORY_SERVICE_PORT": "8081",
+    "SELFMEMORY_SERVICE_PORT_HTTP": "8081",
+    "SELFMEMORY_PORT": "tcp://10.0.0.1:8081",
+    "SELFMEMORY_PORT_8081_TCP": "tcp://10.0.0.1:8081",
+    "SELFMEMORY_PORT_8081_TCP_PROTO": "tcp",
+    "SELFMEMORY_PORT_8081_TCP_PORT": "8081",
+    "SELFMEMORY_PORT_8081_TCP_ADDR": "10.0.0.1",
+    "SELFMEMORY_REDIS_MASTER_SERVICE_HOST": "10.0.0.2",
+    "SELFMEMORY_REDIS_MASTER_PORT": "tcp://10.0.0.2:6379",
+}
+
+
+def test_what_kubernetes_says_about_services_is_no_setting(environment: pytest.MonkeyPatch) -> None:
+    for name, value in LINKS.items():
+        environment.setenv(name, value)
+    assert read_settings(env_file=None).port == 8081
+
+
+def test_a_name_that_only_looks_like_a_service_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    assert "is not a setting" in refusal(environment, "SERVICE_PROT", "1")
+    environment.delenv("SELFMEMORY_SERVICE_PROT")
+    assert "is not a setting" in refusal(environment, "REDIS_PORT", "6379")
