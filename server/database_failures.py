@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,19 @@ POSTGRES_REASONS = {
     "does not exist": "the user or the database in SELFMEMORY_DATABASE_URL does not exist: create it",
     "connection slots": NO_CONNECTION_LEFT,
     "too many": NO_CONNECTION_LEFT,
+    "permission denied": "the user in SELFMEMORY_DATABASE_URL lacks a right there. "
+    "Run in Postgres: ALTER DATABASE name OWNER TO user",
+    "no schema has been selected": "it has no schema for tables: create one, or correct the search_path",
+    "resolve host": "the host in SELFMEMORY_DATABASE_URL cannot be found",
+    "support ssl": "check the sslmode in SELFMEMORY_DATABASE_URL",
+    "sslmode": "check the sslmode in SELFMEMORY_DATABASE_URL",
+    "pg_hba.conf": "its pg_hba.conf does not let this machine in, or only with sslmode=require",
 }
+"""What to do, by words in the message of a failed connection or of a refused statement."""
+
+UNKNOWN_OPTION = re.compile(r'invalid connection option "([a-z_]+)"')
+OF_OPERATORS = frozenset({"42501", "3F000"})
+"""The SQLSTATEs of statements that the database refuses because of how it is set up."""
 
 
 PRIMARY_CODE = 0xFF
@@ -51,13 +64,22 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
-        if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
-            raise  # these are bugs of this server
+        if _is_bug(error):
+            raise
         raise SettingsError(reason(url, error)) from error
     except sqlite3.DatabaseError as error:  # of a command that copies the file itself
         if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
             raise
         raise SettingsError(_reason_of_file(_file_of(sa.make_url(url)), str(error).lower())) from error
+
+
+def _is_bug(error: sa.exc.SQLAlchemyError) -> bool:
+    """Return whether this server made a mistake, and not the person who set up the database."""
+    if isinstance(error, sa.exc.ProgrammingError):
+        return error.orig is None or not (
+            _state_of(error.orig) in OF_OPERATORS or UNKNOWN_OPTION.search(str(error.orig))
+        )
+    return isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
 
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
@@ -97,6 +119,8 @@ def why(cause: BaseException | None) -> str:
 
 def _reason_of_server(message: str) -> str:
     reason = next((reason for words, reason in POSTGRES_REASONS.items() if words in message), None)
+    if option := UNKNOWN_OPTION.search(message):
+        reason = f"remove the unknown option {option[1]} from SELFMEMORY_DATABASE_URL"
     return f"the database is not usable: {reason or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
 
 

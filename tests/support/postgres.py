@@ -63,6 +63,22 @@ class Databases:
     def drop(self, url: str) -> None:
         self._execute(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
 
+    @contextlib.contextmanager
+    def role(self) -> Iterator[str]:
+        """Yield the name of a new role, which owns nothing."""
+        name = f"role_{secrets.token_hex(6)}"
+        self._execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+        try:
+            yield name
+        finally:
+            self._execute(f"DROP ROLE {name}")
+
+    def run(self, url: sa.URL, statement: str) -> None:
+        """Run a statement in one of the databases."""
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+
     def close(self) -> None:
         self.drop(self._template)
         self._server.dispose()
