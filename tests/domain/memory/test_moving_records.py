@@ -7,6 +7,7 @@ import pytest
 
 from server.domain.memory.exchange import json_values
 from server.domain.memory.exchange.entries import Warnings
+from server.errors import Invalid
 from tests.support.moving import GRAPH, read, texts
 
 AT = "2024-01-01T00:00:00Z"
@@ -45,12 +46,38 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
         "1706775135",
         "Thu, 01 Feb 2024 09:12:15 +0100",
         "1 Feb 2024 08:12:15 GMT",
+        20_240_201_081_215,
+        "20240201081215",
+        "20240201T081215Z",
+        "20240201T091215+0100",
+        "2024/02/01 08:12:15",
+        "2024.2.1 8:12:15 AM",
+        "2024-02-01 08:12:15 am",
+        "February 1, 2024 8:12:15 AM",
+        "Thursday, February 1st, 2024 at 08:12:15",
+        "1. Feb. 2024, 08:12:15",
+        "Thu Feb 01 2024 09:12:15 GMT+0100 (Central European Standard Time)",
     ],
 )
 def test_times_of_other_programs_are_read(path: Path, at: object) -> None:
     for content in (json.dumps({"content": "tea", "created_at": at}), f"---\ndate: {at}\n---\ntea"):
         (line,) = read(path, content)
         assert line.created_at.isoformat() == "2024-02-01T08:12:15+00:00"
+
+
+@pytest.mark.parametrize(
+    "at", [20240201, "20240201", "202402010000", 202402010000, "2024/2/1", "1 February 2024", "Feb 1, 2024"]
+)
+def test_days_of_other_programs_are_read(path: Path, at: object) -> None:
+    for content in (json.dumps({"content": "tea", "created_at": at}), f"---\ndate: {at}\n---\ntea"):
+        (line,) = read(path, content)
+        assert line.created_at.isoformat() == "2024-02-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("at", ["20240230", "01/02/2024", "2024/13/01", "spring 2024", "20240201x", "1,000"])
+def test_what_is_no_time_or_has_two_meanings_is_refused(path: Path, at: str) -> None:
+    with pytest.raises(Invalid, match="created_at: must be an ISO 8601 date or time"):
+        read(path, json.dumps({"content": "tea", "created_at": at}))
 
 
 def test_times_with_javascript_names_are_read(path: Path) -> None:

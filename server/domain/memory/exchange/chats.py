@@ -18,7 +18,7 @@ from server.domain.memory.exchange.exchanges import (
     role_of,
     title_of,
 )
-from server.domain.memory.exchange.records import moment
+from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import cut, storable
 
 _NESTED = (dict, NoneType)

@@ -11,7 +11,7 @@ import yaml
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
-from server.domain.memory.exchange.records import moment
+from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list

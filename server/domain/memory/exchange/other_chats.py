@@ -23,7 +23,7 @@ from server.domain.memory.exchange.exchanges import (
     role_of,
     title_of,
 )
-from server.domain.memory.exchange.records import moment
+from server.domain.memory.exchange.moments import moment
 
 _FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
 _FOLDED = re.compile(r'<details\b[^>]*\btype="(\w+)"[^>]*>.*?</details>\s*', re.DOTALL)

@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
+from server.domain.memory.exchange.moments import moment
 from server.domain.memory.inputs import join_parts
 from server.errors import Invalid
 
@@ -30,10 +28,6 @@ MOST_NAMED = 3
 """An error names at most this many unknown fields."""
 
 _LEFT_OUT = (None, "")
-_MOST_SECONDS = 100_000_000_000
-_SMALLER_UNITS = ("milliseconds", "microseconds", "nanoseconds")
-_AS_IN_MAIL = re.compile(r"([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d")
-
 
 DELETED = "memories that were deleted there were left out"
 
@@ -78,26 +72,6 @@ def _with_our_times(record: Foreign) -> Foreign:
     """Return the record with its times under our names, of which those that it has already stay."""
     times = {TIMES[name]: value for name, value in record.items() if name in TIMES}
     return times | {name: value for name, value in record.items() if name not in TIMES}
-
-
-def moment(value: Any) -> Any:
-    """Return seconds, milliseconds or smaller units since 1970, or a time as in mail, as ISO 8601, and anything else
-    unchanged.
-    """
-    if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and len(value) > len("20260101"):
-        value = float(value)
-    if isinstance(value, str) and _AS_IN_MAIL.match(value):
-        with contextlib.suppress(ValueError):
-            return parsedate_to_datetime(value).isoformat()
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return value
-    seconds: float = value
-    try:
-        for _unit in _SMALLER_UNITS:
-            seconds = seconds / 1000 if seconds > _MOST_SECONDS else seconds
-        return datetime.fromtimestamp(seconds, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
-        return str(value)
 
 
 def _object_of(metadata: Any) -> Any:
