@@ -48,6 +48,16 @@ def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
         ("tags: '#trip #rome'\ncategory: '[[Travel#2024]]'", {"tags": "trip, rome", "topic_category": "Travel"}),
         ("tags: ['#trip', c#, 7]", {"tags": ["trip", "c#", "7"]}),
         ("tags: '# trip, #, #rome'", {"tags": "trip, rome"}),
+        ("book: Dune: Part Two\ntags: [sci-fi]\nn: 5", {"book": "Dune: Part Two", "tags": ["sci-fi"], "n": 5}),
+        (
+            "up: [[Home]], [[Work]]\nby: @anna\nrate: 5%: high",
+            {"up": "[[Home]], [[Work]]", "by": "@anna", "rate": "5%: high"},
+        ),
+        (
+            "aliases:\n  - Dune: the: film\n  - plain\nsaid: *no*",
+            {"aliases": ["Dune: the: film", "plain"], "said": "*no*"},
+        ),
+        ('quote: "Yes" she said\ntags: a', {"quote": '"Yes" she said', "tags": "a"}),
     ],
 )
 def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter: str, metadata: dict[str, Any]) -> None:

@@ -1,14 +1,11 @@
 """Reads and writes Markdown files with front matter, as Obsidian does."""
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
-from datetime import date
 from pathlib import PurePosixPath
 
-import yaml
-
+from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import moment
@@ -18,10 +15,6 @@ from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, pa
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.index.words.tokenizer import MARKS
 
-MOST_EVENTS = 20_000
-"""Maximum number of keys, values and brackets in front matter. 16 KB of metadata and 100 messages have fewer."""
-
-MOST_NESTED = 64
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
 """What Logseq writes as front matter."""
@@ -45,41 +38,9 @@ _LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
 line would hold up all threads for hours.
 """
 
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""Characters that may appear in JSON strings but not in YAML."""
-
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
 _UNSAFE_IN_NAMES = re.compile(rf"[^\w{MARKS} .,()-]+")
 NAME_BYTES = 200
 """No file system takes more than 255 bytes, some of which the date, the id and the ending need."""
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # some builds have no libyaml
-    """Safe YAML with decimal numbers only. `1:30` and `012` stay text, as people mean them."""
-
-    def construct_integer(self, node: yaml.ScalarNode) -> int | str:
-        return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
-
-    def construct_decimal(self, node: yaml.ScalarNode) -> float | str:
-        try:
-            number = float(node.value)
-        except ValueError:
-            return str(node.value)
-        return number
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
-_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
-
-
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
-    """Safe YAML that escapes line breaks and invisible characters, since some would not survive otherwise."""
-
-    def represent_text(self, text: str) -> yaml.Node:
-        return self.represent_scalar("tag:yaml.org,2002:str", text, None if text.isprintable() else '"')
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
@@ -120,16 +81,10 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
     head: Foreign = {name: record[name] for name in ("id", *_EXACT) if record.get(name)} | labels | metadata
     if hidden:
         head["metadata"] = hidden
-    plain = json.loads(json.dumps(head))  # a value that appears twice would become an alias
-    front = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10_000)
+    front = front_matter.write(head)
     if record.get("messages"):
-        front += f"messages: {_flow(record['messages'])}\n"
+        front += f"messages: {front_matter.flow(record['messages'])}\n"
     return _file_name(record), f"---\n{front}---\n{record['content']}\n"
-
-
-def _flow(value: object) -> str:
-    """Return the value as JSON, which is valid YAML too, and is written fast even for a million characters."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
@@ -140,10 +95,8 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
         properties = _PROPERTIES.match(text)
         return _properties(properties[0]) if properties else {}, text[properties.end() if properties else 0 :]
     try:
-        _require_small(match[1])
-        head = yaml.load(match[1], _Loader)  # noqa: S506 - a subclass of SafeLoader
-        head = json.loads(json.dumps(head, default=_as_text, allow_nan=False))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        head = front_matter.read(match[1])
+    except ValueError:
         warnings.add("front matter that is not YAML stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
@@ -161,15 +114,6 @@ def _day_of(stem: str) -> str | None:
         day = "-".join(match.groups()) if match else ""
         return day if parse_past(day) else None
     return None
-
-
-def _require_small(front_matter: str) -> None:
-    """Raises YAMLError for aliases, a few of which can expand to gigabytes, and for huge front matter."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(front_matter, _Loader)):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or number > MOST_EVENTS or depth > MOST_NESTED:
-            raise yaml.YAMLError("has aliases, or is too large")
 
 
 def _fields(head: Foreign) -> Foreign:
@@ -292,7 +236,3 @@ def _file_name(record: Foreign) -> str:
     words = " ".join(_UNSAFE_IN_NAMES.sub(" ", str(record["content"])[:60]).split()).strip(" .")
     words = words.encode()[:NAME_BYTES].decode(errors="ignore")
     return f"{str(record['created_at'])[:10]} {words} {str(record['id'])[-8:]}.md"
-
-
-def _as_text(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
