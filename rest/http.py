@@ -25,6 +25,9 @@ BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
 """Maximum size of a body in bytes. The larger limit is for batches."""
 
+CONDITIONS = ("If-Match", "If-Unmodified-Since")
+"""The headers with which a caller allows a change only to what it has seen (RFC 9110 section 13)."""
+
 MOST_WARNINGS = 100
 """Maximum number of warnings in an answer."""
 
@@ -84,8 +87,9 @@ async def _authenticated(request: Request[State], bucket: Bucket | None = None) 
 
 
 async def _require_nothing_unknown(request: Request[State]) -> None:
-    """Raises Invalid for a query parameter, or a deletion's body, that the endpoint does not read."""
+    """Raises Invalid for a query parameter, a condition, or a deletion's body, that the endpoint does not read."""
     require_known_parameters(request)
+    _require_no_condition(request)
     if request.scope["endpoint"].takes_nothing(request.method):
         await read_if_any(request, Change)
 
@@ -100,6 +104,15 @@ def require_known_parameters(request: Request[State]) -> None:
         if name not in fields:
             available = f"Known parameters: {', '.join(fields)}." if fields else "This route takes no parameters."
             raise Invalid(f"{not_a('parameter', name, fields)} {available}", field=shortened(name))
+
+
+def _require_no_condition(request: Request[State]) -> None:
+    """Raises Invalid for a condition on a change. Ignoring one could overwrite what somebody else has changed."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    for name in CONDITIONS:
+        if request.headers.get(name, "*").strip() != "*":  # which means that the thing exists: a change requires that
+            raise Invalid("is not supported: answers have no ETag. Read first, then send without it.", field=name)
 
 
 async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
