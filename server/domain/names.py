@@ -13,6 +13,13 @@ _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
+_AS_TYPED = str.maketrans(
+    dict.fromkeys("\u2018\u2019\uff07", "'") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-")
+)
+"""The apostrophes and dashes that phones and word processors put in the place of those on a keyboard."""
+
+_JOINED = re.compile(r"(?<=[\u0600-\u1bff])[\u200c\u200d](?=[\u0600-\u1bff])")
+"""A joiner inside a word. Arabic, Persian and the scripts of India need it, and Latin does not."""
 
 
 def parse_name(name: str, field: str = "name") -> str:
@@ -20,15 +27,18 @@ def parse_name(name: str, field: str = "name") -> str:
 
     Raises Invalid unless it is 2 to 100 letters and marks of any script, digits, spaces and `-_'.&`.
     """
-    text = characters.normalize("NFC", name).strip()
-    if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
+    text = characters.normalize("NFC", name).translate(_AS_TYPED).strip()
+    text = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
+    visible = _JOINED.sub("", text)
+    if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in visible):
         raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field=field)
     return text
 
 
 def key_of(name: str) -> str:
-    """Return the form in which names must be unique: NFKC and case-folded."""
-    return characters.normalize("NFKC", characters.normalize("NFKC", name).casefold())
+    """Return the form in which names must be unique: NFKC and case-folded, without invisible joiners."""
+    visible = "".join(c for c in name if c not in _JOINERS)
+    return characters.normalize("NFKC", characters.normalize("NFKC", visible).casefold())
 
 
 def rename(row: Organization | Project, name: str) -> bool:

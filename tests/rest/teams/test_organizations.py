@@ -1,5 +1,7 @@
 """Organizations: names, owners, and what is deleted with them."""
 
+import pytest
+
 from tests.rest.conftest import Caller, said
 from tests.support.team import Team
 
@@ -40,8 +42,41 @@ async def test_names_can_use_any_script(team: Team) -> None:
     assert [organization["name"] for organization in listed[1:]] == names
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("Anna’s Team", "Anna's Team"),
+        ("Jean‑Luc – Labs", "Jean-Luc - Labs"),
+        ("東京\u3000チーム", "東京 チーム"),
+        ("Ann\u00a0Li", "Ann Li"),
+        ("علی\u200cرضا", "علی\u200cرضا"),
+        ("ක්\u200dෂ", "ක්\u200dෂ"),
+    ],
+)
+async def test_names_can_be_typed_on_any_keyboard(team: Team, typed: str, name: str) -> None:
+    await new_organization(team["outsider"], typed)
+    listed = (await team["outsider"].get("/api/organizations")).json()["organizations"]
+    assert listed[-1]["name"] == name
+    same = await team["outsider"].post("/api/organizations", {"name": name.replace("\u200c", "").replace("\u200d", "")})
+    assert same.status_code == 409
+
+
 async def test_other_names_are_refused_and_nothing_is_stored(team: Team) -> None:
-    for name in ("", "a", " a ", "x" * 101, "a/b", "<b>bold</b>", "a\nb", "tab\tbed", "\u202eevil", 7, None):
+    for name in (
+        "",
+        "a",
+        " a ",
+        "x" * 101,
+        "a/b",
+        "<b>bold</b>",
+        "a\nb",
+        "tab\tbed",
+        "\u202eevil",
+        "Te\u200cam",
+        "\u200cعلی",
+        7,
+        None,
+    ):
         answer = await team["outsider"].post("/api/organizations", {"name": name})
         assert answer.status_code == 400, name
         assert answer.json()["detail"].startswith("name: ")
