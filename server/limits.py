@@ -20,7 +20,7 @@ from server.buckets import Bucket
 from server.errors import RateLimited
 from server.hashing import token_hash
 from server.limit_storage import ForgetfulStorage
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.shared_limits import SharedWindows
 
 log = logging.getLogger(__name__)
@@ -167,9 +167,18 @@ def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> Rate
 
 
 def in_redis(url: str) -> Window:
-    """Return the windows that all processes share. They raise StorageError when Redis does not answer."""
+    """Return the windows that all processes share. They raise StorageError when Redis does not answer.
+
+    Raises SettingsError if the URL has an option that cannot be used.
+    """
     from redis.backoff import NoBackoff  # noqa: PLC0415 - slow to import; only REDIS_URL needs it
+    from redis.exceptions import RedisError  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
     options = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
-    return Window(storage_from_string(url, wrap_exceptions=True, **options))  # type: ignore[arg-type]  # redis-py's
+    try:
+        storage = storage_from_string(url, wrap_exceptions=True, **options)  # type: ignore[arg-type]  # redis-py's
+        storage.storage.connection_pool.make_connection()  # type: ignore[union-attr]  # reads all options, and sends nothing
+    except (ValueError, TypeError, RedisError):  # whose text could repeat a part of the password
+        raise SettingsError("SELFMEMORY_REDIS_URL: remove the options after the ?, which Redis cannot use") from None
+    return Window(storage)

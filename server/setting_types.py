@@ -195,14 +195,15 @@ def _count_workers(value: object) -> int:
 
 
 def _with_scheme(*schemes: str) -> AfterValidator:
-    """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
+    """Return a validator that requires a host and a scheme, in any case. Its message never repeats the URL."""
 
     def check(url: str | SecretStr) -> str | SecretStr:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         advice = "; in a password, write / as %2F, # as %23 and ? as %3F" if isinstance(url, SecretStr) else ""
         if text and not has_host(text, schemes):
             raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes) + advice)
-        return url
+        scheme, separator, rest = text.partition("://")
+        return type(url)(scheme.lower() + separator + rest)
 
     return AfterValidator(check)
 

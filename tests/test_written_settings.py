@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from server.__main__ import main
 from server.settings import Settings, SettingsError, read_settings
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
@@ -101,6 +102,30 @@ def test_an_at_sign_in_a_database_password_is_refused_with_its_escape(environmen
 def test_a_host_to_listen_on_is_only_an_address_or_a_name(environment: pytest.MonkeyPatch, host: str) -> None:
     said = refusal(environment, "HOST", host)
     assert said == "SELFMEMORY_HOST: write an address of this machine, or 0.0.0.0 for all of them, without a port"
+
+
+@pytest.mark.parametrize(
+    ("name", "url"), [("REDIS_URL", "REDIS://h:1/0"), ("CHROMA_URL", "Https://h:1"), ("SMTP_URL", "SMTPS://h:1")]
+)
+def test_a_scheme_may_be_in_any_case(environment: pytest.MonkeyPatch, name: str, url: str) -> None:
+    value = getattr(read(environment, name, url), name.lower())
+    text = value if isinstance(value, str) else value.get_secret_value()
+    assert text == url.lower()
+
+
+@pytest.mark.parametrize("option", [f"password={SECRET}&timeout=soon&x=1", "db=first", "ssl=true"])
+def test_an_option_that_redis_cannot_use_stops_the_start(
+    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, own_logging: None, option: str
+) -> None:
+    environment.setenv("SELFMEMORY_DATA_DIR", str(tmp_path))
+    environment.setenv("SELFMEMORY_REDIS_URL", f"redis://127.0.0.1:1/0?{option}")
+    said = "SELFMEMORY_REDIS_URL: remove the options after the ?, which Redis cannot use"
+    assert main(("serve", "--port", "0")) == 1
+    assert said in capfd.readouterr().err
+    assert main(("doctor",)) == 1
+    out, err = capfd.readouterr()
+    assert f"WRONG  Redis       {said}" in out
+    assert SECRET not in out + err
 
 
 LINKS = {
