@@ -1,8 +1,9 @@
 """Models behind an OpenAI-compatible endpoint: a real server on loopback that can be slow, fail or answer nonsense."""
 
+import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -173,6 +174,23 @@ GOOD = [0.5] * WordEmbedder.dimensions
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        lambda row: [row],
+        lambda row: base64.b64encode(np.array(row, "<f4").tobytes()).decode(),
+        lambda row: list(map(str, row)),
+    ],
+    ids=["in a list of its own", "base64", "text"],
+)
+def test_vectors_are_read_in_the_forms_that_servers_use(
+    server: Endpoint, model: EndpointModel, written: Callable[[list[float]], object]
+) -> None:
+    rows = [[1.0, *[0.0] * 63], [0.0, 1.0, *[0.0] * 62]]
+    server.answer = vectors_of(*map(written, rows))
+    assert model.encode(TEXTS).tolist() == rows
+
+
+@pytest.mark.parametrize(
     ("answer", "sentence"),
     [
         (b"<html>Welcome</html>", "does not answer with vectors"),
@@ -181,6 +199,8 @@ GOOD = [0.5] * WordEmbedder.dimensions
         (b"[" * 100_000, "does not answer with vectors"),
         (vectors_of(GOOD, [0.5] * 3), "does not answer with vectors"),
         (vectors_of(GOOD, ["a"] * 64), "does not answer with vectors"),
+        (vectors_of(None, None), "does not answer with vectors"),
+        (vectors_of("no", "no"), "does not answer with vectors"),
         (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
         (vectors_of([], []), "vectors of 0 numbers, not 64"),
         (vectors_of(GOOD), "1 vectors for 2 texts"),

@@ -5,10 +5,12 @@ that callers do not wait for it. Messages and the log never quote an answer of t
 key.
 """
 
+import base64
 import contextlib
 import random
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -160,10 +162,12 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     """
     try:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry.get("index") or 0))  # some leave out a 0
-        vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
+        vectors = np.array([_numbers(entry["embedding"]) for entry in data], dtype=np.float64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ModelAway("The embedding endpoint does not answer with vectors.") from None
-    if vectors.ndim != 2 or len(vectors) != count:
+    if vectors.ndim != 2 and len(vectors):
+        raise ModelAway("The embedding endpoint does not answer with vectors.")
+    if len(vectors) != count:
         raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
     length = vectors.shape[1]
     if length != (dimensions or length) or not 0 < length <= MAX_DIMENSIONS:
@@ -175,3 +179,10 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     if not np.isfinite(norms).all() or not norms.all():
         raise TextRefused("The embedding endpoint answers with vectors that have no direction: NaN, infinite or 0.")
     return np.asarray(vectors / norms, np.float32)
+
+
+def _numbers(embedding: Any) -> Any:
+    """Return a vector. Some servers encode it although we ask for numbers, and some put it into a list of its own."""
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4")
+    return embedding[0] if len(embedding) == 1 and isinstance(embedding[0], list) else embedding
