@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from server.database import Database
 from server.index.chroma import client, collections
+from server.index.chroma.address import address_of
 from server.index.chroma.failures import ChromaFailed
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import worker
@@ -199,6 +200,37 @@ def test_every_request_carries_the_token_and_names_tenant_and_database(settings:
     client.open_served(settings.model_copy(update=chosen), "now-", "earlier-").list_names()
     assert served.tokens == {("Bearer ck-secret", "ck-secret")}
     assert any("/tenants/team/databases/memories/collections" in path for path in served.paths)
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(("token", "sent"), [("", None), ("ck-secret", "ck-secret")])
+def test_every_request_signs_in_with_the_name_and_password_of_the_url(
+    settings: Settings, served: FakeChroma, token: str, sent: str | None
+) -> None:
+    url = settings.chroma_url.replace("http://", "http://ann:p%40ss@")
+    client.open_served(settings.model_copy(update={"chroma_url": url, "chroma_token": SecretStr(token)}), "a-", "b-")
+    assert served.tokens == {("Basic YW5uOnBAc3M=", sent)}
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("written", "prefix"), [("/", ""), ("/chroma/", "/chroma"), ("/api/v2", ""), ("/x/api/v1", "/x")]
+)
+def test_every_request_keeps_the_path_of_the_url(
+    settings: Settings, served: FakeChroma, written: str, prefix: str
+) -> None:
+    at = settings.model_copy(update={"chroma_url": settings.chroma_url + written})
+    client.open_served(at, "a-", "b-").list_names()
+    assert all(path.startswith(f"{prefix}/api/v2/") for path in served.paths)
+    assert len(served.paths) > 2
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("url", "base"), [("http://chroma", "http://chroma:8000"), ("https://[::2]", "https://[::2]:443")]
+)
+def test_a_url_without_a_port_means_the_usual_one(settings: Settings, url: str, base: str) -> None:
+    assert address_of(settings.model_copy(update={"chroma_url": url})).base == base
 
 
 def test_collections_keep_their_names_when_the_address_changes(settings: Settings, embedder: Embedder) -> None:

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import chromadb
@@ -25,6 +24,7 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError, NotFoundError
 
 from server import open_files
+from server.index.chroma.address import address_of
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector, Vectors
 from server.settings import Settings as ServerSettings
@@ -179,17 +179,12 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
 
     Raises ChromaFailed if the server does not answer.
     """
-    parts = urlsplit(settings.chroma_url)
-    secure = parts.scheme == "https"
-    host = parts.hostname or "localhost"
-    port = parts.port or (443 if secure else 8000)
-    token = settings.chroma_token.get_secret_value()
-    headers = {"Authorization": f"Bearer {token}", "X-Chroma-Token": token} if token else {}
+    base, port, headers = address_of(settings)
     connect = partial(
         chromadb.HttpClient,
-        host,
+        base,
         port,
-        ssl=secure,
+        ssl=base.startswith("https:"),
         headers=headers,
         settings=_quiet(),
         tenant=settings.chroma_tenant,
@@ -197,7 +192,7 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
     )
     with _translating(is_embedded=False):
         # Chroma's client sends this request when it is created, before a timeout can be set, and hides why it fails.
-        _require_answer(f"{parts.scheme}://{parts.netloc}/api/v2/auth/identity", headers)
+        _require_answer(f"{base}/api/v2/auth/identity", headers)
         try:
             client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
         except ValueError as error:  # Chroma's client raises this for a refused connection
