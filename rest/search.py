@@ -61,7 +61,7 @@ class SearchFilters(WithoutNulls, OfUser):
 
 
 class Search(SearchFilters):
-    query: Query = Field(description="a question or keywords; if empty, the newest memories")
+    query: Query = Field(description="a question or keywords; if empty or `*`, the newest memories")
     filters: SearchFilters = Field(
         default_factory=SearchFilters, description="filters may be here, at the top level, or in both places"
     )

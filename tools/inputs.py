@@ -41,7 +41,7 @@ Moment = Annotated[str, Field(max_length=100)]
 
 
 class SearchArguments(BaseModel):
-    query: Query = Field(description="A question or keywords. Empty text gives the newest memories.")
+    query: Query = Field(description="A question or keywords. Empty text or * gives the newest memories.")
     limit: Limit = Field(default=10, description="Maximum number of results; 10 if left out.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     match_all_tags: bool = Field(default=False, description="True: only memories that have all of the tags.")

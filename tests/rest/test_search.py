@@ -112,6 +112,14 @@ async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     assert set(explained["match"]) == {"similarity", "words", "window", "piece"}
 
 
+@pytest.mark.parametrize("query", ["*", "**", "%", "?", " ... ", "\u200b", '""', "。"])
+async def test_a_query_of_punctuation_lists_the_newest_first(shelf: Caller, query: str) -> None:
+    newest = await shelf.results({"query": ""})
+    answer = await shelf.post("/api/memories/search", {"query": query})
+    assert [result["id"] for result in answer.json()["results"]] == [result["id"] for result in newest]
+    assert "weak" not in answer.json()
+
+
 async def test_an_empty_query_lists_the_newest_first(shelf: Caller) -> None:
     newest = ["tea with Dr Li", "tea with Li", "tea in spring", "tea in winter"]
     assert await shelf.found("") == newest

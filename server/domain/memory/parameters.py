@@ -1,5 +1,6 @@
 """The types of the parameters of searches and lists. Every door uses them, so that their limits agree."""
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
@@ -12,6 +13,11 @@ def parse_number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number")
     return value
+
+
+def asks_nothing(query: str) -> bool:
+    """Return whether the query has only blanks, punctuation and invisible characters. Assistants send `*` for all."""
+    return not any(unicodedata.category(character)[0] in "LMNS" for character in query)
 
 
 Query = Annotated[str, StringConstraints(max_length=CONTENT_LENGTH)]

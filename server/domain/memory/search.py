@@ -18,6 +18,7 @@ from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_R
 from server.domain.memory.filters import Filters, conditions, narrowing
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
+from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.ranking import Ranking, best_by_words, rank
 from server.index import Index
 from server.index.best import union
@@ -118,7 +119,7 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
 
 def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
     narrow = narrowing(request.filters, project.id)
-    if not request.query.strip():
+    if asks_nothing(request.query):
         return _newest(session, project, narrow, request)
     is_filtered = not request.filters.is_empty
     allowed = counting.numbers_of(session, project, request.filters, MOST_ALLOWED) if is_filtered else None

@@ -7,6 +7,7 @@ the memory itself says something close to the question, in meaning or in words.
 from enum import StrEnum
 
 from server.domain.memory.highlights import Highlighter
+from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
 
 CLOSE = 0.25
@@ -26,7 +27,7 @@ class Strength(StrEnum):
 
 def strengths_of(page: SearchPage, question: str) -> list[Strength]:
     """Return the strength of each result of the page. An empty question compares nothing, so all are strong."""
-    if not question.strip():
+    if asks_nothing(question):
         return [Strength.STRONG] * len(page.results)
     if page.weak:
         return [Strength.WEAK] * len(page.results)
