@@ -52,6 +52,17 @@ def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
         read(path)
 
 
+def test_paths_may_be_written_as_any_program_does(path: Path) -> None:
+    lines = read(
+        zipped(path, {"./a.md": "tea", "./notes/./b.md": "milk", "notes\\c.md": "rum", "./.trash/d.md": "gin"})
+    )
+    assert [(line.content, line.metadata["file"]) for line in lines] == [
+        ("tea", "a.md"),
+        ("milk", "notes/b.md"),
+        ("rum", "notes/c.md"),
+    ]
+
+
 @pytest.mark.parametrize("length", [60, 400, -1])
 def test_a_zip_without_its_end_is_damaged(path: Path, length: int) -> None:
     content = zipped(path, {"a.md": "".join(map(str, range(500))), "b.md": "tea"}).read_bytes()

@@ -75,7 +75,7 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = _printable(_name_of(info).replace("\\", "/"))
+        name = _printable(_path_of(info))
         if _is_to_be_read(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
                 warnings.add(LEFT_OUT.format("files with the same name as another"), name)
@@ -143,6 +143,12 @@ def _name_of(info: zipfile.ZipInfo) -> str:
         with contextlib.suppress(UnicodeError):
             return info.filename.encode("cp437").decode()
     return info.filename
+
+
+def _path_of(info: zipfile.ZipInfo) -> str:
+    """Return the path with slashes. Some programs write backslashes, and bsdtar begins each path with `./`."""
+    parts = _name_of(info).replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part != ".")
 
 
 def _printable(name: str) -> str:
