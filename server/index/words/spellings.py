@@ -1,6 +1,7 @@
 """Other spellings of words, which the index stores beside the words of a text.
 
-People write Müller as Mueller and Đoković as Djoković, and Serbian and Macedonian in Cyrillic or in Latin letters.
+People write Müller as Mueller and Đoković as Djoković, Serbian and Macedonian in Cyrillic or in Latin letters, and long
+numbers in groups or as a whole.
 """
 
 import re
@@ -21,6 +22,21 @@ _IN_LATIN = str.maketrans(_CYRILLIC_LETTERS, _LATIN_LETTERS) | str.maketrans(_DI
 _CYRILLIC = re.compile("[\u0400-\u052f]")
 _OTHER_CYRILLIC = re.compile(f"(?![{_CYRILLIC_LETTERS}{''.join(_DIGRAPHS)}])[\u0400-\u052f]", re.IGNORECASE)
 _CERTAINLY_SERBIAN = re.compile("[ђјљњћџѓѕќ]", re.IGNORECASE)
+
+_GROUPS = re.compile(
+    r"(?<![\w.,:-])(?:\d{2,5}(?: \d{2,5}){2,6}"  # a card, a phone number
+    r"|[A-Za-z]{2}\d\d(?: [A-Za-z\d]{4}){2,7}(?: [A-Za-z\d]{1,3})?"  # an IBAN
+    r"|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2})(?![\w:]|[.,]\d)"  # the address of a network card
+)
+_DIGIT = re.compile(r"[\dA-Fa-f]")
+LEAST_JOINED = 8
+"""Groups with fewer digits in total are not joined: they are numbers in a row."""
+
+
+def joined(text: str) -> str:
+    """Return the numbers that a text has in groups, each without blanks or colons: `4111 1111 1111 1111` as a whole."""
+    groups = (re.sub("[ :]", "", group) for group in _GROUPS.findall(text))
+    return " ".join(group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED)
 
 
 def spelled_out(text: str) -> str:

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
-from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, spelled_out
+from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, joined, spelled_out
 
-VERSION = 7
+VERSION = 8
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -126,6 +126,8 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
+    if wholes := joined(text):
+        text = f"{text} {wholes}"
     if not text.isascii():
         latin = in_latin(text)
         text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
@@ -223,7 +225,7 @@ def read_question(question: str) -> Question:
     by_compound = _question_terms_of(question)
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
-    others = latin_terms | _flat(_question_terms_of(spelled_out(f"{question} {latin}")))
+    others = latin_terms | _flat(_question_terms_of(f"{spelled_out(f'{question} {latin}')} {joined(question)}"))
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
     terms = [*own, *sorted(others.difference(own))]
     terms = [term for term in terms if term not in STOP_WORDS] or terms
