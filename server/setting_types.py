@@ -74,8 +74,15 @@ def unwrapped(name: str | None, value: object) -> object:
 
 
 def _expanded(path: str) -> str:
-    """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell."""
-    return os.path.expandvars(Path(path).expanduser()) if path.startswith(("~", "$")) else path
+    """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell. Raises
+    ValueError if there is no such value: a folder of that name would be created.
+    """
+    if not path.startswith(("~", "$")):
+        return path
+    expanded = os.path.expandvars(os.path.expanduser(path))  # Path raises RuntimeError without a home
+    if expanded.startswith(("~", "$")):
+        raise ValueError("begins with a home folder or a variable that does not exist: write the whole path")
+    return expanded
 
 
 def first_unreadable(names: Iterable[str], environment: Mapping[str, str]) -> str | None:
@@ -112,7 +119,8 @@ def _check_database(url: SecretStr) -> SecretStr:
     is_known = parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg")
     if not is_known or not parts.database or parts.database == ":memory:":  # each connection would have its own
         raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
-    if (path := _expanded(parts.database)) != parts.database:
+    path = _expanded(parts.database) if parts.drivername == "sqlite" else parts.database
+    if path != parts.database:
         text = parts.set(database=path).render_as_string(hide_password=False)
     return SecretStr(text)
 

@@ -83,6 +83,14 @@ def test_the_home_folder_may_be_abbreviated(environment: pytest.MonkeyPatch, tmp
     assert file.get_secret_value() == f"sqlite:///{tmp_path}/memories/x.db"
 
 
+@pytest.mark.parametrize("written", ["~nobody-of-this-name/x", "$NOT_SET/x", "${NOT_SET}/x"])
+def test_a_home_folder_that_does_not_exist_stops_the_start(environment: pytest.MonkeyPatch, written: str) -> None:
+    for name, value in (("DATA_DIR", written), ("EMBEDDING_MODEL", written), ("DATABASE_URL", f"sqlite:///{written}")):
+        said = refusal(environment, name, value)
+        assert said.startswith(f"SELFMEMORY_{name}: begins with a home folder or a variable that does not exist")
+        environment.delenv(f"SELFMEMORY_{name}")
+
+
 @pytest.mark.parametrize(
     "scheme", ["postgres", "postgresql", "POSTGRES", "postgresql+psycopg2", "postgresql+asyncpg", "postgresql+psycopg"]
 )
@@ -91,6 +99,11 @@ def test_postgres_may_be_written_as_hosting_services_do(environment: pytest.Monk
     assert not settings.is_sqlite
     driver = settings.database_url.get_secret_value().partition("://")[0]
     assert driver in ("postgresql", "postgresql+psycopg")
+
+
+def test_the_name_of_a_postgres_database_is_no_path(environment: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:it@127.0.0.1/$HOME"
+    assert read(environment, "DATABASE_URL", url).database_url.get_secret_value() == url
 
 
 def test_an_at_sign_in_a_database_password_is_refused_with_its_escape(environment: pytest.MonkeyPatch) -> None:
