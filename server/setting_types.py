@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -148,12 +149,20 @@ def _check_listen_host(text: str) -> str:
     return host
 
 
-def _comma_separated(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+def _listed(value: object) -> object:
+    """Return the parts of a text with commas, semicolons or blanks between them, or of the JSON text of a list."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith('["'):
+        with contextlib.suppress(ValueError, RecursionError):
+            return tuple(json.loads(value))
+    return tuple(part for part in re.split(r"[\s,;]+", value) if part)
 
 
 def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
+    """Return a word in lower case, and `warn`, which many programs write, as `warning`."""
+    word = value.lower() if isinstance(value, str) else value
+    return "warning" if word == "warn" else word
 
 
 def _check_host(text: str) -> str:
@@ -230,7 +239,7 @@ def _check_token(token: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-COMMAS = BeforeValidator(_comma_separated)
+LISTED = BeforeValidator(_listed)
 ANY_CASE = BeforeValidator(_lower)
 Folder = Annotated[Path, BeforeValidator(lambda value: _expanded(str(value)))]
 Model = Annotated[str, AfterValidator(_expanded)]
@@ -241,10 +250,10 @@ Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Sender = Annotated[str, AfterValidator(_check_sender)]
 Issuer = Annotated[str, AfterValidator(_check_issuer)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, COMMAS]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, LISTED]
 ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode, COMMAS]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, COMMAS]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode, LISTED]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, LISTED]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]

@@ -72,6 +72,25 @@ def test_words_may_be_written_in_any_case(environment: pytest.MonkeyPatch, name:
     assert getattr(read(environment, name, value), name.lower()) == value.lower()
 
 
+def test_the_level_may_be_written_as_other_programs_do(environment: pytest.MonkeyPatch) -> None:
+    assert read(environment, "LOG_LEVEL", "WARN").log_level == "warning"
+
+
+@pytest.mark.parametrize("written", ["{} {}", "{},{}", "{} , {},", "{};{}", "{}\n{}", '["{}", "{}"]'])
+def test_a_list_may_be_written_in_any_way(environment: pytest.MonkeyPatch, written: str) -> None:
+    for name, values in (
+        ("TRUSTED_PROXIES", ("10.0.0.0/8", "::1")),
+        ("ALLOWED_HOSTS", ("a.example", "*.b.example")),
+        ("ALLOWED_ORIGINS", ("https://a.example", "null")),
+    ):
+        assert getattr(read(environment, name, written.format(*values)), name.lower()) == values
+
+
+@pytest.mark.parametrize("written", ['["10.0.0.0/8"', '["10.0.0.0/8", 5]', "[10.0.0.0/8]"])
+def test_a_broken_list_stops_the_start(environment: pytest.MonkeyPatch, written: str) -> None:
+    assert refusal(environment, "TRUSTED_PROXIES", written).startswith("SELFMEMORY_TRUSTED_PROXIES")
+
+
 @pytest.mark.parametrize("written", ["~/memories", "$HOME/memories", "${HOME}/memories"])
 def test_the_home_folder_may_be_abbreviated(environment: pytest.MonkeyPatch, tmp_path: Path, written: str) -> None:
     environment.setenv("HOME", str(tmp_path))
