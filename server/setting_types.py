@@ -76,9 +76,10 @@ def unwrapped(name: str | None, value: object) -> object:
 
 def _expanded(path: str) -> str:
     """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell. Raises
-    ValueError if there is no such value: a folder of that name would be created.
+    ValueError if there is no such value: a folder of that name would be created. A folder of that name that an earlier
+    version has created is used as it is.
     """
-    if not path.startswith(("~", "$")):
+    if not path.startswith(("~", "$")) or os.path.exists(path):
         return path
     expanded = os.path.expandvars(os.path.expanduser(path))  # Path raises RuntimeError without a home
     if expanded.startswith(("~", "$")):

@@ -102,6 +102,15 @@ def test_the_home_folder_may_be_abbreviated(environment: pytest.MonkeyPatch, tmp
     assert file.get_secret_value() == f"sqlite:///{tmp_path}/memories/x.db"
 
 
+def test_data_that_an_earlier_version_put_into_a_folder_named_tilde_stays_in_use(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.chdir(tmp_path)
+    Path("~/memories").mkdir(parents=True)
+    environment.setenv("SELFMEMORY_DATA_DIR", "~/memories")
+    assert read_settings(None).data_dir == Path("~/memories")
+
+
 @pytest.mark.parametrize("written", ["~nobody-of-this-name/x", "$NOT_SET/x", "${NOT_SET}/x"])
 def test_a_home_folder_that_does_not_exist_stops_the_start(environment: pytest.MonkeyPatch, written: str) -> None:
     for name, value in (("DATA_DIR", written), ("EMBEDDING_MODEL", written), ("DATABASE_URL", f"sqlite:///{written}")):
