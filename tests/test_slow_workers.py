@@ -44,7 +44,7 @@ def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(monkeypatch: pyt
     monkeypatch.setattr(workers, "time", clock)
     monkeypatch.setattr(workers, "WorkerProcess", NeverReady)
     monkeypatch.setattr("uvicorn.supervisors.multiprocess.SIGNALS", [])
-    supervisor = Workers(uvicorn.Config("", workers=1), [], lambda: None)
+    supervisor = Workers(uvicorn.Config("", workers=1, log_config=None), [], lambda: None)
     supervisor.processes = [supervisor._started(0)]
     lives = []
     for _ in range(3):
@@ -64,6 +64,6 @@ def test_a_stop_is_obeyed_although_no_thread_can_start(monkeypatch: pytest.Monke
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    server = BoundedServer(uvicorn.Config(""))
+    server = BoundedServer(uvicorn.Config("", log_config=None))
     server.handle_exit(signal.SIGTERM, None)
     assert server.should_exit
