@@ -101,14 +101,16 @@ def is_document_url(client_id: str) -> bool:
 
 def require_well_formed(url: str, *, any_port: bool) -> None:
     """Check the form of a client's URL, without using the network. Raises DocumentRefused."""
+    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url and len(url) <= MAX_URL
+    if not is_plain:
+        raise DocumentRefused
     try:
         parts, _ = urlsplit(url), httpx.URL(url)
         port = parts.port
     except (ValueError, httpx.InvalidURL):
         raise DocumentRefused from None
-    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url and len(url) <= MAX_URL
     path = unquote(parts.path)
-    if not is_plain or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "#" in url:
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "#" in url:
         raise DocumentRefused
     if path in ("", "/") or _DOT_SEGMENT.search(path) or (port not in (None, 443) and not any_port):
         raise DocumentRefused

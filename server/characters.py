@@ -18,14 +18,19 @@ HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """Return the normal form of the text.
+    """Return the normal form of the text, after `stream_safe`."""
+    return unicodedata.normalize(form, stream_safe(text))
 
-    Python takes the square of the number of marks on one letter, and stops everything else meanwhile: 0.4 s for 10,000
-    marks. So a joiner follows every `MOST_MARKS` of them, as in the stream-safe format.
+
+def stream_safe(text: str) -> str:
+    """Return the text with a joiner after every `MOST_MARKS` marks in a row (UAX #15 section 13).
+
+    Normalization, which `urlsplit` does too, takes the square of the number of marks on one letter, and stops
+    everything else meanwhile: 0.4 s for 10,000 marks.
     """
-    if len(text) > MOST_MARKS and not text.isascii():
-        text = _many_marks().sub(rf"\g<0>{JOINER}", text)
-    return unicodedata.normalize(form, text)
+    if len(text) <= MOST_MARKS or text.isascii():
+        return text
+    return _many_marks().sub(rf"\g<0>{JOINER}", text)
 
 
 @cache

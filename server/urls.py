@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from server.characters import stream_safe
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 PRIVATE_NETWORKS = tuple(
     ipaddress.ip_network(block)
@@ -61,7 +63,7 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 def host_of(url: str) -> str:
     """Return the URL's host in lower case without the dot of a fully qualified name; "" when there is none."""
     try:
-        return (urlsplit(url).hostname or "").removesuffix(".")
+        return (_split(url).hostname or "").removesuffix(".")
     except ValueError:
         return ""
 
@@ -137,8 +139,13 @@ def origin_of_page(url: str) -> str | None:
 def _parts(url: str) -> SplitResult | None:
     """Return the parts of the URL, or None when its host or port is malformed."""
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         _ = parts.port
     except ValueError:
         return None
     return parts
+
+
+def _split(url: str) -> SplitResult:
+    """Raises ValueError for a malformed host. `urlsplit` normalizes the host."""
+    return urlsplit(stream_safe(url))

@@ -22,15 +22,13 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many marks Python had to sort, for each text that was normalized."""
     sorted_marks: list[int] = []
 
-    class Recording:
-        combining = staticmethod(unicodedata.combining)
+    normalize = unicodedata.normalize
 
-        @staticmethod
-        def normalize(form: str, text: str) -> str:
-            sorted_marks.append(max(map(len, SORTED.findall(text)), default=0))
-            return unicodedata.normalize(form, text)  # type: ignore[arg-type]  # a form
+    def record(form: str, text: str) -> str:
+        sorted_marks.append(max(map(len, SORTED.findall(text)), default=0))
+        return normalize(form, text)  # type: ignore[arg-type]  # the name of a form
 
-    monkeypatch.setattr(characters, "unicodedata", Recording)
+    monkeypatch.setattr(unicodedata, "normalize", record)
     return sorted_marks
 
 
@@ -49,6 +47,11 @@ async def test_a_stranger_cannot_make_the_server_sort_marks(client: httpx.AsyncC
     assert (await sign_in(client, MANY_MARKS[:3_000], MANY_MARKS[:3_000])).status_code == 401
     body = {"client_name": MANY_MARKS[:3_000], "redirect_uris": ["https://example.com/callback"]}
     assert (await client.post("/oauth/register", json=body)).status_code in (201, 400)
+    refused = await client.post("/oauth/register", json={"redirect_uris": [f"http://{MANY_MARKS}"]})
+    assert refused.status_code == 400
+    url = f"https://a{MANY_MARKS[3_950:4_100]}/x"
+    query = {"client_id": url, "resource": url, "response_type": "code"}
+    assert (await client.get("/oauth/authorize", params=query)).status_code == 400
     assert 0 < max(longest) <= characters.MOST_MARKS
 
 
