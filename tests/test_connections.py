@@ -95,6 +95,18 @@ async def test_an_answer_may_take_longer_than_a_head() -> None:
     assert (await received(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"late")
 
 
+@pytest.mark.parametrize("begun", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+async def test_a_body_that_never_ends_closes_the_connection_after_the_answer(begun: bytes) -> None:
+    """A stranger could keep any number of connections with one byte each."""
+    part = b"1\r\na\r\n" if b"chunked" in begun else b"a"
+    assert (await received(b"POST /nowhere HTTP/1.1\r\nHost: a\r\n" + begun, part)).endswith(b"Not Found")
+
+
+async def test_a_body_that_ends_after_the_answer_gives_way_to_the_next_request() -> None:
+    begun = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+    assert (await received(begun, b"a", b"aGET /late HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"late")
+
+
 @pytest.mark.parametrize(
     "flood",
     [

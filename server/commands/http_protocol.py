@@ -32,8 +32,9 @@ class HttpProtocol(HttpToolsProtocol):
     """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
     idle connections. Otherwise, clients that have vanished would use up all files of the process.
 
-    Refuses a head that is too large, too much beside a body (trailers, chunk extensions), and too many requests at
-    once. Aborts a connection whose client reads nothing of an answer for this time. Declines other protocols.
+    Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
+    beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
+    nothing of an answer for this time. Declines other protocols.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
@@ -42,6 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._whole = WholeAnswers(transport)
         self.transport = cast(asyncio.Transport, self._whole)
         self._is_head_due = True
+        self._is_body_due = False
         self._head_bytes = 0
         self._bytes_beside_bodies = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -49,7 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_head_due = False
+        self._is_head_due = self._is_body_due = False
         self._watch_head()
         self._stop_watching_unread()
         super().connection_lost(exc)
@@ -62,7 +64,13 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(DETAIL)
         self._watch_head()
 
+    def _unset_keepalive_if_required(self) -> None:
+        """Keep the time limit while a request that was answered still owes its body. One byte would end it for good."""
+        if not (self._is_body_due and self.cycle.response_complete):
+            super()._unset_keepalive_if_required()
+
     def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()  # the body of the request before may have ended in the same data
         self._is_head_due = True
         self._head_bytes = 0
         super().on_message_begin()
@@ -84,12 +92,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._bytes_beside_bodies = 0
         if has_offer(self.parser):
             return
+        self._is_body_due = True
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
             raise Refused
 
     def on_message_complete(self) -> None:
         if not has_offer(self.parser):
+            self._is_body_due = False
             super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
