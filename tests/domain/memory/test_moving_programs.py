@@ -1,6 +1,7 @@
 """Exports of other assistants and note programs become memories, with their times, and what is left out is counted."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,47 @@ def test_questions_to_gemini_are_read_with_their_answers(path: Path) -> None:
         "activities in Gemini other than questions were left out, such as Gave feedback (1 time)",
         "activities in other Google products were left out, such as Search (1 time)",
     ]
+
+
+def gemini(html: str) -> dict[str, Any]:
+    return {"header": "Gemini Apps", "title": "Prompted tea", "time": AT, "safeHtmlItem": [{"html": html}]}
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("a<!-- <b> -->b <a title=\"x>y\" href='/'>link</a> 1 < 2 &lt;b&gt;", "ab link 1 < 2 <b>"),
+        ('<SCRIPT>if (a<b) "</p>"</SCRIPT>tea<style>', "tea"),
+        ("<h1>Tea</h1><p>Green.<br/>Black.<td>a</td><td>b</td>", "Tea\nGreen.\nBlack. a b"),
+        ("tea <unclosed &#" + "1" * 5_000, "tea <unclosed &#" + "1" * 5_000),
+    ],
+)
+def test_the_html_of_gemini_is_read_as_its_text(path: Path, html: str, text: str) -> None:
+    (line,) = read(path, json.dumps([gemini(html)]))
+    assert line.content == f"user: tea\nassistant: {text}"
+
+
+OPENINGS = ("<a ", "<a b='", '<a b="', "<!", "<!--", "<![", "<?", "</", "<a/", "<script>", "&")
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        *([gemini(opening * (LONG // len(opening)))] for opening in OPENINGS),
+        [{"uuid": "A", "creationDate": AT, "text": "![" * LONG}],
+        [{"uuid": "A", "creationDate": AT, "text": "![](dayone-moment:" * LONG}],
+        [{"title": "t", "chat": {"messages": [{"role": "assistant", "content": "<details " * LONG}]}}],
+        [{"title": "t", "chat": {"messages": [{"role": "assistant", "content": '<details type="x">' * LONG}]}}],
+    ],
+    ids=[*OPENINGS, "picture", "moment", "details", "folded"],
+)
+def test_parts_that_never_end_take_no_longer_than_their_length_asks(path: Path, export: list[dict[str, Any]]) -> None:
+    """One regular expression holds up every thread of the server until it ends."""
+    path.write_text(json.dumps(export))
+    began = time.process_time()
+    list(read_path(path, Warnings()))
+    assert time.process_time() - began < 5
 
 
 def test_notes_of_google_keep_are_read(path: Path) -> None:

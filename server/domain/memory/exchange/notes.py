@@ -14,7 +14,9 @@ from server.domain.memory.metadata import is_blank
 
 _ATTACHED = "images and files attached to notes were left out: only text is imported"
 _WITHOUT_TEXT = "notes without text were left out"
-_MOMENT = re.compile(r"!\[[^\]]*\]\(dayone-moment:[^)]*\)")
+_MOMENT = re.compile(r"!\[[^\[\]]*+\]\(dayone-moment:[^()]*+\)")
+"""An attachment. Where it could begin again it ends, so that a text is read once."""
+
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _OF_DAY_ONE = ("photos", "videos", "audios", "pdfAttachments")
 

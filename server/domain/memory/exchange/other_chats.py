@@ -26,8 +26,12 @@ from server.domain.memory.exchange.exchanges import (
 from server.domain.memory.exchange.moments import moment
 
 _FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
-_FOLDED = re.compile(r'<details\b[^>]*\btype="(\w+)"[^>]*>.*?</details>\s*', re.DOTALL)
+_FOLDED = re.compile(r"<details\b([^<>]*+)>")
 """Open WebUI writes thoughts and tool calls into the text of an answer."""
+
+_UNFOLDED = "</details>"
+_SPACE = re.compile(r"\s*")
+_KIND = re.compile(r'\btype="(\w+)"')
 
 
 def is_deepseek(value: Foreign) -> bool:
@@ -106,13 +110,32 @@ def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[
     for message in branch or objects_in(conversation.get("messages")):
         count_left_out(left_out_of_parts(message.get("content")), warnings)
         count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
-        text = text_of_parts(message.get("content"))
-        count_left_out([THOUGHTS if kind == "reasoning" else TOOLS for kind in _FOLDED.findall(text)], warnings)
+        text, kinds = _without_folded(text_of_parts(message.get("content")))
+        count_left_out([THOUGHTS if kind == "reasoning" else TOOLS for kind in kinds], warnings)
         if role := role_of(message.get("role")):
-            utterances.append(Utterance(role, _FOLDED.sub("", text), moment(message.get("timestamp"))))
+            utterances.append(Utterance(role, text, moment(message.get("timestamp"))))
     title = title_of(value.get("title") or conversation.get("title"))
     began = moment(value.get("created_at"))
     yield from exchanges(place, title, Chat("Open WebUI", value.get("id")), utterances, began)
+
+
+def _without_folded(text: str) -> tuple[str, list[str]]:
+    """Return the text without what is folded, and the kind of each such part. Reads the text once."""
+    kept: list[str] = []
+    kinds: list[str] = []
+    at = 0
+    for tag in _FOLDED.finditer(text):
+        kind = _KIND.search(tag[1])
+        if tag.start() < at or kind is None:
+            continue
+        end = text.find(_UNFOLDED, tag.end())
+        if end < 0:
+            break
+        kept.append(text[at : tag.start()])
+        kinds.append(kind[1])
+        space = _SPACE.match(text, end + len(_UNFOLDED))
+        at = space.end() if space else end
+    return "".join([*kept, text[at:]]), kinds
 
 
 def _messages_of_librechat(value: Foreign) -> Any:
