@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
 
 from pydantic import AliasChoices, BaseModel
 
@@ -62,9 +63,10 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def wrong_name_hint(names: Sequence[str], names_sent: Iterable[str]) -> str:
     """Return "; <name> is not a field" for the first unknown name that was probably sent instead of one of `names`, or
-    "".
+    "". Looks at `MOST_UNKNOWN` names, because each takes 20 microseconds, and a body can have 10,000.
     """
-    misnamed = next((name for name in names_sent if name not in names and nearest(name, names)), None)
+    unknown = islice((name for name in names_sent if name not in names), MOST_UNKNOWN)
+    misnamed = next((name for name in unknown if nearest(name, names)), None)
     return f"; {shortened(misnamed)} is not a field" if misnamed else ""
 
 

@@ -90,6 +90,17 @@ async def test_many_unknown_fields_are_counted(api: Caller) -> None:
     assert "10 more fields" in created["warnings"][-1]
 
 
+@pytest.mark.parametrize(("others", "is_named"), [(19, True), (20, False)])
+async def test_a_missing_field_is_looked_for_among_the_first_unknown_ones(
+    api: Caller, others: int, is_named: bool
+) -> None:
+    """A read key could hold up all requests with bodies of 10,000 unknown fields."""
+    body = {f"x{number}": 1 for number in range(others)} | {"contnt": "Tea."}
+    refused = await api.post("/api/memories", body)
+    assert refused.status_code == 400
+    assert ("contnt is not a field" in refused.json()["detail"]) is is_named
+
+
 async def test_unknown_fields_of_other_creations_are_named(client: httpx.AsyncClient, alice: Tenant) -> None:
     await sign_up(client)
     organization = (await client.post("/api/organizations", json={"name": "Lab", "plan": "pro"})).json()
