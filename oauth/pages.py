@@ -57,12 +57,12 @@ class ForPeople(Methods):
         try:
             return await super().answer(request)
         except HTTPException as error:
-            return await problem(request, error.status_code, "This method is not allowed here.", error.headers)
+            return problem(error.status_code, "This method is not allowed here.", error.headers)
         except OAuth2Error as error:
-            return await problem(request, 400, error.get_error_description())
+            return problem(400, error.get_error_description())
         except ServiceError as error:
             status, headers = answered(error)
-            return await problem(request, status, error.detail, headers)
+            return problem(status, error.detail, headers)
 
 
 async def authorize(request: Request[State]) -> Response:
@@ -155,10 +155,8 @@ def proof_of(visitor: Visitor, request_id: str) -> str:
     return hmac.new(key, request_id.encode(), "sha256").hexdigest()
 
 
-async def problem(
-    request: Request[State], status: int, detail: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    html = await request.state["runtime"].in_thread(render, "problem.html", {"detail": detail})
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    html = render("problem.html", {"detail": detail})  # at once: there may be no thread for pages
     return HTMLResponse(html, status, HEADERS | dict(headers or {}))
 
 

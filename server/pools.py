@@ -20,7 +20,13 @@ class Pools:
     """Only a few threads: hashing a password takes 64 MB and all cores."""
 
     pages: Threads
-    """Work of pages: templates, forms, files."""
+    """Work of pages: templates, forms, small parts of files. It must be short, because everybody's pages need it."""
+
+    files: Threads
+    """Reading uploaded files, a part at a time."""
+
+    exports: Threads
+    """Writing exports, which takes minutes for a large project."""
 
     texts: Shares
     """Calls whose texts wait for the model. The model alternates between calls, so each caller may have only a few."""
@@ -37,7 +43,9 @@ class Pools:
 
     def close(self) -> None:
         """End the threads."""
-        for threads in (self.authentication, self.reads, self.writes, self.passwords, self.pages):
+        for threads in (
+            self.authentication, self.reads, self.writes, self.passwords, self.pages, self.files, self.exports
+        ):  # fmt: skip
             threads.close()
 
 
@@ -48,6 +56,8 @@ def new_pools() -> Pools:
         writes=Threads("writes", 8, share=2),
         passwords=Threads("passwords", 2, share=1),
         pages=Threads("pages", 8, share=2),
+        files=Threads("files", 3, share=1),
+        exports=Threads("exports", 3, share=1),
         texts=Shares(64, share=2),
         questions=Shares(64, share=4),
         imports=Shares(4, share=1),

@@ -26,6 +26,8 @@ class _Waits:
     """The threads of a request share this object, because each has a copy of the request's context."""
 
     spent_seconds: float = 0.0
+    most_seconds: float | None = None
+    """None means `WAIT_SECONDS`."""
 
 
 _waits: ContextVar[_Waits | None] = ContextVar("waits", default=None)
@@ -37,9 +39,9 @@ def begin() -> None:
 
 
 @contextmanager
-def renewed() -> Iterator[None]:
-    """Give the block a new budget, and return to the present one afterwards."""
-    token = _waits.set(_Waits())
+def renewed(most_seconds: float | None = None) -> Iterator[None]:
+    """Give the block a new budget, of `most_seconds` if given, and return to the present one afterwards."""
+    token = _waits.set(_Waits(most_seconds=most_seconds))
     try:
         yield
     finally:
@@ -49,7 +51,10 @@ def renewed() -> Iterator[None]:
 def seconds_left() -> float:
     """Return the seconds that are left to wait, at least 0."""
     waits = _waits.get()
-    return WAIT_SECONDS if waits is None else max(WAIT_SECONDS - waits.spent_seconds, 0.0)
+    if waits is None:
+        return WAIT_SECONDS
+    most = WAIT_SECONDS if waits.most_seconds is None else waits.most_seconds
+    return max(most - waits.spent_seconds, 0.0)
 
 
 @contextmanager

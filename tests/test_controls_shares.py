@@ -30,7 +30,7 @@ class Never:
 
 
 def without_shares() -> Pools:
-    threads = [Threads("any", 20, share=20) for _ in range(5)]
+    threads = [Threads("any", 20, share=20) for _ in range(7)]
     shares = [Shares(64, share=64) for _ in range(4)]
     return Pools(*threads, *shares)
 

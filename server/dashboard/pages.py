@@ -242,7 +242,7 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
         return await request.with_problem(error).render("problem.html", status=status_of(error))
     status, headers = answered(error)
     right_address = error.right if isinstance(error, WrongAddress) else None
-    return await http.state["runtime"].in_thread(problem_page, status, error.detail, headers, right_address)
+    return problem_page(status, error.detail, headers, right_address)  # at once: there may be no thread for pages
 
 
 async def _buffered(http: Request[State], limit: int) -> Request[State]:

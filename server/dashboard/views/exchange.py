@@ -4,6 +4,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,9 +59,9 @@ async def download(request: PageRequest, export_format: ExportFormat, ids: Seque
     with contextlib.ExitStack() as turn:
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        count = await runtime.in_thread(
-            _write_export, runtime, request.call.principal, workspace.project.id, file, export_format, ids
-        )
+        principal = request.call.principal
+        work = partial(_write_export, runtime, principal, workspace.project.id, file, export_format, ids)
+        count = await runtime.pools.exports.run(request.call.caller, work)
         await request.call.run(record_export, workspace.project.id, count)
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
         content = _chunks(runtime, file)

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,12 +13,10 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from server import waits
+from server.dashboard import file_reading
 from server.dashboard.fields import whole_number
 from server.dashboard.pages import PageRequest, read_form, redirect
 from server.domain.memory import imports
-from server.domain.memory.exchange.entries import Warnings
-from server.domain.memory.exchange.lines import Line
-from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
 from server.uploads import DiskFailed, State, Upload, UploadRunning, Uploads, Work, translating_disk_failures
@@ -38,13 +35,6 @@ PATIENCE_SECONDS = 3
 
 RETRY_SECONDS = 1
 """How long a committed import waits for the database before it continues."""
-
-MOST_GROUPS = 1_000
-"""How many conversations or files the page offers to leave out."""
-
-MOST_SAMPLES = 3
-SAMPLE_LENGTH = 300
-"""How many of its first memories the page of a file shows, and how many characters of each."""
 
 _uploading: set[str] = set()
 """The users who are currently sending a file to this process."""
@@ -80,7 +70,7 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
 
 @contextlib.asynccontextmanager
 async def read_choice(request: PageRequest) -> AsyncIterator[FormData]:
-    async with read_form(request, MOST_GROUPS + 10) as form:
+    async with read_form(request, file_reading.MOST_GROUPS + 10) as form:
         yield form
 
 
@@ -93,7 +83,7 @@ async def upload(request: PageRequest) -> Response:
     work = await call.runtime.in_thread(
         store.keep, call.principal.user_id, request.project_id, file.filename or "file", file.file
     )
-    await _in_background(store, work, call.runtime.in_thread(_read_through, store, work.upload))
+    await _in_background(store, work, file_reading.read_through(call, store, work.upload))
     stored_upload = await _upload_of(request, work.upload.id)
     if stored_upload.state is State.FAILED:
         raise Invalid(f"Nothing was imported. {stored_upload.problem}")
@@ -106,7 +96,7 @@ async def show(request: PageRequest) -> Response:
     While work is running, the page reloads itself.
     """
     stored_upload = await _upload_of(request, request.path_param("upload_id"))
-    values = {"upload": stored_upload, "most": MOST_GROUPS, "most_of_each": SAMPLE_LENGTH}
+    values = {"upload": stored_upload, "most": file_reading.MOST_GROUPS, "most_of_each": file_reading.SAMPLE_LENGTH}
     response = await request.render("upload.html", request.project_id, **values)
     if stored_upload.is_running:
         response.headers["Refresh"] = "2"
@@ -203,35 +193,6 @@ def _ended(task: "asyncio.Task[None]") -> None:
         log.error("import failed", exc_info=failure)
 
 
-def _lines(store: Uploads, stored_upload: Upload, warnings: Warnings, left_out: frozenset[str]) -> Iterator[Line]:
-    return checked(read_path(store.path_of(stored_upload), warnings, name=stored_upload.name), left_out)
-
-
-def _read_through(store: Uploads, stored_upload: Upload) -> None:
-    """Check the whole file and count its memories. Raises Invalid."""
-    warnings = Warnings()
-    groups: Counter[str] = Counter()
-    sample: list[str] = []
-    total = 0
-    saved = stored_upload
-    for entry in read_path(store.path_of(stored_upload), warnings, name=stored_upload.name):
-        line = next(checked([entry]))
-        total += 1
-        if total == 1 and line.source and not line.source.kind:
-            saved = store.save(saved, program=line.source.name)
-        if total <= MOST_SAMPLES:
-            sample.append(line.content[:SAMPLE_LENGTH])
-        if entry.group and (entry.group in groups or len(groups) < MOST_GROUPS):
-            groups[entry.group] += 1
-        if total % 1_000 == 0:
-            saved = store.save(saved, total=total)
-    if total == 0:
-        raise Invalid("This file contains no memories.")
-    store.save(
-        saved, state=State.WAITING, total=total, groups=dict(groups), sample=sample, warnings=warnings.sentences()
-    )
-
-
 async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str]) -> None:
     """Import everything that the user chose, or nothing. Raises ServiceError."""
     async with call.runtime.pools.imports.slot(call.caller):
@@ -272,8 +233,8 @@ async def _staged(
     call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str], import_id: str
 ) -> Upload:
     in_thread: Callable[..., Any] = call.runtime.in_thread
-    chunks = imports.in_chunks(_lines(store, stored_upload, Warnings(), left_out))
-    while chunk := await in_thread(next, chunks, None):
+    chunks = imports.in_chunks(file_reading.lines(store, stored_upload, left_out))
+    while chunk := await file_reading.in_turn(call, next, chunks, None):
         counts = await _step(call, imports.stage, import_id, chunk, call.index)
         stored_upload = await in_thread(_progressed, store, stored_upload, len(chunk), counts)
     return stored_upload
