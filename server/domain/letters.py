@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from server import characters
+from server.domain import sent_letters
 from server.mailer import Letter, Mailer
 from server.models import User
 
@@ -105,9 +106,11 @@ If you did not request this, you can ignore this email. Your password will not c
 
 
 def send_security_notice(session: Session, mailer: Mailer, user: User, notice: str) -> None:
-    """Mail the user about a change to their ways of signing in. An unconfirmed address gets no letter. `notice` must
-    not contain text from a caller.
+    """Mail the user about a change to their ways of signing in. An unconfirmed address gets no letter, and a confirmed
+    one gets the same notice only a few times a day. `notice` must not contain text from a caller.
     """
+    if _has_confirmed_address(user) and not sent_letters.admit_notice(session, user.email or "", notice):
+        return
     text = f"""Hello,
 
 {notice}
@@ -131,8 +134,12 @@ If this was you, there is nothing to do. If it was not, ask the administrator of
 
 
 def _send_about_security(session: Session, mailer: Mailer, user: User, text: str) -> None:
-    if user.email is not None and user.email_verified_at is not None:
-        mailer.queue(session, Letter(to=user.email, subject="Security notice for your account", text=text))
+    if _has_confirmed_address(user):
+        mailer.queue(session, Letter(to=user.email or "", subject="Security notice for your account", text=text))
+
+
+def _has_confirmed_address(user: User) -> bool:
+    return user.email is not None and user.email_verified_at is not None
 
 
 def quoted(name: str) -> str:

@@ -46,6 +46,13 @@ def admit(
     return True
 
 
+def admit_notice(session: Session, address: str, notice: str) -> bool:
+    """Like `admit`, for a security notice to the owner of a confirmed address. Each notice has its own count, so that
+    many of one kind cannot suppress another.
+    """
+    return admit(session, LetterKind.VERIFICATION, f"{address}\n{notice}")
+
+
 def remove_old(session: Session) -> int:
     """Delete rows that no longer count, and mail that is too old to send. Return the number of deleted rows."""
     moment = now()

@@ -9,6 +9,7 @@ import httpx
 import sqlalchemy as sa
 
 from server.database import Database
+from server.domain import sent_letters
 from server.domain.people import passwords
 from server.models import Mail, MailedToken, User
 from server.models.base import now
@@ -88,6 +89,21 @@ async def test_a_sign_in_from_a_new_browser_is_reported_by_email_once(
     assert "new browser" in letter.get_content()
     assert "evil" not in letter.as_string()
     assert link_in(letter) == "/forgot-password"
+
+
+async def test_the_same_notice_is_mailed_only_a_few_times_a_day(
+    client: httpx.AsyncClient, database: Database, letters: Mailbox
+) -> None:
+    """Somebody with an account could make the server send hundreds of letters a minute."""
+    await with_account(client, database, letters)
+    for _ in range(sent_letters.MOST_FOR_RECIPIENT + 3):
+        assert (await sign_in(fresh(client))).status_code == 303
+    await letters.wait_for(sent_letters.MOST_FOR_RECIPIENT)
+    await none_waits(database)
+    assert len(letters.letters) == sent_letters.MOST_FOR_RECIPIENT
+    await client.post("/dashboard/account/password", data={"current": PASSWORD, "password": NEW})
+    await letters.wait_for(sent_letters.MOST_FOR_RECIPIENT + 1)
+    assert "Your password was changed" in letters.letters[-1].get_content()
 
 
 async def test_accounts_that_are_not_confirmed_get_no_such_letter(
