@@ -11,6 +11,7 @@ from server import waits
 from server.database import Database
 from server.domain.memory import activity
 from server.domain.memory.activity import Noted
+from server.domain.memory.gathered_reads import GatheredReads
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class ActivityLog:
         self._database = database
         self._count_dropped = count_dropped
         self._waiting: deque[Noted] = deque()
+        self._gathered = GatheredReads()
         self._dropped = 0
         self._storing = threading.Lock()
         self._ending = threading.Event()
@@ -47,14 +49,18 @@ class ActivityLog:
     def add(self, events: Iterable[Noted]) -> None:
         """Keep the events until the thread stores them."""
         if self.days:
-            for event in events:
-                if len(self._waiting) < MOST_WAITING:
-                    self._waiting.append(event)
-                else:
-                    self._drop()
+            self._keep(event for event in events if not self._gathered.take(event))
+
+    def _keep(self, events: Iterable[Noted]) -> None:
+        for event in events:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting.append(event)
+            else:
+                self._drop()
 
     def flush(self) -> None:
         """Store the waiting events. If the database accepts no writes, try again later. Never raises."""
+        self._keep(self._gathered.ended())
         if not self._waiting and not self._dropped:
             return
         with waits.counted() as left:
@@ -102,6 +108,7 @@ class ActivityLog:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._keep(self._gathered.ended(all_of_them=True))
         self.flush()
 
     def _run(self) -> None:

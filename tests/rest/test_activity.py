@@ -138,7 +138,7 @@ async def test_a_failure_is_no_event(api: Caller, reader: Caller, events: Any) -
 
 def noted(project_id: str, **more: object) -> activity.Noted:
     source = {"source_kind": "api_key", "source_id": "key_1", "source_name": "one"}
-    event = {"id": new_id("act_"), "project_id": project_id, "kind": "read", "actor_id": "user_1", "count": 0}
+    event = {"id": new_id("act_"), "project_id": project_id, "kind": "search", "actor_id": "user_1", "count": 0}
     return {**event, **source, "memory_ids": [], "query": None, "created_at": now(), **more}
 
 
