@@ -17,7 +17,7 @@ from server.json_text import parse_json
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.spelling import not_a, shortened, warnings_of
-from server.wire import parse_query, read_body, require_json, require_storable, validated
+from server.wire import WhenLarge, parse_query, read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
@@ -115,10 +115,15 @@ def _require_no_condition(request: Request[State]) -> None:
             raise Invalid("is not supported: answers have no ETag. Read first, then send without it.", field=name)
 
 
-async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
-    """Return the JSON body as `model`. Raises Unsupported, TooLarge (over `limit` bytes) and Invalid."""
+async def read(
+    request: Request[State], model: type[Model], limit: int = BODY_LIMIT, when_large: WhenLarge | None = None
+) -> Model:
+    """Return the JSON body as `model`. Awaits `when_large` if the body is large.
+
+    Raises Unsupported, TooLarge (over `limit` bytes) and Invalid.
+    """
     require_json(request)
-    body = await read_body(request, limit)
+    body = await read_body(request, limit, when_large)
     if len(body) > BODY_LIMIT:  # parsing takes up to 0.1 s, too long for the event loop
         return await request.state["runtime"].in_thread(parsed, model, body)
     return parsed(model, body)

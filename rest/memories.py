@@ -59,8 +59,8 @@ async def create(request: Request[State]) -> Response:
 async def create_batch(request: Request[State]) -> Response:
     """Store up to 1000 memories: all of them or none."""
     call = await call_of(request, Bucket.MEMORY_ADD)
-    async with call.runtime.pools.bodies.slot(call.caller):
-        batch = await read(request, Batch, BULK_BODY_LIMIT)
+    async with call.runtime.pools.bodies.slot_when_needed(call.caller) as when_large:
+        batch = await read(request, Batch, BULK_BODY_LIMIT, when_large)
         project_id = await project_of(request, call, batch, *batch.memories)
         news = [in_project(new, project_id) for new in batch.memories]
         ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
@@ -89,6 +89,16 @@ class Shares:
             yield
         finally:
             self._give_back(caller)
+
+    @contextlib.asynccontextmanager
+    async def slot_when_needed(self, caller: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Yield a function that takes a slot. The slot is held until the block ends."""
+        async with contextlib.AsyncExitStack() as held:
+
+            async def take() -> None:
+                await held.enter_async_context(self.slot(caller))
+
+            yield take
 
     async def _take(self, caller: str) -> None:
         line = self._lines.get(caller)

@@ -1,7 +1,7 @@
 """Reads and validates request bodies: bytes, forms and JSON values. Error messages are sentences for the caller."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import isfinite
 from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import parse_qs
@@ -15,10 +15,14 @@ from server.runtime import State
 from server.spelling import field_of, names_of, not_a, wrong_name_hint
 
 Model = TypeVar("Model", bound=BaseModel)
+WhenLarge = Callable[[], Awaitable[None]]
 FORM = "application/x-www-form-urlencoded"
 NUL_IN_FORM = "A form field contains a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
 MOST_PARAMETERS = 1_000
+SMALL_BODY = 100_000
+"""Bodies up to this size take so little memory that any number of them may wait for the rest of it."""
+
 BODY_SECONDS = 15.0
 BODY_BYTES_PER_SECOND = 50_000
 """A body may take `BODY_SECONDS`, or longer if this many bytes arrive per second."""
@@ -33,10 +37,11 @@ def require_json(request: Request[State]) -> None:
         raise Unsupported("Send the body uncompressed, without Content-Encoding.")
 
 
-async def read_body(request: Request[State], limit: int) -> bytes:
+async def read_body(request: Request[State], limit: int, when_large: WhenLarge | None = None) -> bytes:
     """Return the body. Raises TooLarge over `limit` bytes; a larger Content-Length is refused before reading.
 
-    Raises TooSlow for a slow body, because it keeps a slot and memory that others wait for.
+    Awaits `when_large` once the body has more than `SMALL_BODY` bytes. Raises TooSlow for a slow body, because it keeps
+    a slot and memory that others wait for.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -49,6 +54,11 @@ async def read_body(request: Request[State], limit: int) -> bytes:
                 body += chunk
                 if len(body) > limit:
                     raise TooLarge(f"The body is larger than {limit // 1000} KB.")
+                if when_large and len(body) > SMALL_BODY:
+                    allowed.reschedule(None)  # the wait for a slot has its own limit
+                    await when_large()
+                    when_large, due = None, asyncio.get_running_loop().time() + BODY_SECONDS
+                    allowed.reschedule(due)
                 if len(body) > BODY_BYTES_PER_SECOND:
                     allowed.reschedule(due + len(body) / BODY_BYTES_PER_SECOND)
     except TimeoutError:

@@ -20,11 +20,10 @@ from server.runtime import Call, State
 from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
-from server.wire import read_body, require_json
+from server.wire import SMALL_BODY, WhenLarge, read_body, require_json
 from tools.protocol import MOST_PARTS, corrected_app, failure
 
 BODY_LIMIT = 4_000_000
-SMALL_BODY = 100_000
 HOST_LENGTH = 253
 """Maximum length of a host name."""
 CALL = "selfmemory.call"
@@ -49,8 +48,8 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
             return await admitted(request, call)
         return in_slot(request, call)
 
-    async def admitted(request: Request[State], call: Call) -> ASGIApp:
-        body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
+    async def admitted(request: Request[State], call: Call, when_large: WhenLarge | None = None) -> ASGIApp:
+        body = (await read_body(request, BODY_LIMIT, when_large)).removeprefix(BOM_UTF8)
         try:
             # The tool itself reports which argument is infinite or NaN.
             message = parse_json(body, allow_inf_nan=True, most_parts=MOST_PARTS)
@@ -61,8 +60,8 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
 
     def in_slot(request: Request[State], call: Call) -> ASGIApp:
         async def run(connection: Connection, receive: Receive, send: Send) -> None:
-            async with call.runtime.pools.bodies.slot(call.caller):
-                inner = await admitted(request, call)
+            async with call.runtime.pools.bodies.slot_when_needed(call.caller) as when_large:
+                inner = await admitted(request, call, when_large)
                 await inner(connection, receive, send)
 
         return run

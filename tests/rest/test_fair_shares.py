@@ -25,6 +25,8 @@ from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
 FLOOD = 40
+JSON = {"Content-Type": "application/json"}
+LARGE_BEGINNING = b'{"memories": [' + b" " * 150_000
 SOON_SECONDS = 5
 
 
@@ -226,13 +228,14 @@ async def test_a_large_request_of_an_assistant_is_answered(client: httpx.AsyncCl
 async def test_few_large_bodies_of_a_caller_are_in_memory(
     api: Caller, stranger: Caller, embedder: WaitingEmbedder
 ) -> None:
-    """The others are not read before their turn."""
+    """Of the others, only the beginning is read before their turn."""
     begun = 0
 
     async def body() -> AsyncIterator[bytes]:
         nonlocal begun
+        yield LARGE_BEGINNING
         begun += 1
-        yield b'{"memories": [{"messages": [{"role": "user", "content": "a flood"}]}]}'
+        yield b'{"messages": [{"role": "user", "content": "a flood"}]}]}'
 
     headers = api.headers | {"Content-Type": "application/json"}
     send = [api.client.post("/api/memories/batch", content=body(), headers=headers) for _ in range(FLOOD)]
@@ -247,11 +250,41 @@ async def test_few_large_bodies_of_a_caller_are_in_memory(
     assert {answer.status_code for answer in await asyncio.gather(*tasks)} == {200}
 
 
-async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
+async def test_large_bodies_that_trickle_in_stop_no_small_ones(
+    client: httpx.AsyncClient, stranger: Caller, make_tenant: Callable[[str], Tenant]
+) -> None:
+    """Also of clients that do not announce the length."""
+    may_end = asyncio.Event()
 
     async def trickle() -> AsyncIterator[bytes]:
-        yield b'{"memories": ['
+        yield LARGE_BEGINNING
+        await may_end.wait()
+        yield b"]}"
+
+    async def small(body: bytes) -> AsyncIterator[bytes]:
+        yield body
+
+    large = [
+        asyncio.create_task(client.post("/api/memories/batch", content=trickle(), headers=tenant.auth | JSON))
+        for tenant in [make_tenant(f"person{number}@example.com") for number in range(5)]
+        for _ in range(3)
+    ]
+    await asyncio.sleep(0.5)
+    listing = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'
+    async with asyncio.timeout(SOON_SECONDS):
+        for path, body in (("/mcp", listing), ("/api/memories/batch", b'{"memories": [{"content": "Tea."}]}')):
+            answer = await client.post(path, content=small(body), headers=stranger.headers | JSON)
+            assert answer.status_code == 200, answer.text
+    may_end.set()
+    await asyncio.gather(*large)
+
+
+async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("server.wire.BODY_BYTES_PER_SECOND", 10_000_000)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield LARGE_BEGINNING
         for _ in range(30):
             await asyncio.sleep(0.05)
             yield b" "
