@@ -58,9 +58,11 @@ class ActivityLog:
             else:
                 self._drop()
 
-    def flush(self) -> None:
-        """Store the waiting events. If the database accepts no writes, try again later. Never raises."""
-        self._keep(self._gathered.ended())
+    def flush(self, *, all_of_them: bool = True) -> None:
+        """Store the waiting events, and those that are still gathered if `all_of_them`. If the database accepts no
+        writes, try again later. Never raises.
+        """
+        self._keep(self._gathered.ended(all_of_them=all_of_them))
         if not self._waiting and not self._dropped:
             return
         with waits.counted() as left:
@@ -108,10 +110,9 @@ class ActivityLog:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._keep(self._gathered.ended(all_of_them=True))
         self.flush()
 
     def _run(self) -> None:
         while not self._ending.wait(INTERVAL_SECONDS):
             waits.begin()
-            self.flush()
+            self.flush(all_of_them=False)

@@ -25,7 +25,8 @@ class GatheredReads:
         self._lock = threading.Lock()
         self._ends = 0.0
         self._counts: Counter[tuple[str, ...]] = Counter()
-        self._gathered: dict[tuple[str, ...], Noted] = {}
+        self._events: list[Noted] = []
+        self._growing: dict[tuple[str, ...], Noted] = {}
 
     def take(self, event: Noted) -> bool:
         """Add the event to a gathered one, unless it is to be stored by itself. Return whether it was added."""
@@ -38,20 +39,29 @@ class GatheredReads:
             self._counts[person] += 1
             if self._counts[person] <= MOST_SINGLE:
                 return False
-            key = tuple(str(event[name]) for name in _SAME)
-            gathered = self._gathered.setdefault(key, {**event, "memory_ids": [], "count": 0})
+            gathered = self._gathered_for(event)
             ids = dict.fromkeys([*gathered["memory_ids"], *event["memory_ids"]])
             gathered["memory_ids"] = [*ids][:SHOWN_IDS]
             gathered["count"] += event["count"]
             return True
 
     def ended(self, *, all_of_them: bool = False) -> list[Noted]:
-        """Return the gathered events if their period is over, and begin a new one."""
+        """Return the gathered events at the end of the period, or all so far."""
         with self._lock:
-            if not (self._ends and (all_of_them or time.monotonic() >= self._ends)):
+            has_ended = bool(self._ends) and time.monotonic() >= self._ends
+            if has_ended:
+                self._ends = 0.0
+                self._counts.clear()
+            if not (has_ended or all_of_them):
                 return []
-            events = [*self._gathered.values()]
-            self._ends = 0.0
-            self._counts.clear()
-            self._gathered.clear()
+            events, self._events, self._growing = self._events, [], {}
             return events
+
+    def _gathered_for(self, event: Noted) -> Noted:
+        """Return the event that this one is added to. A read names one memory, so no id of a read is left out."""
+        key = tuple(str(event[name]) for name in _SAME)
+        gathered = self._growing.get(key)
+        if gathered is None or (event["kind"] == ActivityKind.READ and len(gathered["memory_ids"]) == SHOWN_IDS):
+            gathered = self._growing[key] = {**event, "memory_ids": [], "count": 0}
+            self._events.append(gathered)
+        return gathered
