@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 from starlette.types import ASGIApp
 
-from server import last_use
+from server import last_use, wire
 from server.app import create_app
 from server.database import Database
 from server.index.types import Vectors
@@ -281,7 +281,7 @@ async def test_large_bodies_that_trickle_in_stop_no_small_ones(
 
 async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("server.wire.BODY_BYTES_PER_SECOND", 10_000_000)
+    monkeypatch.setattr("server.wire.BODY_BYTES_PER_SECOND", 200 * wire.BODY_BYTES_PER_SECOND)
 
     async def trickle() -> AsyncIterator[bytes]:
         yield LARGE_BEGINNING
