@@ -179,6 +179,7 @@ def test_the_html_of_gemini_is_read_as_its_text(path: Path, html: str, text: str
     assert line.content == f"user: tea\nassistant: {text}"
 
 
+KEEP = {"isTrashed": False, "userEditedTimestampUsec": 1_704_153_600_000_000}
 OPENINGS = ("<a ", "<a b='", '<a b="', "<!", "<!--", "<![", "<?", "</", "<a/", "<script>", "&")
 LONG = 300_000
 
@@ -188,11 +189,12 @@ LONG = 300_000
     [
         *([gemini(opening * (LONG // len(opening)))] for opening in OPENINGS),
         [{"uuid": "A", "creationDate": AT, "text": "![" * LONG}],
+        [KEEP | {"textContent": "ab" * LONG, "annotations": [{"url": "abb"}] * (LONG // 10)}],
         [{"uuid": "A", "creationDate": AT, "text": "![](dayone-moment:" * LONG}],
         [{"title": "t", "chat": {"messages": [{"role": "assistant", "content": "<details " * LONG}]}}],
         [{"title": "t", "chat": {"messages": [{"role": "assistant", "content": '<details type="x">' * LONG}]}}],
     ],
-    ids=[*OPENINGS, "picture", "moment", "details", "folded"],
+    ids=[*OPENINGS, "picture", "links", "moment", "details", "folded"],
 )
 def test_parts_that_never_end_take_no_longer_than_their_length_asks(path: Path, export: list[dict[str, Any]]) -> None:
     """One regular expression holds up every thread of the server until it ends."""

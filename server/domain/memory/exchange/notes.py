@@ -12,6 +12,11 @@ from server.domain.memory.exchange.records import DELETED
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
 
+LONGEST_NOTE = 20_000
+"""The longest text of a note in Google Keep. A link of a longer one is added even if the rest has it, because each link
+is looked for in the text.
+"""
+
 _ATTACHED = "images and files attached to notes were left out: only text is imported"
 _WITHOUT_TEXT = "notes without text were left out"
 _MOMENT = re.compile(r"!\[[^\[\]]*+\]\(dayone-moment:[^()]*+\)")
@@ -41,7 +46,8 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
     ]
     text = "\n".join(filter(None, [str(note.get("textContent") or ""), *items]))
     links = [str(link.get("url") or "") for link in objects_in(note.get("annotations"))]
-    text = "\n".join([text, *(link for link in links if link not in text)]).strip()
+    beginning = text[:LONGEST_NOTE]
+    text = "\n".join([text, *(link for link in links if link not in beginning)]).strip()
     title = title_of(note.get("title"))
     metadata: Foreign = {"source": "google-keep"} | ({"title": title} if title else {})
     if labels := [str(label.get("name")) for label in objects_in(note.get("labels"))]:
