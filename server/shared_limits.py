@@ -29,6 +29,7 @@ PROBES = 8
 _SLOT = struct.Struct(f"<Qdq{PARTS}I")
 """The key's hash, when the slot expires, the number of its newest part, and the hits of each part."""
 
+_SECRET_BYTES = 16
 MOST_HITS = (1 << 32) - 1
 
 
@@ -40,8 +41,9 @@ class SharedWindows(MovingWindows):
         self._threads = threading.Lock()
         self._count = slots
         self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _allocate(self._descriptor, slots * _SLOT.size)
-        self._slots = mmap.mmap(self._descriptor, slots * _SLOT.size)
+        _allocate(self._descriptor, slots * _SLOT.size + _SECRET_BYTES)
+        self._slots = mmap.mmap(self._descriptor, slots * _SLOT.size + _SECRET_BYTES)
+        self._secret = self._shared_secret()
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
@@ -66,9 +68,19 @@ class SharedWindows(MovingWindows):
         oldest = next((part for part in range(newest - PARTS + 1, newest + 1) if parts[part % PARTS]), None)
         return as_wall_time(now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
 
+    def _shared_secret(self) -> bytes:
+        """Return the random end of the file, which the first process writes. With it, nobody outside knows which keys
+        share slots: a caller who chooses keys could drive out the counts of failed guesses.
+        """
+        end = slice(self._count * _SLOT.size, None)
+        with self._locked():
+            if not any(self._slots[end]):
+                self._slots[end] = os.urandom(_SECRET_BYTES)
+            return self._slots[end]
+
     def _find(self, key: str, now: float) -> tuple[int, int]:
         """Return the key's hash, and the offset of the slot that it uses or may take."""
-        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
+        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8, key=self._secret).digest(), "little")
         free, free_from = 0, float("inf")
         for probe in range(PROBES):
             offset = (hashed + probe) % self._count * _SLOT.size

@@ -3,6 +3,8 @@
 import time
 import tracemalloc
 from collections.abc import Callable
+from hashlib import blake2b
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from limits import parse
 from limits.strategies import MovingWindowRateLimiter
 
 from server.limit_storage import ForgetfulStorage, MovingWindows
-from server.shared_limits import SharedWindows
+from server.shared_limits import PROBES, SLOTS, SharedWindows
 
 START = 1_800_000_000.0
 
@@ -30,6 +32,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStorage:
     one = ForgetfulStorage()
     return (lambda: one) if request.param == "of one process" else lambda: SharedWindows(tmp_path / "limits")
+
+
+def test_a_caller_cannot_choose_keys_that_drive_out_another(tmp_path: Path) -> None:
+    """The names of accounts are a part of keys, so whoever guesses passwords chooses them."""
+    limiter = MovingWindowRateLimiter(SharedWindows(tmp_path / "limits"))
+    rate, longer = parse("3/minute"), parse("3/day")
+
+    def slot_of(key: str) -> int:
+        return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") % SLOTS
+
+    assert [limiter.hit(rate, "ann") for _ in range(4)] == [True, True, True, False]
+    place = slot_of(rate.key_for("ann"))
+    near = (name for name in map(str, count()) if (place - slot_of(longer.key_for(name))) % SLOTS < PROBES)
+    for name in islice(near, 3 * PROBES):
+        assert limiter.hit(longer, name)
+    assert not limiter.hit(rate, "ann")
 
 
 def test_a_window_moves(clock: list[float], open_storage: OpenStorage) -> None:
