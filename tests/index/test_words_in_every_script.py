@@ -1,6 +1,8 @@
 """The word index finds every spelling of a word, and the same memories on both databases."""
 
+import tracemalloc
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
@@ -8,6 +10,7 @@ from typing import Literal
 import pytest
 
 from server.index.words.normalization import normalize
+from server.index.words.tokenizer import PART_LENGTH, indexed_terms, terms_of
 from tests.index.test_words import MAY, shares
 from tests.support.world import World
 
@@ -211,3 +214,22 @@ def test_a_very_long_question_is_answered(world: World) -> None:
     assert "Invoice 8841 is paid" in shares(
         world, " ".join(f"w{chr(97 + n % 26) * (n % 40)}" for n in range(2000)) + " 8841"
     )
+
+
+def test_a_text_of_characters_that_stand_for_many_takes_little_memory() -> None:
+    """This ligature is normalized to 18 letters and spaces. One memory took more than a gigabyte."""
+    tracemalloc.start()
+    try:
+        terms = indexed_terms("\ufdfa" * 999_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(terms) > 100_000
+    assert peak < 150_000_000
+
+
+def test_the_parts_of_a_long_text_have_the_terms_of_the_whole() -> None:
+    lines = [f"{number}. Größe {number:,} mit C# und node.js, 3か月, кључ{number}.\n" for number in range(3_000)]
+    text = "".join(lines)
+    assert len(text) > 5 * PART_LENGTH
+    assert Counter(indexed_terms(text)) == Counter(terms_of(text))

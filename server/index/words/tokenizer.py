@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -28,6 +28,11 @@ MAX_INDEXED_BYTES = 1_000_000
 NEW_TERM_BYTES = 13
 """The bytes that a term adds to its own length when a text first has it: 5 in Postgres. SQLite takes 1.5 microseconds
 per term, so 80,000 of them would hold up other writers for more than 0.1 s.
+"""
+
+PART_LENGTH = 20_000
+"""How many characters of a text are cut into terms at a time. One character can be normalized to 18, so that a text of
+1 MB took a gigabyte, and stopped all requests for seconds.
 """
 
 _STOP = (
@@ -201,15 +206,28 @@ def indexed_terms(text: str) -> list[str]:
 
     The vectors of a longer text still cover the rest.
     """
-    terms = terms_of(text)
+    kept: list[str] = []
     bytes_left = MAX_INDEXED_BYTES
     seen = set[str]()
-    for position, term in enumerate(terms):
-        bytes_left -= 2 if term in seen else len(term.encode()) + NEW_TERM_BYTES
-        if bytes_left < 0:
-            return terms[:position]
-        seen.add(term)
-    return terms
+    for part in _parts(text):
+        for term in terms_of(part):
+            bytes_left -= 2 if term in seen else len(term.encode()) + NEW_TERM_BYTES
+            if bytes_left < 0:
+                return kept
+            seen.add(term)
+            kept.append(term)
+    return kept
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the text in parts of `PART_LENGTH` that end at a line or a space, if they have one."""
+    start = 0
+    while len(text) - start > PART_LENGTH:
+        border = max(text.rfind(space, start + 1, start + PART_LENGTH) for space in "\n ")
+        end = border if border > start else start + PART_LENGTH
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def question_terms(question: str) -> list[str]:
