@@ -136,6 +136,7 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(0)
     )  # uvicorn raises the signal again after it has closed everything
+    stop_when_terminal_closes()
     try:
         Server(uvicorn.Config(create_app(settings), **OPTIONS), when_listening).run([listener])
     except KeyboardInterrupt:
@@ -143,6 +144,12 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     except SystemExit as stopped:
         return 1 if stopped.code else 0
     return 0
+
+
+def stop_when_terminal_closes() -> None:
+    """Treat SIGHUP as SIGTERM, unless nohup started this process."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
 
 
 def serve_in_workers(settings: Settings, listener: socket.socket) -> int:

@@ -63,7 +63,10 @@ class Workers(Multiprocess):
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]
     ) -> None:
+        hangup = signal.getsignal(signal.SIGHUP)
         super().__init__(config, sockets)
+        if hangup == signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, hangup)  # nohup started this process: it outlives its terminal
         self.have_failed = False
         self._when_listening = when_listening
         self._counts = multiprocessing.RawArray("i", config.workers)
@@ -102,7 +105,7 @@ class Workers(Multiprocess):
             process.join()
 
     def handle_hup(self) -> None:
-        """Stop, as one process does when its terminal is closed. The workers get the same signal."""
+        """Stop, as one process does when its terminal is closed."""
         self.should_exit.set()
 
     def handle_ttin(self) -> None:

@@ -1,0 +1,39 @@
+"""SIGHUP, which a process gets when its terminal is closed."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.server_process import started, workers_of
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_closed_terminal_stops_the_server_cleanly(tmp_path: Path, workers: str) -> None:
+    with started(tmp_path, "--workers", workers) as server:
+        children = workers_of(server)
+        for child in children:
+            os.kill(child, signal.SIGHUP)  # a terminal sends it to all of them
+        time.sleep(0.2)
+        assert workers_of(server) == children  # so that they finish what they do
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(10) == 0
+    assert server.log[-1].endswith(" stopped\n")
+    assert not any("worker ended" in line or "Traceback" in line for line in server.log)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_nohup_started_stays_when_its_terminal_is_closed(
+    tmp_path: Path, workers: str, request: pytest.FixtureRequest
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; child processes inherit it
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
+    with started(tmp_path, "--workers", workers) as server:
+        for pid in (*workers_of(server), server.process.pid):
+            os.kill(pid, signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(2)
+        assert server.stop() == 0
