@@ -149,6 +149,7 @@ def open_runtime(
             open_files.raise_limit()
             sys.setswitchinterval(SWITCH_SECONDS)
             data_folder.require_writable(settings.data_dir)
+            data_folder.provide_temporary_folder(settings.data_dir)
             migrate(url)
             pools = new_pools()
             database = Database(

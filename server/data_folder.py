@@ -1,11 +1,12 @@
-"""Checks the data folder: whether this process may write in it, and whether it is on a network file system."""
+"""Checks the data folder: whether this process may use its files, and whether it is on a network file system."""
 
+import errno
 import os
 import shlex
 import tempfile
 from pathlib import Path
 
-from server.settings import SettingsError, make_private
+from server.settings import SECRET_KEY_FILE, SettingsError, make_private
 
 MOUNTS = Path("/proc/self/mounts")
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -13,14 +14,38 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+NEEDED = {SECRET_KEY_FILE: os.R_OK, "*.lock": os.R_OK | os.W_OK, "chroma": os.W_OK | os.X_OK, "chroma/*": os.W_OK}
+"""How this process uses the files of the data folder, apart from the database, which explains itself."""
+
+
 def require_writable(folder: Path) -> None:
-    """Create the folder if it is missing, and write a file as a test. Raises SettingsError."""
+    """Create the folder if it is missing, write a file as a test, and check the files that are there. Raises
+    SettingsError.
+    """
     try:
         make_private(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")
+        _require_usable_files(folder)
     except OSError as error:
         raise SettingsError(refusal(folder, error)) from error
+
+
+def _require_usable_files(folder: Path) -> None:
+    """Raises PermissionError for a file that another user left here, for example a command that root ran."""
+    for pattern, access in NEEDED.items():
+        for path in folder.glob(pattern):
+            if not os.access(path, access, effective_ids=True):
+                name, owner = path.relative_to(folder), path.stat().st_uid
+                raise PermissionError(errno.EACCES, f"it may not use {name}, which belongs to user {owner}")
+
+
+def provide_temporary_folder(folder: Path) -> None:
+    """Use the data folder for temporary files if this process can write in no other, as in a read-only container."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = str(folder.absolute())
 
 
 def refusal(folder: Path, error: OSError) -> str:

@@ -3,9 +3,9 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.server_process import started, workers_of
@@ -17,7 +17,8 @@ def test_a_closed_terminal_stops_the_server_cleanly(tmp_path: Path, workers: str
         children = workers_of(server)
         for child in children:
             os.kill(child, signal.SIGHUP)  # a terminal sends it to all of them
-        time.sleep(0.2)
+        for _ in range(20):
+            assert httpx.get(f"{server.url}/health/live").status_code == 200
         assert workers_of(server) == children  # so that they finish what they do
         server.process.send_signal(signal.SIGHUP)
         assert server.process.wait(10) == 0

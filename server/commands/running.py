@@ -27,6 +27,7 @@ def run(args: Namespace) -> int:
         _require_docstrings()
         settings = read_settings(**{name: vars(args)[name] for name in ("host", "port", "workers") if name in args})
         logs.configure(settings.log_level, settings.log_format)
+        data_folder.provide_temporary_folder(settings.data_dir)
         for sentence in proxies.make_usable():
             log.warning(sentence)
         with explained(settings.database_url.get_secret_value()):

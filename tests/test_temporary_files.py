@@ -1,0 +1,33 @@
+"""A machine on which no folder for temporary files can be written, like a container with a read-only disk."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.server_process import environment, run
+
+WITHOUT_OTHERS = """
+import sys, tempfile
+tempfile._candidate_tempdir_list = lambda: ["/proc/nowhere"]
+from server.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "markdown"])
+def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path, kind: str) -> None:
+    variables = environment(tmp_path)
+    run(tmp_path, "create-key", "--email", "ann@example.com", "--project", "Notes")
+
+    def command(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", WITHOUT_OTHERS, *arguments, "--project", "Notes"]
+        return subprocess.run(line, env=variables, input=given, capture_output=True, text=True, errors="replace")
+
+    imported = command("import", given='{"content": "Anna prefers the window seat."}')
+    assert (imported.returncode, "Imported 1 memory" in imported.stderr) == (0, True), imported.stderr
+    exported = command("export", "--format", kind)
+    assert (exported.returncode, "Exported 1 memory" in exported.stderr) == (0, True), exported.stderr
+    left = {path.name for path in (tmp_path / "data").iterdir()}
+    assert left <= {"selfmemory.db", "selfmemory.db.lock", "index.lock", "secret_key"}
