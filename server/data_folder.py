@@ -14,7 +14,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-NEEDED = {SECRET_KEY_FILE: os.R_OK, "*.lock": os.R_OK | os.W_OK, "chroma": os.W_OK | os.X_OK, "chroma/*": os.W_OK}
+NEEDED = {SECRET_KEY_FILE: os.R_OK, "*.lock": os.R_OK | os.W_OK, "chroma": os.W_OK, "chroma/*": os.W_OK}
 """How this process uses the files of the data folder, apart from the database, which explains itself."""
 
 
@@ -51,7 +51,10 @@ def provide_temporary_folder(folder: Path) -> None:
 def refusal(folder: Path, error: OSError) -> str:
     """Return one sentence that names the folder, this user's id and what to do."""
     path, user_id = folder.absolute(), os.geteuid()
-    sentence = f"cannot write to the data folder {path} as user {user_id}: {error.strerror}."
+    reason = error.strerror
+    if path.is_symlink() and not path.exists():
+        reason = f"it is a link to {path.readlink()}, which does not exist"
+    sentence = f"cannot write to the data folder {path} as user {user_id}: {reason}."
     if not isinstance(error, PermissionError):
         return f"{sentence} Set SELFMEMORY_DATA_DIR to another folder"
     quoted = shlex.quote(str(path))

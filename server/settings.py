@@ -43,7 +43,7 @@ from server.setting_types import (
     unwrapped,
 )
 from server.spelling import nearest
-from server.urls import has_path, is_loopback, is_private, origin_of
+from server.urls import has_path, is_loopback, is_private, origin_of, sqlite_url
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
         object.__setattr__(self, "public_url", url)
         if not self.database_url.get_secret_value():
             path = (self.data_dir / "selfmemory.db").absolute()
-            object.__setattr__(self, "database_url", SecretStr(f"sqlite:///{path}"))
+            object.__setattr__(self, "database_url", SecretStr(sqlite_url(path)))
         return self
 
     @property

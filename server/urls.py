@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from server.characters import stream_safe
@@ -149,3 +150,8 @@ def _parts(url: str) -> SplitResult | None:
 def _split(url: str) -> SplitResult:
     """Raises ValueError for a malformed host. `urlsplit` normalizes the host."""
     return urlsplit(stream_safe(url))
+
+
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite database. The characters that end or change a path in a URL are encoded."""
+    return f"sqlite:///{file}".replace("%", "%25").replace("?", "%3F")

@@ -31,3 +31,13 @@ def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path,
     assert (exported.returncode, "Exported 1 memory" in exported.stderr) == (0, True), exported.stderr
     left = {path.name for path in (tmp_path / "data").iterdir()}
     assert left <= {"selfmemory.db", "selfmemory.db.lock", "index.lock", "secret_key"}
+
+
+def test_a_full_disk_is_named_with_what_can_be_on_it(tmp_path: Path) -> None:
+    run(tmp_path, "create-key", "--email", "ann@example.com", "--project", "Notes")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        line = [sys.executable, "-m", "server", "backup", "-"]
+        done = subprocess.run(line, env=environment(tmp_path), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("selfmemory: a disk is full: either the one to which standard output goes")
+    assert "TMPDIR" in done.stderr

@@ -1,10 +1,12 @@
 """Runs one command: reads the settings, configures the log, and reports an error in one line."""
 
+import errno
 import gc
 import importlib
 import logging
 import os
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -65,4 +67,9 @@ def _sentence(error: OSError, settings: Settings | None) -> str:
     """Return one sentence about the error. For a file in the data folder, say how to make it writable."""
     if settings and isinstance(error.filename, str) and settings.data_dir.absolute() in Path(error.filename).parents:
         return data_folder.refusal(settings.data_dir, error)
+    if error.errno == errno.ENOSPC and error.filename is None:
+        return (
+            "a disk is full: either the one to which standard output goes, or the one of the folder for temporary "
+            f"files, {tempfile.gettempdir()} (set TMPDIR to use another)"
+        )
     return str(error)

@@ -14,6 +14,7 @@ from server.commands.sqlite_copy import KeyOfCopy, database_file, schema_of, tak
 from server.database import migrated, require_known_schema
 from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
+from server.urls import sqlite_url
 
 ASIDE = ".before-restore-"
 """The old database is renamed: this suffix and the time are added to its name."""
@@ -83,7 +84,7 @@ def _prepare(settings: Settings, backup: Path, name: str, new: Path, installatio
             shutil.copyfile(f"{backup}{companion}", f"{new}{companion}")
     require_known_schema(schema_of(new, name), f"the backup {name}", "use another backup; nothing was changed")
     key = take_key(new)
-    with migrated(f"sqlite:///{new}", connections=1) as database:
+    with migrated(sqlite_url(new), connections=1) as database:
         renewal.renew(database, installation)
     with closing(sqlite3.connect(new)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")  # leaves one file, which can be moved
