@@ -18,11 +18,11 @@ from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
 from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
-from server.dashboard.rendering import problem_page, render
+from server.dashboard.rendering import problem_page, render, signed_out_page
 from server.dispatch import Methods
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
-from server.request_credentials import credential_of
+from server.request_credentials import credential_of, require_same_origin
 from server.runtime import Call, State
 from server.statuses import answered, status_of
 from server.wire import NUL_IN_FORM, is_unstorable, read_body
@@ -31,6 +31,9 @@ FORM_BYTES = 1_000_000
 MAX_FIELDS = 1_000
 HOME = "/dashboard"
 SETUP = "/setup"
+TEXT = "text"
+"""The field of the text of a memory, which is never lost: it may have taken an hour to write."""
+
 LAST_PROJECT_COOKIE = "project"
 """Remembers the project last opened in this browser."""
 
@@ -171,7 +174,9 @@ class Page(Methods):
                 raise Invalid("The address contains a NUL character.")
             return await view(request)
         except ServiceError as error:
-            return await refusal(http, error, request)
+            is_unread = request is None and isinstance(error, Unauthenticated)
+            kept = await _kept_text(http) if is_unread and http.method == "POST" else None
+            return kept or await refusal(http, error, request)
 
     async def _open(self, request: PageRequest) -> Response:
         return await self.show(request)
@@ -184,8 +189,10 @@ class Page(Methods):
                 request = replace(request, form=form)
                 blocked = await self.guard(request) if self.guard else None
                 return blocked or await post(replace(request, _frame=None))  # the form may change the navigation
-        except (NotFound, Unauthenticated):
+        except Unauthenticated:
             raise
+        except NotFound as error:
+            return await refusal(request.http, error, request)
         except ServiceError as error:
             return await self.show(request.with_problem(error))
 
@@ -232,6 +239,23 @@ async def to_sign_in(http: Request[State]) -> Response:
     path = http.url.path if http.method != "POST" else HOME
     query = f"?{http.url.query}" if http.url.query and http.method != "POST" else ""
     return RedirectResponse("/sign-in?" + urlencode({"next": path + query}), 303)
+
+
+async def _kept_text(http: Request[State]) -> Response | None:
+    """Return a page that keeps what was typed into a form while the session ended, and can send it again. Return None
+    for a form without a text.
+    """
+    runtime = http.state["runtime"]
+    if http.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        return None
+    try:
+        require_same_origin(http, runtime.settings)
+        async with read_form(PageRequest(http, Call(runtime, None))) as form:
+            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    except ServiceError:
+        return None
+    text = dict(fields).get(TEXT, "").replace("\r\n", "\n")
+    return await runtime.in_thread(signed_out_page, text, fields, str(http.url)) if text.strip() else None
 
 
 async def refusal(http: Request[State], error: ServiceError, request: PageRequest | None = None) -> Response:

@@ -3,7 +3,7 @@
 import functools
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 from starlette.responses import HTMLResponse
@@ -28,6 +28,13 @@ def problem_page(
     context = {"problem": problem, "status": status, "right_address": right_address}
     html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
+
+
+def signed_out_page(text: str, fields: Sequence[tuple[str, str]], address: str) -> HTMLResponse:
+    """Return the page that keeps a text, and the form that sends `fields` to `address` again after signing in."""
+    context = {"text": text, "fields": fields, "address": address}
+    html = render("signed_out.html", {**context, "frame": None, "current": None, "done": None})
+    return HTMLResponse(html, 401, {"Content-Security-Policy": csp.DASHBOARD})
 
 
 def pretty(value: JSON) -> str:
