@@ -88,10 +88,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Prevent double submission. A page that is restored from the browser's cache can be submitted again.
+// Prevent double submission. A page that is restored from the browser's cache can be submitted again, and so can one that
+// is still there after some seconds: the person has stopped loading, which no event tells.
+const STOPPED_AFTER_MS = 10_000;
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  if (button && event.target.method === "post" && !("download" in button.dataset)) setTimeout(() => { button.disabled = true; });
+  if (!button || event.target.method !== "post" || "download" in button.dataset) return;
+  setTimeout(() => { button.disabled = true; });
+  setTimeout(() => { button.disabled = false; }, STOPPED_AFTER_MS);
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
