@@ -28,6 +28,10 @@ _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
 """Characters that belong to the character before them: joiners, variants, skin tones."""
 
 
+_MARKER_LINES = re.compile(r"\s*(?:(?:`{3,}\S*|~{3,}\S*|-{3,}|\*{3,}|={3,})[ \t]*(?:\r?\n\s*|$))*")
+"""The lines at the beginning that only open a block of code, or only separate: they are no title."""
+
+
 class _Plain(dict[int, str]):
     """Maps each character to one normalized character in lower case, for `str.translate`."""
 
@@ -48,8 +52,10 @@ def _plain(text: str) -> str:
 
 
 def title_of(content: str) -> str:
-    """Return the beginning of the first line."""
-    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
+    """Return the beginning of the first line that is more than a Markdown marker."""
+    opening = _MARKER_LINES.match(content)
+    text = content[opening.end() :] if opening else content
+    line = (text or content.lstrip())[: TITLE_LENGTH + 1].splitlines()[0]
     if len(line) <= TITLE_LENGTH:
         return line
     end = TITLE_LENGTH - 1
