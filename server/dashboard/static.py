@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone")
-"""The parts of app.css in their order. The last one adapts the others to narrow screens, so it must stay last."""
+STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone", "print")
+"""The parts of app.css in their order. The last two stay last: they adapt the others to narrow screens and to paper."""
 
 PARTS = {"app.css": [f"css/{name}.css" for name in STYLES]}
 """Files that are combined from parts. Every other asset is a single file."""
