@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlunsplit
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -255,7 +255,8 @@ async def _kept_text(http: Request[State]) -> Response | None:
     except ServiceError:
         return None
     text = dict(fields).get(TEXT, "").replace("\r\n", "\n")
-    return await runtime.in_thread(signed_out_page, text, fields, str(http.url)) if text.strip() else None
+    address = urlunsplit(("", "", http.url.path, http.url.query, ""))
+    return await runtime.in_thread(signed_out_page, text, fields, address) if text.strip() else None
 
 
 async def refusal(http: Request[State], error: ServiceError, request: PageRequest | None = None) -> Response:
