@@ -151,6 +151,9 @@ def test_texts_are_cut_into_terms_before_the_transaction_and_again_if_they_chang
 
     monkeypatch.setattr(rewriting, "_cut_next", overtaken)
     list(rewriting.rewrite_all(world.database))  # the world's worker may take a part
-    with world.database.read() as session:
-        found = word_index_of(session).counts(session, world.project_id, ["canoe", "kayak"])
-    assert list(found) == [0, 1]
+
+    def found() -> list[int]:
+        with world.database.read() as session:
+            return list(word_index_of(session).counts(session, world.project_id, ["canoe", "kayak"]))
+
+    eventually(lambda: found() == [0, 1])
