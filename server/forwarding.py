@@ -59,10 +59,10 @@ def hops_of(headers: Headers) -> Iterator[Hop]:
     X-Forwarded headers take precedence: a proxy that sets them may pass on a `Forwarded` header that the client
     invented.
     """
-    columns = [_last_first(_joined(headers, name).split(",")) for name in X_FORWARDED]
+    columns = [_last_first(joined(headers, name).split(",")) for name in X_FORWARDED]
     rows: Iterator[tuple[str, ...]] = zip_longest(*columns, fillvalue="")
     if not any(columns):
-        rows = map(_fields, _last_first(_elements(_joined(headers, "forwarded"))))
+        rows = map(_fields, _last_first(_elements(joined(headers, "forwarded"))))
     for client, host, scheme in rows:
         yield Hop(_address(client), host if host_of_header(host) else "", scheme if scheme in ("http", "https") else "")
 
@@ -82,7 +82,8 @@ _parsed = lru_cache(1024)(address_of)
 """`address_of` for clients and proxies: these texts are short, while anybody chooses those in headers."""
 
 
-def _joined(headers: Headers, name: str) -> str:
+def joined(headers: Headers, name: str) -> str:
+    """Return all values of the header, which may be on several lines, with commas between them (RFC 9110 5.3)."""
     return ",".join(headers.getlist(name))
 
 

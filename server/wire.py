@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from server.errors import Invalid, TooLarge, TooSlow, Unsupported
+from server.forwarding import joined
 from server.reasons import reason_of
 from server.runtime import State
 from server.spelling import field_of, names_of, not_a, wrong_name_hint
@@ -112,7 +113,7 @@ def media_types(request: Request[State]) -> set[str]:
 
     A client or a proxy that sets the header a second time joins both values with a comma. The result is never empty.
     """
-    values = ",".join(request.headers.getlist("content-type")).split(",")
+    values = joined(request.headers, "content-type").split(",")
     return {value.partition(";")[0].strip().lower() for value in values}
 
 

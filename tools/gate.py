@@ -13,6 +13,7 @@ from starlette.types import Scope as Connection
 from server.cors import CallerOrigins
 from server.dispatch import not_allowed
 from server.errors import Forbidden, Invalid, Unauthenticated
+from server.forwarding import joined
 from server.json_text import parse_json
 from server.principal import Principal, Scope
 from server.request_credentials import credential_of, has_credential_header
@@ -80,7 +81,7 @@ def require_known_source(headers: Headers, hosts: Sequence[str], origins: Caller
 
     Raises HTTPException 421 for an unknown Host, Forbidden for an unknown Origin.
     """
-    host = host_of_header(",".join(headers.getlist("host")))
+    host = host_of_header(joined(headers, "host"))
     if not is_known(host, hosts):
         raise HTTPException(
             421,

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from server.errors import Invalid
+from server.forwarding import joined
 from server.json_text import parse_json
 from tools.messages import id_of, wrong_message, wrong_parameter
 
@@ -70,7 +71,7 @@ def named_revision(headers: Headers) -> str:
     """Return the revision that the header names, or "". A proxy may add an equal copy, on a line of its own or after a
     comma. Different ones are no known revision.
     """
-    value = ",".join(headers.getlist(MCP_PROTOCOL_VERSION_HEADER))
+    value = joined(headers, MCP_PROTOCOL_VERSION_HEADER)
     copies = {copy.strip() for copy in value.split(",")}
     return copies.pop() if len(copies) == 1 else value
 
