@@ -14,7 +14,7 @@ from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid, ServiceError
 from server.json_text import parse_json
-from server.request_credentials import credential_of
+from server.request_credentials import SAFE_METHODS, credential_of
 from server.runtime import Call, State
 from server.spelling import not_a, shortened, warnings_of
 from server.wire import WhenLarge, parse_query, read_body, require_json, require_storable, validated
@@ -108,7 +108,7 @@ def require_known_parameters(request: Request[State]) -> None:
 
 def _require_no_condition(request: Request[State]) -> None:
     """Raises Invalid for a condition on a change. Ignoring one could overwrite what somebody else has changed."""
-    if request.method in ("GET", "HEAD", "OPTIONS"):
+    if request.method in SAFE_METHODS:
         return
     for name in CONDITIONS:
         if request.headers.get(name, "*").strip() != "*":  # which means that the thing exists: a change requires that

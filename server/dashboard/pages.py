@@ -25,7 +25,7 @@ from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthentic
 from server.request_credentials import credential_of, require_same_origin
 from server.runtime import Call, State
 from server.statuses import answered, status_of
-from server.wire import NUL_IN_FORM, is_unstorable, read_body
+from server.wire import FORM, NUL_IN_FORM, is_unstorable, media_types, read_body
 
 FORM_BYTES = 1_000_000
 MAX_FIELDS = 1_000
@@ -246,7 +246,7 @@ async def _kept_text(http: Request[State]) -> Response | None:
     for a form without a text.
     """
     runtime = http.state["runtime"]
-    if http.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+    if FORM not in media_types(http):
         return None
     try:
         require_same_origin(http, runtime.settings)
