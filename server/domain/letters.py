@@ -109,7 +109,8 @@ def send_security_notice(session: Session, mailer: Mailer, user: User, notice: s
     """Mail the user about a change to their ways of signing in. An unconfirmed address gets no letter, and a confirmed
     one gets the same notice only a few times a day. `notice` must not contain text from a caller.
     """
-    if _has_confirmed_address(user) and not sent_letters.admit_notice(session, user.email or "", notice):
+    address = _confirmed_address(user)
+    if address is None or not sent_letters.admit_notice(session, address, notice):
         return
     text = f"""Hello,
 
@@ -119,7 +120,7 @@ If this was you, there is nothing to do. If it was not, reset your password and 
 
 {mailer.public_url}/forgot-password
 """
-    _send_about_security(session, mailer, user, text)
+    _send_about_security(session, mailer, address, text)
 
 
 def send_address_changed(session: Session, mailer: Mailer, user: User) -> None:
@@ -130,16 +131,16 @@ The email address of your account was changed. This address can no longer sign i
 
 If this was you, there is nothing to do. If it was not, ask the administrator of this SelfMemory server for help.
 """
-    _send_about_security(session, mailer, user, text)
+    if address := _confirmed_address(user):
+        _send_about_security(session, mailer, address, text)
 
 
-def _send_about_security(session: Session, mailer: Mailer, user: User, text: str) -> None:
-    if _has_confirmed_address(user):
-        mailer.queue(session, Letter(to=user.email or "", subject="Security notice for your account", text=text))
+def _send_about_security(session: Session, mailer: Mailer, address: str, text: str) -> None:
+    mailer.queue(session, Letter(to=address, subject="Security notice for your account", text=text))
 
 
-def _has_confirmed_address(user: User) -> bool:
-    return user.email is not None and user.email_verified_at is not None
+def _confirmed_address(user: User) -> str | None:
+    return user.email if user.email_verified_at is not None else None
 
 
 def quoted(name: str) -> str:
