@@ -1,7 +1,7 @@
 """The slots of each kind of work in a process, and how many of them one caller may hold."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from server.operations import HASHING
 from server.shares import Shares, Threads
@@ -43,10 +43,9 @@ class Pools:
 
     def close(self) -> None:
         """End the threads."""
-        for threads in (
-            self.authentication, self.reads, self.writes, self.passwords, self.pages, self.files, self.exports
-        ):  # fmt: skip
-            threads.close()
+        for pool in (getattr(self, field.name) for field in fields(self)):
+            if isinstance(pool, Threads):
+                pool.close()
 
 
 def new_pools() -> Pools:
