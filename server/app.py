@@ -222,8 +222,8 @@ def end_with_parent() -> None:
 
 
 def freeze_start() -> None:
-    """Exclude the objects that exist at startup from garbage collection, which would stop all requests for 80 ms. Begin
-    to collect, if that was put off.
+    """Exclude the objects that exist at startup from garbage collection, which would stop all requests for 80 ms.
+    Enable collections, which were disabled during the imports.
     """
     gc.collect()
     gc.freeze()

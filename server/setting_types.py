@@ -76,8 +76,8 @@ def unwrapped(name: str | None, value: object) -> object:
 
 def _expanded(path: str) -> str:
     """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell. Raises
-    ValueError if there is no such value: a folder of that name would be created. A folder of that name that an earlier
-    version has created is used as it is.
+    ValueError if there is no such value: a folder of that name would be created. Earlier versions did create such
+    folders, so one that exists is used.
     """
     if not path.startswith(("~", "$")) or os.path.exists(path):
         return path

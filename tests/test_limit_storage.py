@@ -35,7 +35,7 @@ def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStorage:
 
 
 def test_a_caller_cannot_choose_keys_that_drive_out_another(tmp_path: Path) -> None:
-    """The names of accounts are a part of keys, so whoever guesses passwords chooses them."""
+    """Keys contain the names of accounts, which an attacker chooses."""
     limiter = MovingWindowRateLimiter(SharedWindows(tmp_path / "limits"))
     rate, longer = parse("3/minute"), parse("3/day")
 

@@ -56,7 +56,7 @@ def _require_docstrings() -> None:
 def _command(name: str) -> Command:
     """Import only this command's module, because most commands need only a part of the server."""
     module, _, function = name.partition(".")
-    gc.disable()  # collecting garbage meanwhile would be a fifth of the imports' time
+    gc.disable()  # collections would take a fifth of the time of the imports
     command: Command = getattr(importlib.import_module(f"server.commands.{module}"), function)
     gc.freeze()  # collecting the imports' garbage takes 0.1 s, perhaps while the command holds the writer lock
     gc.enable()

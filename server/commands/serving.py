@@ -126,7 +126,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    gc.disable()  # until `freeze_start`: collecting garbage meanwhile would be a fifth of the imports' time
+    gc.disable()  # collections would take a fifth of the time of the imports; `freeze_start` enables them again
     from server.app import create_app, freeze_start  # noqa: PLC0415 - 100 MB that the parent of workers does not need
 
     def when_listening() -> None:

@@ -34,7 +34,7 @@ class WorkerProcess(Process):
         self._slot = slot
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
-        gc.disable()  # until `freeze_start`: collecting garbage meanwhile would be a fifth of the imports' time
+        gc.disable()  # collections would take a fifth of the time of the imports; `freeze_start` enables them again
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal sends it to all: the parent ends the workers
         super().target(sockets)
 
