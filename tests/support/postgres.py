@@ -17,8 +17,11 @@ import sqlalchemy as sa
 from server.database import migrate
 
 VARIABLE = "TEST_POSTGRES_URL"
-FAST_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
-"""The data does not have to survive a power failure."""
+FAST_OPTIONS = (
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"),
+    "max_connections=300",
+)
+"""The data does not have to survive a power failure, or reach another server."""
 
 IN_MEMORY = Path("/dev/shm")
 """Copying a database there takes an eighth of the time that it takes on disk."""
@@ -48,13 +51,16 @@ class Databases:
 
     def __init__(self, server: sa.URL) -> None:
         self._url = server
-        self._server = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        self._server = sa.create_engine(server, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
+        with self._server.connect() as connection:
+            version = connection.exec_driver_sql("SHOW server_version_num").scalar_one()
+        self._fastest = "STRATEGY FILE_COPY" if int(version) >= 150_000 else ""  # earlier versions know no other way
         self._template = self.make_empty()
         migrate(self._template)
 
     def make(self) -> str:
         """Create an empty database with the newest schema and return its URL."""
-        return self._create(f"TEMPLATE {sa.make_url(self._template).database}")
+        return self._create(f"TEMPLATE {sa.make_url(self._template).database} {self._fastest}")
 
     def make_empty(self) -> str:
         """Create a database without tables and return its URL."""
