@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import gc
 import logging
 import os
 import shutil
@@ -26,6 +27,7 @@ from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.hashing import hash_of_no_password
+from server.machine import cpu_count
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
 from tests.support.commands import command as command
@@ -59,6 +61,16 @@ for _name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name): is left out where a thing of `tests.support.needs` is missing")
     config.addinivalue_line("markers", "sqlite_only: asks something of SQLite itself")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return more processes than there are processors, because tests wait for a third of their time."""
+    return cpu_count() * 3 // 2
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of garbage collection, which would look through all of it again and again."""
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
