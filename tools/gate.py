@@ -21,7 +21,7 @@ from server.runtime import Call, State
 from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
-from server.wire import SMALL_BODY, WhenLarge, read_body, require_json
+from server.wire import read_body, require_json
 from tools.protocol import MOST_PARTS, corrected_app, failure
 
 BODY_LIMIT = 4_000_000
@@ -45,12 +45,17 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
             raise not_allowed("POST, OPTIONS")
         require_json(request)
         request.scope[CALL] = call
-        if is_small(request.headers):
-            return await admitted(request, call)
-        return in_slot(request, call)
+        return answering(request, call)
 
-    async def admitted(request: Request[State], call: Call, when_large: WhenLarge | None = None) -> ASGIApp:
-        body = (await read_body(request, BODY_LIMIT, when_large)).removeprefix(BOM_UTF8)
+    def answering(request: Request[State], call: Call) -> ASGIApp:
+        async def run(connection: Connection, receive: Receive, send: Send) -> None:
+            async with call.runtime.pools.bodies.slot_when_needed(call.caller) as when_large:
+                body = (await read_body(request, BODY_LIMIT, when_large)).removeprefix(BOM_UTF8)
+                await checked(request, call, body)(connection, receive, send)
+
+        return run
+
+    def checked(request: Request[State], call: Call, body: bytes) -> ASGIApp:
         try:
             # The tool itself reports which argument is infinite or NaN.
             message = parse_json(body, allow_inf_nan=True, most_parts=MOST_PARTS)
@@ -59,21 +64,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
         require_scopes(call.principal, scopes, message)
         return corrected_app(app, request.headers, body, message)
 
-    def in_slot(request: Request[State], call: Call) -> ASGIApp:
-        async def run(connection: Connection, receive: Receive, send: Send) -> None:
-            async with call.runtime.pools.bodies.slot_when_needed(call.caller) as when_large:
-                inner = await admitted(request, call, when_large)
-                await inner(connection, receive, send)
-
-        return run
-
     return enter
-
-
-def is_small(headers: Headers) -> bool:
-    """Return whether the announced body is so small that many of them at once need little memory."""
-    length = headers.get("content-length", "")
-    return length.isdecimal() and int(length) <= SMALL_BODY
 
 
 def require_known_source(headers: Headers, hosts: Sequence[str], origins: CallerOrigins) -> None:
