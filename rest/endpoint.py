@@ -47,6 +47,11 @@ class Endpoint:
     reads_body: bool = False
     may_be_empty: bool = False
 
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether this is a DELETE or PUT that takes no body. A body with fields is refused."""
+        return self.body is None and not self.reads_body and self.method in ("DELETE", "PUT")
+
 
 class Resource(Methods):
     """All methods of one path. OPTIONS lists them in Allow."""
@@ -65,10 +70,9 @@ class Resource(Methods):
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method is a DELETE or PUT that takes no body. A body with fields is refused."""
+        """Return whether the method refuses a body with fields."""
         endpoint = self.endpoints.get(method)
-        is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
-        return is_bare and method in ("DELETE", "PUT")
+        return endpoint is not None and endpoint.takes_nothing
 
     def query_of(self, method: str) -> type[BaseModel] | None:
         """Return the model of the query parameters of a method."""

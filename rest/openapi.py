@@ -166,10 +166,8 @@ def _responses(endpoint: Endpoint, models: Schemas) -> JsonObject:
 
 def _failures(endpoint: Endpoint) -> set[int]:
     statuses = {429, 500, *endpoint.failures}
-    statuses |= {400} if endpoint.body or endpoint.query else set()
-    statuses |= {408, 413, 415} if endpoint.body else set()
-    statuses |= {401, 403, 404} if endpoint.reach is not Reach.ANYBODY else set()
-    statuses |= {503} if endpoint.reach is not Reach.ANYBODY else set()
+    statuses |= {408, 413, 415} if endpoint.body or endpoint.reads_body or endpoint.takes_nothing else set()
+    statuses |= {400, 401, 403, 404, 503} if endpoint.reach is not Reach.ANYBODY else set()
     return statuses | ({409} if endpoint.is_idempotent else set())
 
 
