@@ -59,10 +59,10 @@ class ActivityLog:
                 self._drop()
 
     def flush(self, *, all_of_them: bool = True) -> None:
-        """Store the waiting events, and those that are still gathered if `all_of_them`. If the database accepts no
+        """Store the waiting events, and the gathered ones if that is due or `all_of_them`. If the database accepts no
         writes, try again later. Never raises.
         """
-        self._keep(self._gathered.ended(all_of_them=all_of_them))
+        self._keep(self._gathered.grown(at_once=all_of_them))
         if not self._waiting and not self._dropped:
             return
         with waits.counted() as left:

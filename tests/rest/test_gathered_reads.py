@@ -33,6 +33,16 @@ async def test_a_reader_cannot_fill_the_disk_with_events(api: Caller, events: An
     assert sum(event["count"] for event in listed if event["kind"] == "list") == MANY
 
 
+async def test_a_reader_who_looks_at_the_activity_cannot_fill_the_disk_either(api: Caller, events: Any) -> None:
+    await api.add("Tea.")
+    for _ in range(MANY):
+        await api.listed("?limit=1")
+        await events()
+    listed = await events("?limit=100")
+    assert Counter(event["kind"] for event in listed) == {"list": MOST_SINGLE + 1, "add": 1}
+    assert sum(event["count"] for event in listed if event["kind"] == "list") == MANY
+
+
 def stored(database: Database, kind: str) -> Sequence[ActivityEvent]:
     with database.read() as session:
         of_kind = sa.select(ActivityEvent).where(col(ActivityEvent.kind) == kind)
@@ -66,6 +76,21 @@ def test_every_memory_that_was_read_is_named(database: Database, alice: Tenant) 
     assert len(reads) == MOST_SINGLE + 3
 
 
+def test_other_workers_and_a_kill_do_not_miss_what_is_still_gathered(
+    database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathered_reads, "STORED_SECONDS", 0)
+    log = ActivityLog(database, days=30)
+    ids = [f"mem_{number}" for number in range(2 * MANY)]
+    for some in (ids[:MANY], ids[MANY:]):
+        log.add([noted(alice.project_id, kind="read", count=1, memory_ids=[one]) for one in some])
+        log.flush(all_of_them=False)
+        reads = stored(database, "read")
+        assert [one for event in reads for one in event.memory_ids] == ids[: ids.index(some[-1]) + 1]
+        assert len(reads) == MOST_SINGLE + 1
+        assert reads[-1].count == len(reads[-1].memory_ids)
+
+
 def test_a_new_period_begins_with_events_of_their_own(
     database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,5 +99,6 @@ def test_a_new_period_begins_with_events_of_their_own(
     for _ in range(2):
         log.add([noted(alice.project_id, kind="read", count=1, memory_ids=["mem_1"]) for _ in range(MANY)])
         log.flush(all_of_them=False)
+    log.close()
     counts = [event.count for event in stored(database, "read")]
     assert (len(counts), sum(counts)) == (2 * MOST_SINGLE + 2, 2 * MANY)

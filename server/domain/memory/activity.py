@@ -8,12 +8,15 @@ Operations only note events in their session, because a separate write would cos
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
+from server.database import is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
 from server.domain.retention import delete_chunk
@@ -40,9 +43,6 @@ _WORTH_NOTING_EMPTY = frozenset({ActivityKind.SEARCH, ActivityKind.EXPORT})
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
 """Leaves out reads of a whole context: a memory does not become a frequent one just because contexts include it."""
-
-_INSERT = sa.insert(metadata.tables["activity_events"])
-"""Inserts into the table instead of through the class, whose mapper costs time for each row."""
 
 Noted = dict[str, Any]
 """The columns of an event."""
@@ -108,13 +108,21 @@ def noted_in(session: Session) -> list[Noted]:
 
 
 def store(session: Session, events: Sequence[Noted]) -> None:
-    """Store the events of projects that still exist."""
+    """Store the events of projects that still exist. If one is stored already, replace its `count` and `memory_ids`."""
     project_ids = {event["project_id"] for event in events}
     query = sa.select(col(Project.id)).where(col(Project.id).in_(project_ids), ~IS_DELETED)
     existing = set(session.scalars(query.with_for_update(read=True, key_share=True)))
     rows = [event for event in events if event["project_id"] in existing]
     if rows:
-        session.execute(_INSERT, rows)
+        session.execute(_upsert(is_sqlite(session)), rows)
+
+
+@cache
+def _upsert(on_sqlite: bool) -> sa.Insert:
+    """Insert into the table instead of through the class, whose mapper costs time for each row."""
+    insert = (sqlite.insert if on_sqlite else postgresql.insert)(metadata.tables["activity_events"])
+    grown = {name: insert.excluded[name] for name in ("count", "memory_ids")}
+    return insert.on_conflict_do_update(index_elements=["id"], set_=grown)
 
 
 def store_noted(session: Session, days: int) -> None:

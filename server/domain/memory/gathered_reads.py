@@ -14,6 +14,9 @@ MOST_SINGLE = 20
 
 PERIOD_SECONDS = 60
 
+STORED_SECONDS = 5
+"""How often a growing event is stored. Until then, other workers do not show the rest, and a crash loses it."""
+
 _GATHERED = frozenset({ActivityKind.READ, ActivityKind.LIST})
 _SAME = ("project_id", "actor_id", "kind", "source_kind", "source_id")
 
@@ -25,8 +28,9 @@ class GatheredReads:
         self._lock = threading.Lock()
         self._ends = 0.0
         self._counts: Counter[tuple[str, ...]] = Counter()
-        self._events: list[Noted] = []
         self._growing: dict[tuple[str, ...], Noted] = {}
+        self._grown: dict[str, Noted] = {}
+        self._stored_next = 0.0
 
     def take(self, event: Noted) -> bool:
         """Add the event to a gathered one, unless it is to be stored by itself. Return whether it was added."""
@@ -43,18 +47,21 @@ class GatheredReads:
             ids = dict.fromkeys([*gathered["memory_ids"], *event["memory_ids"]])
             gathered["memory_ids"] = [*ids][:SHOWN_IDS]
             gathered["count"] += event["count"]
+            self._grown[gathered["id"]] = gathered
             return True
 
-    def ended(self, *, all_of_them: bool = False) -> list[Noted]:
-        """Return the gathered events at the end of the period, or all so far."""
+    def grown(self, *, at_once: bool = False) -> list[Noted]:
+        """Return the events that grew since the last call, as they are now: every `STORED_SECONDS`, or `at_once`."""
         with self._lock:
-            has_ended = bool(self._ends) and time.monotonic() >= self._ends
-            if has_ended:
+            moment = time.monotonic()
+            if self._ends and moment >= self._ends:
                 self._ends = 0.0
                 self._counts.clear()
-            if not (has_ended or all_of_them):
+                self._growing.clear()
+            if not at_once and moment < self._stored_next:
                 return []
-            events, self._events, self._growing = self._events, [], {}
+            self._stored_next = moment + STORED_SECONDS
+            events, self._grown = [{**event} for event in self._grown.values()], {}
             return events
 
     def _gathered_for(self, event: Noted) -> Noted:
@@ -63,5 +70,4 @@ class GatheredReads:
         gathered = self._growing.get(key)
         if gathered is None or (event["kind"] == ActivityKind.READ and len(gathered["memory_ids"]) == SHOWN_IDS):
             gathered = self._growing[key] = {**event, "memory_ids": [], "count": 0}
-            self._events.append(gathered)
         return gathered
