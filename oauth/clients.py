@@ -24,10 +24,11 @@ class Client(ClientMixin):
     def get_client_id(self) -> str:
         return self.row.id
 
-    @property
-    def auth_methods(self) -> Set[str]:
-        """Return the methods the client may use: the one it registered, or both if an administrator created it."""
-        if self.row.kind == ClientKind.CONFIGURED and self.row.secret_hash is not None:
+    def auth_methods(self, endpoint: str) -> Set[str]:
+        """Return the methods the client may use: at the token endpoint the one it registered, which says nothing about
+        other endpoints. A client that an administrator created may send its secret in both ways.
+        """
+        if self.row.secret_hash is not None and (self.row.kind == ClientKind.CONFIGURED or endpoint != "token"):
             return {AuthMethod.BASIC, AuthMethod.POST}
         return {self.row.auth_method}
 
