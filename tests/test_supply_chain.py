@@ -84,6 +84,17 @@ def test_the_container_runs_without_root_and_reports_its_health() -> None:
     assert "\nHEALTHCHECK " in final
 
 
+def test_the_build_of_the_image_gets_every_file_that_it_copies() -> None:
+    """`.dockerignore` excludes everything that it does not name."""
+    excluded, *lines = text_of(".dockerignore").splitlines()
+    assert excluded == "*"
+    sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text_of("Dockerfile"), re.MULTILINE)
+    sources = {source for line in copied for source in line.split() if source != "."}
+    assert sources >= {"requirements.txt", "server/__init__.py"}
+    assert {source for source in sources if not sent & {source, source.partition("/")[0]}} == set()
+
+
 @pytest.mark.parametrize("name", COMPOSE)
 def test_no_secret_has_a_default(name: str) -> None:
     defaults = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*)(:?[-?])([^}]*)\}", text_of(name))
