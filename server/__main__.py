@@ -4,6 +4,8 @@ that, so that `--help` answers at once.
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +17,11 @@ from server.commands.output import command_line, print_any_character, print_mess
 DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
 INTERRUPTED = 130
 """The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
+
+TERMINATED = 143
+"""The exit code of a command after SIGTERM: 128 + SIGTERM, as shells expect."""
+
+SERVE = "serving.serve"
 
 
 def not_empty(text: str) -> str:
@@ -57,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run)
         return verb
 
-    top.set_defaults(run="serving.serve")
+    top.set_defaults(run=SERVE)
     _add_address(top)
-    _add_address(command("serve", "serving.serve", "start the server; the default command"))
+    _add_address(command("serve", SERVE, "start the server; the default command"))
     _add_user(command("create-user", "accounts.create_user", "create an account and print its id"))
     _add_key(command("create-key", "accounts.create_key", "create an API key and print it"))
     _add_reset(command("reset-password", "accounts.reset_password", "print a link that sets a new password"))
@@ -170,13 +177,14 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line; 130 after
-    Ctrl-C.
+    Ctrl-C. SIGTERM exits with 0 if it stops the server, else with 143.
     """
     replace_closed_streams()
     print_any_character()
     top = parser()
     args = top.parse_args(arguments)
     require_text(top, args)
+    _exit_on_sigterm(0 if args.run == SERVE else TERMINATED)
     try:
         code: int = importlib.import_module("server.commands.running").run(args)
     except ModuleNotFoundError as error:
@@ -185,6 +193,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_message("selfmemory: stopped before it was finished.")
         return INTERRUPTED
     return code
+
+
+def _exit_on_sigterm(code: int) -> None:
+    """Make SIGTERM end the process at once. The system would do that too, but not for the first process of a container.
+    A command that has something to clean up replaces this.
+
+    An exception would be lost if the signal came in the middle of an import, in a callback whose errors Python ignores.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(code))
 
 
 def _explain_missing(error: ModuleNotFoundError) -> int:
