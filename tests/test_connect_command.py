@@ -148,6 +148,18 @@ def test_a_linked_file_stays_a_link(home: Path) -> None:
     assert entry_in(real) == {"url": URL}
 
 
+def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So it is in a container, whose user has no home and whose files are not those of the assistant."""
+    (home / ".cursor").write_text("not a folder")
+    assert main(["connect", "cursor", "--write"]) == 1
+    message = capsys.readouterr().err
+    assert f"{home / FILES['cursor']} cannot be written: " in message
+    assert "Nothing was changed. Add this yourself:" in message
+    assert URL in message
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

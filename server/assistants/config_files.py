@@ -26,22 +26,23 @@ def path_of(config: ConfigFile, platform: str) -> Path:
 
 def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
     """Put the entry into the file. A copy of the old file stays next to it, with `.bak` added to its name. Return
-    False if the entry is already there. Raises Invalid, without changing the file, if the file cannot be read or the
-    change would lose something.
+    False if the entry is already there. Raises Invalid, without changing the file, if the file cannot be read or
+    written, or the change would lose something.
     """
     entry = config.with_key if with_key or config.sign_in is None else config.sign_in
-    before = _read(path)
     try:
+        before = _read(path)
         if _at(_parsed(config, before or ""), config.keys) == entry:
             return False
-        after = _changed(config, before or "", entry)
+        _replace(path, _changed(config, before or "", entry), is_new=before is None)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}"
     except (ValueError, yaml.YAMLError):
-        raise Invalid(
-            f"{path} cannot be changed without losing something in it. Nothing was changed. Add this yourself:\n"
-            + written(config.format, config.keys, entry)
-        ) from None
-    _replace(path, after, is_new=before is None)
-    return True
+        reason = "cannot be changed without losing something in it"
+    else:
+        return True
+    by_hand = written(config.format, config.keys, entry)
+    raise Invalid(f"{path} {reason}. Nothing was changed. Add this yourself:\n{by_hand}")
 
 
 def _read(path: Path) -> str | None:
