@@ -59,7 +59,10 @@ def refusal(folder: Path, error: OSError) -> str:
         return f"{sentence} Set SELFMEMORY_DATA_DIR to another folder"
     quoted = shlex.quote(str(path))
     command = f"chown -R {user_id} {quoted}" if os.path.exists(path) else f"install -d -o {user_id} {quoted}"
-    return f"{sentence} Run: sudo {command} (or set SELFMEMORY_DATA_DIR to another folder)"
+    otherwise = "set SELFMEMORY_DATA_DIR to another folder"
+    if path.is_mount():
+        otherwise = "for a container, on the host with the folder that is mounted there"
+    return f"{sentence} Run: sudo {command} (or {otherwise})"
 
 
 def network_file_system(folder: Path) -> str | None:

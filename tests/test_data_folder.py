@@ -60,6 +60,17 @@ def test_a_file_that_a_command_of_root_left_is_named_with_the_command(folder: Pa
     assert f"Run: sudo chown -R {os.geteuid()} {folder} " in said
 
 
+def test_a_mounted_folder_may_have_another_name_where_the_command_must_run(folder: Path) -> None:
+    """A container has no sudo, and its /data is another folder on the host."""
+    assert not folder.is_mount()
+    stop_being_root()
+    with pytest.raises(SettingsError) as refused:
+        data_folder.require_writable(Path("/sys"))
+    said = str(refused.value)
+    assert f"Run: sudo chown -R {os.geteuid()} /sys (or for a container, " in said
+    assert "on the host with the folder that is mounted there)" in said
+
+
 def test_the_doctor_names_such_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "index.lock").chmod(0)
     stop_being_root()
