@@ -44,7 +44,8 @@ RUN .venv/bin/python -m compileall -q server oauth rest tools \
 FROM python:3.11-slim
 ARG MODEL=all-MiniLM-L6-v2
 # A Docker volume belongs to this user automatically. A folder on the host does not: sudo chown -R 10001 FOLDER
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
+RUN groupadd --gid 10001 selfmemory \
+ && useradd --uid 10001 --gid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
  && install -d -o selfmemory -g selfmemory /data
 COPY --from=build /app /app
 WORKDIR /app
@@ -52,7 +53,8 @@ WORKDIR /app
 # SELFMEMORY_PUBLIC_URL=https://…, SELFMEMORY_SECRET_KEY and SELFMEMORY_TRUSTED_PROXIES.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 SELFMEMORY_HOST=0.0.0.0 SELFMEMORY_PORT=8081 SELFMEMORY_DATA_DIR=/data \
     SELFMEMORY_EMBEDDING_MODEL=$MODEL
-USER selfmemory
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
 VOLUME /data
 EXPOSE 8081
 STOPSIGNAL SIGTERM

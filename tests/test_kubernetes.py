@@ -78,7 +78,9 @@ def test_the_config_map_is_accepted_as_settings(monkeypatch: pytest.MonkeyPatch)
 def test_the_pod_runs_without_root_and_writes_only_where_it_must() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     assert SPEC["securityContext"]["runAsNonRoot"] is True
-    assert f"--uid {SPEC['securityContext']['runAsUser']} " in dockerfile
+    user, group = SPEC["securityContext"]["runAsUser"], SPEC["securityContext"]["runAsGroup"]
+    assert f"useradd --uid {user} --gid {group} " in dockerfile
+    assert f"\nUSER {user}:{group}\n" in dockerfile  # a name would be refused because of `runAsNonRoot` alone
     assert CONTAINER["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
