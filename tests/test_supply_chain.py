@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = {"multilingual": "requirements-multilingual.txt", "telemetry": "requirements-telemetry.txt"}
@@ -93,6 +94,15 @@ def test_the_build_of_the_image_gets_every_file_that_it_copies() -> None:
     sources = {source for line in copied for source in line.split() if source != "."}
     assert sources >= {"requirements.txt", "server/__init__.py"}
     assert {source for source in sources if not sent & {source, source.partition("/")[0]}} == set()
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose_builds_with_the_arguments_of_the_image(name: str) -> None:
+    """With a value from the environment or `.env`, or else with the default: an upgrade builds with the same again."""
+    arguments = dict.fromkeys(re.findall(r"^ARG (\w+)", text_of("Dockerfile"), re.MULTILINE))
+    services = yaml.safe_load(text_of(name))["services"].values()
+    builds = [service["build"] for service in services if "build" in service]
+    assert [set(build["args"]) for build in builds] == [arguments.keys()]
 
 
 @pytest.mark.parametrize("name", COMPOSE)
