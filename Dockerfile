@@ -34,11 +34,9 @@ RUN mkdir oauth tools rest \
  && .venv/bin/pip install --no-deps --no-build-isolation -e . \
  && .venv/bin/pip check
 COPY . .
-# The server may not write here, so its files are compiled now, or each start would compile them.
 # The models are prepared next to the installation, so that a container starts at once and without a network. The
 # default model is too, because its vectors are used while memories are embedded again with another model.
-RUN .venv/bin/python -m compileall -q server oauth rest tools \
- && .venv/bin/python -m server prepare-model \
+RUN .venv/bin/python -m server prepare-model \
  && SELFMEMORY_EMBEDDING_MODEL="$MODEL" .venv/bin/python -m server prepare-model
 
 FROM python:3.11-slim
@@ -47,8 +45,13 @@ ARG MODEL=all-MiniLM-L6-v2
 RUN groupadd --gid 10001 selfmemory \
  && useradd --uid 10001 --gid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
  && install -d -o selfmemory -g selfmemory /data
-COPY --from=build /app /app
 WORKDIR /app
+# A layer of its own: it stays the same when only the code changes.
+COPY --from=build /app/.venv .venv
+COPY . .
+# Files have the permissions that they have where the image is built, perhaps for their owner only. The server may not
+# write here, so its files are compiled now, or each start would compile them.
+RUN chmod a+rx . && chmod -R a+rX -- * && .venv/bin/python -m compileall -q server oauth rest tools
 # 0.0.0.0 is inside the container; which ports are published is decided outside. Behind a proxy also set
 # SELFMEMORY_PUBLIC_URL=https://…, SELFMEMORY_SECRET_KEY and SELFMEMORY_TRUSTED_PROXIES.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 SELFMEMORY_HOST=0.0.0.0 SELFMEMORY_PORT=8081 SELFMEMORY_DATA_DIR=/data \

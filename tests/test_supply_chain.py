@@ -105,6 +105,12 @@ def test_compose_builds_with_the_arguments_of_the_image(name: str) -> None:
     assert [set(build["args"]) for build in builds] == [arguments.keys()]
 
 
+def test_the_server_can_read_the_code_of_an_image_that_was_built_from_private_files() -> None:
+    """COPY keeps the permissions of the clone, which are 0600 where the umask is 077."""
+    final = text_of("Dockerfile").rpartition("\nFROM ")[2]
+    assert "\nCOPY . .\n" in final.partition("\nRUN chmod a+rx . && chmod -R a+rX -- * ")[0]
+
+
 @pytest.mark.parametrize("name", COMPOSE)
 def test_no_secret_has_a_default(name: str) -> None:
     defaults = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*)(:?[-?])([^}]*)\}", text_of(name))
