@@ -89,11 +89,12 @@ audit: | $(BIN)/python                   ## look for known vulnerabilities in th
 clean:                                 ## delete everything that was installed, never your data
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 
-# an incomplete $(VENV) would look complete
+# An incomplete $(VENV) would look complete. Without python in it, what is there is a leftover.
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than 3.11: set PYTHON=/path/to/python3" >&2; exit 1; }
+	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # Every file is checked against its hash, except those of torch (.ci/lock says why). torch goes second, so that what it

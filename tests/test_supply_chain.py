@@ -1,6 +1,8 @@
 """Installed packages are pinned and checked by hash. Containers do not run as root and have no known password."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -74,6 +76,17 @@ def test_nothing_but_torch_and_the_lock_tool_is_installed_without_a_hash(name: s
     pinned = [line.removeprefix("-c constraints.txt ") for line in unchecked if line.startswith("-c constraints.txt")]
     assert [line for line in pinned if "torch==" not in line and line != "uv"] == []
     assert len(installs) > len(unchecked)
+
+
+def test_an_installation_that_was_interrupted_at_its_start_begins_again(tmp_path: Path) -> None:
+    """pip counts as installed as soon as its files are there, so nothing would add its program any more."""
+    folder = tmp_path / "venv"
+    made = ["make", "-C", str(ROOT), f"VENV={folder}", f"PYTHON={sys.executable}", f"{folder}/bin/python"]
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    for program in ("python", "pip"):
+        (folder / "bin" / program).unlink()
+    subprocess.run(made, check=True, capture_output=True)
+    assert (folder / "bin" / "pip").exists()
 
 
 def test_the_container_runs_without_root_and_reports_its_health() -> None:
