@@ -13,7 +13,7 @@
 # updates it; it does not add a missing one. There is no digest here, because no image registry was reachable to look
 # it up, and an unchecked one could belong to an old image.
 
-FROM python:3.11-slim AS build
+FROM python:3.11-slim AS packages
 ARG PIP_EXTRA_INDEX_URL=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_EXTRA_INDEX_URL=$PIP_EXTRA_INDEX_URL
 WORKDIR /app
@@ -33,6 +33,9 @@ COPY server/__init__.py server/
 RUN mkdir oauth tools rest \
  && .venv/bin/pip install --no-deps --no-build-isolation -e . \
  && .venv/bin/pip check
+
+FROM packages AS build
+ARG MODEL=all-MiniLM-L6-v2
 COPY . .
 # The models are prepared next to the installation, so that a container starts at once and without a network. The
 # default model is too, because its vectors are used while memories are embedded again with another model.
@@ -46,8 +49,9 @@ RUN groupadd --gid 10001 selfmemory \
  && useradd --uid 10001 --gid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
  && install -d -o selfmemory -g selfmemory /data
 WORKDIR /app
-# A layer of its own: it stays the same when only the code changes.
-COPY --from=build /app/.venv .venv
+# Three layers: when only the code changes, that of the packages stays the same.
+COPY --from=packages /app/.venv .venv
+COPY --from=build /app/.venv/share/selfmemory .venv/share/selfmemory
 COPY . .
 # Files have the permissions that they have where the image is built, perhaps for their owner only. The server may not
 # write here, so its files are compiled now, or each start would compile them.
