@@ -236,7 +236,7 @@ def require_tracing() -> None:
     if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
         raise SettingsError(
             f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "
-            "run pip install '.[telemetry]', or unset it"
+            "run .venv/bin/pip install --no-deps -r requirements-telemetry.txt, or unset it"
         )
 
 

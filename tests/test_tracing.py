@@ -170,7 +170,7 @@ def test_a_missing_package_refuses_the_start_in_one_sentence(
     assert main(["serve", "--port", "0", "--workers", workers]) == 1
     assert capfd.readouterr().err == (
         "selfmemory: OTEL_EXPORTER_OTLP_ENDPOINT is set, but the package that sends traces is not installed: "
-        "run pip install '.[telemetry]', or unset it\n"
+        "run .venv/bin/pip install --no-deps -r requirements-telemetry.txt, or unset it\n"
     )
 
 

