@@ -152,7 +152,7 @@ def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
 def test_an_unavailable_or_slow_endpoint_is_distinguished_from_a_wrong_one(
     server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model._http, "timeout", httpx.Timeout(0.05))
+    monkeypatch.setattr(endpoint, "ANSWER_SECONDS", 0.05)
     server.seconds = 0.2
     with pytest.raises(ModelAway, match="does not answer"):
         model.encode(TEXTS)
@@ -202,6 +202,8 @@ def test_vectors_are_read_in_the_forms_that_servers_use(
         (vectors_of(None, None), "does not answer with vectors"),
         (vectors_of("no", "no"), "does not answer with vectors"),
         (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
+        (vectors_of([10**400] * 64, GOOD), "does not answer with vectors"),
+        (b'{"data": [{"index": Infinity, "embedding": [1]}]}', "does not answer with vectors"),
         (vectors_of([], []), "vectors of 0 numbers, not 64"),
         (vectors_of(GOOD), "1 vectors for 2 texts"),
         (vectors_of(GOOD, GOOD, GOOD), "3 vectors for 2 texts"),

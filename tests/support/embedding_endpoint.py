@@ -1,5 +1,6 @@
 """A small OpenAI-compatible server that really embeds, and can be slow, fail or return nonsense."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ MODEL = "words"
 class Endpoint(ThreadingHTTPServer):
     """Set `status`, `answer` or `seconds` to change what it does. It counts its requests.
 
+    With `drips`, it sends its "status line" or its "body" byte by byte.
     With `refused`, only a request with this word in a text gets the status, or the word a vector of NaN if that is 200.
     """
 
@@ -30,6 +32,7 @@ class Endpoint(ThreadingHTTPServer):
         self.most_texts = 1000
         self.refused = ""
         self.is_reversed = False
+        self.drips = ""
         self.embedder = WordEmbedder()
         self.batches: list[list[str]] = []
 
@@ -63,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.drips == "status line":
+            self._drip(b"HTTP/1.1 200 OK")
         found = self.path == "/v1/embeddings"
         status, content = self.server.answer_to(body, self.headers.get("Authorization", "")) if found else (404, b"{}")
         self.send_response(status)
@@ -70,7 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if self.server.drips == "body":
+            self._drip(content)
         self.wfile.write(content)
+
+    def _drip(self, content: bytes) -> None:
+        """Send a byte every 50 ms until the client leaves."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for byte in content * 100:
+                self.wfile.write(bytes([byte]))
+                threading.Event().wait(0.05)
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay quiet."""

@@ -5,9 +5,11 @@ that callers do not wait for it. Messages and the log never quote an answer of t
 key.
 """
 
+import asyncio
 import base64
 import contextlib
 import random
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +24,12 @@ from server.index.model.mean import mean_of
 from server.index.model.prompts import prompts_of_name
 from server.index.types import Vector, Vectors
 
-TIMEOUT = httpx.Timeout(15.0, connect=3.0)
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 15.0
+"""How long the endpoint may take to answer, from the first attempt to the last byte. A limit for each read would let an
+endpoint that sends a byte now and then hold a thread for hours.
+"""
+
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
 """The pause before the second attempt. It doubles each time, and varies at random by up to half, so that callers do not
@@ -49,9 +56,14 @@ class EndpointModel:
         """Embed a few texts to learn the vectors' length and mean. Raises ModelAway."""
         self._url = embeddings_url(url)
         self._model = model
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Accept-Encoding": "identity"}  # a small compressed answer could fill the memory
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         limits = httpx.Limits(max_connections=self.threads)
-        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits, follow_redirects=False)
+        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._serve, name="embedding-endpoint", daemon=True).start()
         self._breaker = Breaker()
         self.prompts = prompts_of_name(model)
         self.dimensions = 0
@@ -78,7 +90,12 @@ class EndpointModel:
         return True
 
     def close(self) -> None:
-        self._http.close()
+        asyncio.run_coroutine_threadsafe(self._http.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _serve(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
 
     def _mean(self) -> Vector:
         try:
@@ -89,14 +106,17 @@ class EndpointModel:
     def _ask_again_and_again(self, texts: Sequence[str]) -> httpx.Response:
         """Return an answer that is not a temporary failure. Raises ModelAway."""
         answer = None
+        until = time.monotonic() + ANSWER_SECONDS
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(_pause(answer, attempt))
             with self._breaker.attempt() as tried:
-                answer = self._ask(texts)
+                answer = self._ask(texts, until)
                 tried.succeeded = answer is not None and answer.status_code not in _TRANSIENT
             if answer is not None and tried.succeeded:
                 return answer
+            if time.monotonic() >= until:
+                break
         if answer is None:
             raise ModelAway("The embedding endpoint does not answer.")
         # Ollama answers 500 for a text whose vector is NaN, and llama.cpp for a text that is too long.
@@ -105,24 +125,32 @@ class EndpointModel:
 
     def _works(self) -> bool:
         """Return whether the endpoint embeds another text. If it does, callers do not have to wait."""
-        answer = self._ask([PROBE])
+        answer = self._ask([PROBE], time.monotonic() + ANSWER_SECONDS)
         if answer is None or answer.status_code != 200:
             return False
         self._breaker.reset()
         return True
 
-    def _ask(self, texts: Sequence[str]) -> httpx.Response | None:
-        """Return the answer with its body, or None if no answer came."""
+    def _ask(self, texts: Sequence[str], until: float) -> httpx.Response | None:
+        """Return the answer with its body, or None if no answer came before the monotonic time `until`."""
+        asking = self._answer(texts, until - time.monotonic())
+        return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+
+    async def _answer(self, texts: Sequence[str], seconds: float) -> httpx.Response | None:
         body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
         try:
-            with self._http.stream("POST", self._url, json=body) as answer:
+            async with asyncio.timeout(seconds), self._http.stream("POST", self._url, json=body) as answer:
                 content = bytearray()
-                for chunk in answer.iter_bytes():
+                async for chunk in answer.aiter_raw():
                     content += chunk
                     if len(content) > ANSWER_BYTES:
                         raise ModelAway("The embedding endpoint sends an answer of more than 64 MB.")
-                return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(content))
-        except (httpx.TransportError, httpx.StreamError, httpx.DecodingError):
+                return httpx.Response(
+                    answer.status_code,
+                    headers={"Retry-After": answer.headers.get("retry-after", "")},
+                    content=bytes(content),
+                )
+        except (TimeoutError, httpx.TransportError, httpx.StreamError):
             return None
 
 
@@ -163,7 +191,7 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     try:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry.get("index") or 0))  # some leave out a 0
         vectors = np.array([_numbers(entry["embedding"]) for entry in data], dtype=np.float64)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise ModelAway("The embedding endpoint does not answer with vectors.") from None
     if vectors.ndim != 2 and len(vectors):
         raise ModelAway("The embedding endpoint does not answer with vectors.")
