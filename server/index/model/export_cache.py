@@ -37,11 +37,12 @@ def prepared(data_dir: Path, stem: str, weights: str, suffixes: Sequence[str], m
 
 def _whole(folder: Path, stem: str, weights: str, suffix: str) -> Path | None:
     for file in sorted(folder.glob(_file_name(stem, weights, "*", suffix))):
-        if file.name == _file_name(stem, weights, sha256_of(file), suffix):
-            return file
+        with contextlib.suppress(OSError):
+            if file.is_file() and file.name == _file_name(stem, weights, sha256_of(file), suffix):  # no pipe
+                return file
         log.warning("a prepared model was damaged", extra={"file": file.name})
         with contextlib.suppress(OSError):
-            file.unlink()
+            file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
     return None
 
 

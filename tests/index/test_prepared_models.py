@@ -1,0 +1,40 @@
+"""A prepared model that cannot be read is prepared again, whatever stands in its place."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from server.index.model.export_cache import prepared
+
+WEIGHTS = "a" * 64
+
+
+def make(scratch: Path) -> None:
+    (scratch / "exported.onnx").write_bytes(b"graph")
+
+
+@pytest.fixture(autouse=True)
+def without_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "prefix").touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        Path.touch,
+        Path.mkdir,  # as Docker does for a file that is mounted and missing
+        os.mkfifo,
+        lambda file: file.symlink_to("missing"),
+        lambda file: file.symlink_to(file.name),
+    ],
+    ids=["an empty file", "a directory", "a pipe", "a link to nothing", "a link to itself"],
+)
+def test_what_is_no_model_is_replaced_by_one(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    (file,) = prepared(tmp_path, "model", WEIGHTS, [".onnx"], make)
+    file.unlink()
+    put(file)
+    assert prepared(tmp_path, "model", WEIGHTS, [".onnx"], make) == [file]
+    assert file.read_bytes() == b"graph"
