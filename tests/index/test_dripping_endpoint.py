@@ -34,3 +34,12 @@ def test_a_compressed_answer_is_not_unpacked(server: Endpoint, model: EndpointMo
     server.answer = gzip.compress(vectors_of(GOOD, GOOD))
     with pytest.raises(ModelAway, match="does not answer with vectors"):
         model.encode(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "answer", [vectors_of([10**400] * 64, GOOD), b'{"data": [{"index": Infinity, "embedding": []}]}']
+)
+def test_a_number_that_is_too_large_is_no_vector(server: Endpoint, model: EndpointModel, answer: bytes) -> None:
+    server.answer = answer
+    with pytest.raises(ModelAway, match="does not answer with vectors"):
+        model.encode(TEXTS)

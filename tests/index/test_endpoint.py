@@ -202,8 +202,6 @@ def test_vectors_are_read_in_the_forms_that_servers_use(
         (vectors_of(None, None), "does not answer with vectors"),
         (vectors_of("no", "no"), "does not answer with vectors"),
         (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
-        (vectors_of([10**400] * 64, GOOD), "does not answer with vectors"),
-        (b'{"data": [{"index": Infinity, "embedding": [1]}]}', "does not answer with vectors"),
         (vectors_of([], []), "vectors of 0 numbers, not 64"),
         (vectors_of(GOOD), "1 vectors for 2 texts"),
         (vectors_of(GOOD, GOOD, GOOD), "3 vectors for 2 texts"),
