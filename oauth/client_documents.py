@@ -25,7 +25,7 @@ from server.domain.grants import redirect_uris
 from server.domain.grants.clients import GRANT_TYPES, Description
 from server.errors import Invalid
 from server.models import OAuthClient
-from server.models.base import now
+from server.models.base import now, was_within
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -117,12 +117,17 @@ def require_well_formed(url: str, *, any_port: bool) -> None:
 
 
 def is_fresh(client: OAuthClient | None) -> bool:
-    return client is not None and client.fresh_until is not None and client.fresh_until > now()
+    """Return whether the document need not be read again. No document is fresh for longer than `MAX_LIFETIME`, unless
+    the clock was set back since.
+    """
+    if client is None or client.fresh_until is None:
+        return False
+    return timedelta(0) < client.fresh_until - now() <= MAX_LIFETIME
 
 
 def may_be_stale(client: OAuthClient | None) -> bool:
     """Return whether our copy may stand in for a document that cannot be fetched now."""
-    return client is not None and client.read_at > now() - STALE_LIFETIME
+    return client is not None and was_within(client.read_at, STALE_LIFETIME)
 
 
 async def fetch(url: str, settings: Settings) -> Fetched:

@@ -155,3 +155,12 @@ def test_a_process_that_is_late_keeps_what_nobody_wanted(stored: Database) -> No
         pass
     late.renew()
     assert late.balance()
+
+
+def test_a_lease_that_ends_in_a_year_is_of_a_clock_that_was_set_back(stored: Database) -> None:
+    died, other = (Leases(stored, share=True) for _ in range(2))
+    assert takes(died, SHARDS)
+    with stored.write() as session:
+        for table in ("index_owners", "index_workers"):
+            session.execute(sa.text(f"UPDATE {table} SET expires_at = expires_at + INTERVAL '1 year'"))
+    assert takes(other, SHARDS)

@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from server.domain.locks import lock_hash
 from server.hashing import token_hash
 from server.models import Invitation, Mail, SentLetter
-from server.models.base import now
+from server.models.base import is_within, now
 from server.models.invitations import InvitationStatus
 from server.models.notifications import LetterKind
 
@@ -69,7 +69,7 @@ def _to_recipient(session: Session, kind: LetterKind, recipient_hash: str) -> in
         .outerjoin(Invitation, col(Invitation.id) == SentLetter.invitation_id)
         .where(
             col(SentLetter.recipient_hash) == recipient_hash,
-            col(SentLetter.created_at) > now() - WINDOW,
+            is_within(col(SentLetter.created_at), WINDOW),
             col(SentLetter.kind).in_(pool),
             col(Invitation.status).is_distinct_from(InvitationStatus.ACCEPTED),
         )
@@ -79,6 +79,6 @@ def _to_recipient(session: Session, kind: LetterKind, recipient_hash: str) -> in
 
 def _of_sender(session: Session, sender_id: str) -> int:
     query = sa.select(sa.func.count()).where(
-        col(SentLetter.sender_id) == sender_id, col(SentLetter.created_at) > now() - WINDOW
+        col(SentLetter.sender_id) == sender_id, is_within(col(SentLetter.created_at), WINDOW)
     )
     return int(session.execute(query).scalar_one())

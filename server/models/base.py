@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -58,6 +58,21 @@ def _time_of_text(value: str | None) -> datetime | None:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def was_within(time: datetime, period: timedelta) -> bool:
+    """Return whether the time is in the last `period`.
+
+    Clocks of different machines differ, so it may be as much later than now. If it is more, it was written before the
+    clock was set back, and would otherwise be in the last `period` for years.
+    """
+    return abs(now() - time) < period
+
+
+def is_within(column: Any, period: timedelta) -> sa.ColumnElement[bool]:
+    """Like `was_within`, in SQL."""
+    moment = now()
+    return sa.and_(column > moment - period, column < moment + period)
 
 
 def enum_check(name: str, column: str, values: type[StrEnum]) -> sa.CheckConstraint:

@@ -200,7 +200,10 @@ def is_in_files(folder: Path, vector: Vector) -> bool:
     return False
 
 
-def test_deleted_vectors_leave_the_files_and_the_collection_stays(workshop: Workshop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [-1, 365], ids=["a day ago", "by a clock that was set back"])
+def test_deleted_vectors_leave_the_files_and_the_collection_stays(
+    workshop: Workshop, tmp_path: Path, days: int
+) -> None:
     list(workshop.build())
     row, world = workshop.row(), workshop.world
     deleted = ids_of(world)[0]
@@ -211,7 +214,7 @@ def test_deleted_vectors_leave_the_files_and_the_collection_stays(workshop: Work
     assert is_in_files(tmp_path / "chroma", vector)
     world.delete(deleted)
     with workshop.database.write() as session:
-        session.execute(sa.update(ProjectIndex).values(erased_at=now() - timedelta(days=1)))
+        session.execute(sa.update(ProjectIndex).values(erased_at=now() + timedelta(days=days)))
         assert candidates.next_to_erase(session, sa.true()) is None  # Chroma has not followed yet
     workshop.follow()
     with workshop.database.read() as session:

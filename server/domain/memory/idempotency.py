@@ -13,7 +13,7 @@ from server.database import is_sqlite
 from server.domain.memory.inputs import NewMemory
 from server.errors import Conflict
 from server.models import IdempotencyKey
-from server.models.base import now
+from server.models.base import is_within, now, was_within
 from server.principal import Principal
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -64,7 +64,7 @@ def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None
         (request.project_id, request.user_id, request.key_hash),
         populate_existing=True,
     )
-    if row is None or row.created_at <= now() - KEY_LIFETIME:
+    if row is None or not was_within(row.created_at, KEY_LIFETIME):
         return None
     if row.body_hash != request.body_hash:
         raise KeyUsedForAnother
@@ -78,7 +78,7 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
     """
     # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
     is_own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
-    session.execute(sa.delete(IdempotencyKey).where(*is_own, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
+    session.execute(sa.delete(IdempotencyKey).where(*is_own, ~is_within(col(IdempotencyKey.created_at), KEY_LIFETIME)))
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = {
         "project_id": request.project_id,

@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from server.domain.locks import lock_user
 from server.hashing import MAILED_PREFIX, new_token, token_hash
 from server.models import MailedToken
-from server.models.base import now
+from server.models.base import is_within, now
 from server.models.users import MailedPurpose
 
 LIFETIME = timedelta(hours=1)
@@ -45,7 +45,7 @@ def was_just_mailed(session: Session, user_id: str, purpose: MailedPurpose, addr
     query = sa.select(sa.literal(1)).where(
         col(MailedToken.user_id) == user_id,
         col(MailedToken.purpose) == purpose,
-        col(MailedToken.created_at) > now() - LETTER_EVERY,
+        is_within(col(MailedToken.created_at), LETTER_EVERY),
         col(MailedToken.address).is_not_distinct_from(address),
         col(MailedToken.was_mailed),
     )

@@ -21,11 +21,12 @@ from server.errors import Conflict, Gone, Invalid, RateLimited, Unauthenticated
 from server.hashing import token_hash
 from server.mailer import Mailer
 from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
-from server.models.base import now
+from server.models.base import now, was_within
 from server.principal import Principal
 
 ISSUER = "SelfMemory"
 STEP_SECONDS = 30
+DAY = timedelta(days=1)
 CODE_DIGITS = 6
 STEPS_AROUND = (0, -1, 1)
 """The accepted time steps, relative to the current one, because clocks differ and typing takes time (RFC 6238 section
@@ -220,7 +221,8 @@ def _step_of(secret: str, code: str, *, after: int) -> int | None:
         return None
     current, otp = current_step(), pyotp.TOTP(secret)
     matching = [current + offset for offset in STEPS_AROUND if strings_equal(otp.generate_otp(current + offset), typed)]
-    return next((step for step in matching if step > after), None)
+    is_of_later_clock = after - current > DAY.total_seconds() / STEP_SECONDS
+    return next((step for step in matching if step > after or is_of_later_clock), None)
 
 
 def current_step() -> int:
@@ -229,13 +231,13 @@ def current_step() -> int:
 
 
 def _require_tries_left(factor: SecondFactor) -> None:
-    passed = now() - factor.failures_since
-    if factor.failures >= FAILURES_A_DAY and passed < timedelta(days=1):
-        raise RateLimited(int((timedelta(days=1) - passed).total_seconds()) + 1)
+    if factor.failures >= FAILURES_A_DAY and was_within(factor.failures_since, DAY):
+        left = DAY - (now() - factor.failures_since)
+        raise RateLimited(int(left.total_seconds()) + 1)
 
 
 def _count_failure(session: Session, user: User, factor: SecondFactor, mailer: Mailer) -> None:
-    if now() - factor.failures_since >= timedelta(days=1):
+    if not was_within(factor.failures_since, DAY):
         factor.failures, factor.failures_since = 0, now()
     factor.failures += 1
     audit.record_account_event(session, Event.SECOND_FACTOR_FAILED, user.id)

@@ -16,7 +16,7 @@ from server.domain.people.second_factors import AppLost
 from server.errors import Forbidden, Invalid
 from server.mailer import Mailer
 from server.models import BrowserSession
-from server.models.base import now
+from server.models.base import now, was_within
 from server.principal import Principal
 
 FRESH = timedelta(minutes=10)
@@ -46,7 +46,7 @@ def is_fresh(session: Session, principal: Principal) -> bool:
     verified_at = session.execute(
         sa.select(col(BrowserSession.verified_at)).where(col(BrowserSession.id) == principal.credential_id)
     ).scalar_one_or_none()
-    return verified_at is not None and now() - verified_at < FRESH
+    return verified_at is not None and was_within(verified_at, FRESH)
 
 
 def ways_of(session: Session, principal: Principal) -> Ways:

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from server.index.outbox import PURGE
 from server.models import metadata
-from server.models.base import now
+from server.models.base import is_within, now
 
 ERASE_AFTER = timedelta(hours=20)
 """Collections' files are rewritten after this time, so that deleted vectors are gone within a day."""
@@ -109,7 +109,7 @@ def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, 
     removals. Projects with changes that Chroma has not applied yet are left out.
     """
     project, index = _projects.c, _indexes.c
-    is_due = sa.and_(project.removals > index.erased, index.erased_at < now() - ERASE_AFTER)
+    is_due = sa.and_(project.removals > index.erased, ~is_within(index.erased_at, ERASE_AFTER))
     is_followed = ~sa.exists().where(_tasks.c.project_id == project.id, _tasks.c.memory_number != PURGE)
     due = sa.select(project.id, index.collection, project.removals).select_from(_joined())
     row = session.execute(due.where(index.ready_at.is_not(None), is_due, is_followed, mine).limit(1)).first()

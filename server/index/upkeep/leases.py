@@ -11,7 +11,7 @@ import secrets
 import socket
 import time
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -140,7 +140,7 @@ class Leases:
         """Return how many parts this process may hold: all parts divided by the living processes, rounded up."""
         if not self._share:
             return SHARDS
-        living = sa.select(sa.func.count()).select_from(_workers).where(_workers.c.expires_at >= _clock)
+        living = sa.select(sa.func.count()).select_from(_workers).where(_has_time_left(_workers.c.expires_at))
         return -(-SHARDS // max(session.scalar(living) or 0, 1))
 
     def _renewed(self, session: Session) -> dict[int, int]:
@@ -148,7 +148,7 @@ class Leases:
         ends = _clock + timedelta(seconds=LEASE_SECONDS)
         alive = postgresql.insert(_workers).values(name=self.name, expires_at=ends)
         session.execute(alive.on_conflict_do_update(index_elements=["name"], set_={"expires_at": ends}))
-        session.execute(sa.delete(_workers).where(_workers.c.expires_at < _clock))
+        session.execute(sa.delete(_workers).where(~_has_time_left(_workers.c.expires_at)))
         mine = sa.update(_owners).where(_owners.c.holder == self.name).values(expires_at=ends)
         return _as_fences(session.execute(mine.returning(_owners.c.shard, _owners.c.fence)))
 
@@ -167,7 +167,12 @@ class Leases:
 
 
 def _is_free() -> sa.ColumnElement[bool]:
-    return sa.or_(_owners.c.holder.is_(None), _owners.c.expires_at < _clock)
+    return sa.or_(_owners.c.holder.is_(None), ~_has_time_left(_owners.c.expires_at))
+
+
+def _has_time_left(expires_at: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """Match leases that have not ended. One that would end much later was taken before the clock was set back."""
+    return expires_at.between(_clock, _clock + timedelta(seconds=2 * LEASE_SECONDS))
 
 
 def _as_fences(rows: sa.Result[int, int]) -> dict[int, int]:

@@ -14,7 +14,7 @@ from server.database import Database
 from server.index.model import languages
 from server.index.upkeep.progress import Progress
 from server.models import IndexSurvey, Memory, Project, ProjectLanguages
-from server.models.base import now
+from server.models.base import is_within, was_within
 from server.models.projects import deleted_projects
 
 EVERY_SECONDS = 5.0
@@ -94,7 +94,8 @@ def read(session: Session) -> SurveyCounts:
     if row is None:
         return NOTHING_COUNTED
     models = {name or NO_MODEL: count for name, count in row.models.items()}
-    return SurveyCounts(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
+    work = row.work if row.work and was_within(row.counted_at, FRESH) else None
+    return SurveyCounts(models, row.misread_projects, work)
 
 
 def is_misread(session: Session, project_id: str) -> bool:
@@ -139,7 +140,7 @@ def count_misread(database: Database) -> int:
 def _due_projects() -> sa.Select[Project]:
     count, counted = col(Project.memory_count), col(ProjectLanguages.memory_count)
     is_new = sa.and_(counted.is_(None), count >= LEAST_OTHERS)
-    is_old = col(ProjectLanguages.counted_at) < now() - LOOK_AGAIN_AFTER
+    is_old = ~is_within(col(ProjectLanguages.counted_at), LOOK_AGAIN_AFTER)
     has_changed = sa.or_(col(Project.revision) > col(ProjectLanguages.revision), count != counted)
     changed_much = sa.or_(count >= 2 * counted, 2 * count <= counted)
     due = sa.or_(is_new, sa.and_(has_changed, sa.or_(changed_much, is_old)))
