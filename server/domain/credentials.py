@@ -24,6 +24,17 @@ IDLE_TIMEOUT = timedelta(days=14)
 """A session ends if it is not used for this long."""
 
 
+_TABLES: dict[CredentialKind, type[ApiKey | BrowserSession | OAuthGrant]] = {
+    CredentialKind.SESSION: BrowserSession,
+    CredentialKind.API_KEY: ApiKey,
+    CredentialKind.ACCESS_TOKEN: OAuthGrant,
+}
+
+
+class CredentialEnded(Unauthenticated):
+    sentence = "The session, key or connection that began this has ended."
+
+
 @dataclass(frozen=True, slots=True)
 class PresentedCredential:
     """The credential of a request: a bearer token, or a session's value if `is_session`."""
@@ -51,18 +62,15 @@ def authenticate(session: Session, presented: PresentedCredential) -> Authentica
 
 def note_use(session: Session, principal: Principal) -> None:
     """Record that the credential was used now."""
-    moment = now()
-    if principal.kind is CredentialKind.API_KEY:
-        update = sa.update(ApiKey).where(col(ApiKey.id) == principal.credential_id).values(last_used_at=moment)
-    elif principal.kind is CredentialKind.ACCESS_TOKEN:
-        update = sa.update(OAuthGrant).where(col(OAuthGrant.id) == principal.credential_id).values(last_used_at=moment)
-    else:
-        update = (
-            sa.update(BrowserSession)
-            .where(col(BrowserSession.id) == principal.credential_id)
-            .values(last_seen_at=moment)
-        )
-    session.execute(update)
+    table, column = _TABLES[principal.kind], "last_seen_at" if principal.is_session else "last_used_at"
+    session.execute(sa.update(table).where(col(table.id) == principal.credential_id).values({column: now()}))
+
+
+def require_kept(session: Session, principal: Principal) -> None:
+    """Raises CredentialEnded if the credential was revoked after its request began. For work that takes minutes."""
+    table = _TABLES[principal.kind]
+    if session.scalar(sa.select(col(table.id)).where(col(table.id) == principal.credential_id)) is None:
+        raise CredentialEnded(presented=True)
 
 
 def _authenticate_api_key(session: Session, key: str) -> Authenticated:

@@ -1,14 +1,19 @@
 """The page of an import says that it is done when all of it can be found."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.dashboard.views import uploads
 from server.database import Database
 from server.domain.memory import imports, unfinished
+from server.domain.memory.duplicates import NumberedLine
 from server.domain.memory.exchange.lines import Line, memory_of
 from server.errors import Unavailable
 from server.index.types import UNEMBEDDED
+from server.models import BrowserSession, Import, Memory
 from server.principal import Principal
 from server.settings import Settings
 from server.uploads import DiskFailed, State, Uploads, Work
@@ -31,6 +36,23 @@ async def test_an_import_ends_when_all_of_it_can_be_found(ann: Visitor, monkeypa
     monkeypatch.setattr(imports, "publish", fail_once)
     assert "1 memory imported" in seen(await import_all(ann, line("Tea.")))
     assert "Tea." in await ann.see(f"{ann.project}/memories")
+
+
+async def test_an_import_ends_with_the_session_that_began_it(
+    ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_chunks = imports.in_chunks
+
+    def revoked(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
+        with database.write() as session:
+            session.execute(sa.delete(BrowserSession))
+        return in_chunks(lines)
+
+    monkeypatch.setattr(imports, "in_chunks", revoked)
+    await import_all(ann, line("Tea."))
+    with database.read() as session:
+        assert not session.scalars(sa.select(col(Memory.number))).all()
+        assert not session.scalars(sa.select(col(Import.id))).all()
 
 
 async def test_what_an_import_skips_can_be_found(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -19,8 +19,8 @@ from server.domain.memory.search import SearchRequest, SearchResult
 from server.domain.people import users
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder
-from server.models import Memory, Organization, Project
-from server.models.base import JsonObject, new_id
+from server.models import BrowserSession, Memory, Organization, Project
+from server.models.base import JsonObject, new_id, now
 from server.principal import CredentialKind, Principal
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
@@ -151,5 +151,7 @@ def _of_first_user(settings: Settings, database: Database, index: MemoryIndex) -
         )
         project = session.exec(select(Project).where(Project.created_by == user.id)).first()
         assert project is not None
+        expires_at = now() + timedelta(days=1)
+        session.merge(BrowserSession(id="session", user_id=user.id, token_hash="session", expires_at=expires_at))
         principal = Principal(user.id, CredentialKind.SESSION, "session")
         return World(settings, database, index, principal, project.id)
