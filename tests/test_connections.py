@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from server.commands import http_protocol
 from server.commands.http_protocol import HttpProtocol
 from tests.support.served import listening
 
@@ -190,6 +191,24 @@ async def test_an_answer_that_nobody_reads_closes_the_connection(requests: int) 
         await asyncio.sleep(3 * HEAD_SECONDS)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             await reader.readexactly(LARGE_BYTES)
+
+
+async def test_answers_that_are_read_slowly_wait_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads a byte now and then could keep any number of large answers in memory."""
+    monkeypatch.setattr(http_protocol, "MOST_UNREAD_BYTES", 3 * LARGE_BYTES)
+    get = b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    async with connection() as (reader, writer):
+        address = writer.get_extra_info("peername")[:2]
+        slow = [await asyncio.open_connection(*address) for _ in range(6)]
+        for _, other in slow:
+            other.write(get)
+        writer.write(get)
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(LARGE_BYTES)
+        whole = [await asyncio.gather(other.read(-1), return_exceptions=True) for other, _ in slow]
+        assert 1 <= sum(isinstance(text, bytes) and len(text) > LARGE_BYTES for [text] in whole) <= 3
+        for _, other in slow:
+            other.transport.abort()
 
 
 async def test_an_answer_may_be_read_slowly() -> None:

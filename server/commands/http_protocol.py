@@ -4,12 +4,15 @@ sends a short answer in one piece.
 
 import asyncio
 import json
-from typing import Any, cast
+import logging
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.commands.http_parser import HttpParser, has_offer
 from server.models.base import new_id
+
+log = logging.getLogger(__name__)
 
 DETAIL = (
     "This is not a valid HTTP request: use a known method, header lines without control characters, and a URL and "
@@ -24,6 +27,10 @@ of its text.
 """
 
 
+MOST_UNREAD_BYTES = 256_000_000
+"""How much of the answers of a process may wait in memory for clients that read slowly. One answer has up to 4 MB."""
+
+
 class Refused(Exception):
     """Raised in the parser's callbacks, so that it stops and the connection is closed."""
 
@@ -34,8 +41,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
     beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
-    nothing of an answer for this time. Declines other protocols.
+    nothing of an answer for this time, or that has read the least while too much is unread. Declines other protocols.
     """
+
+    unread: ClassVar[dict["HttpProtocol", None]] = {}
+    """The connections of the process whose clients have not read what was sent, in the order in which they began."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
@@ -54,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_head_due = self._is_body_due = False
         self._watch_head()
         self._stop_watching_unread()
+        self.unread.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -121,6 +132,27 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_unread()
+        self.unread[self] = None
+        self._limit_unread()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.unread.pop(self, None)
+
+    def _limit_unread(self) -> None:
+        """Abort connections while too much is unread in all: first those with the most, and of these the oldest."""
+        sizes = {connection: connection._whole.held_bytes for connection in self.unread}
+        excess = sum(sizes.values()) - MOST_UNREAD_BYTES
+        if excess <= 0:
+            return
+        log.warning(
+            "answers were cut off, because clients read too slowly", extra={"unread_bytes": sum(sizes.values())}
+        )
+        for connection in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if excess > 0:
+                excess -= sizes[connection]
+                del self.unread[connection]
+                connection.transport.abort()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the idle connection, which still waits until the answer is read."""
@@ -169,13 +201,22 @@ class WholeAnswers:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self._last_bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the unread answers take. The last one stays in memory as a whole until it is read."""
+        unread: int = self._transport.get_write_buffer_size()
+        return max(unread, self._last_bytes if unread else 0)
 
     def write(self, data: bytes) -> None:
         if self._transport.is_closing():  # uvicorn goes on with a queued request's answer, and uvloop would raise
             return
         if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head + data)  # `writelines` takes as long as two writes
+            data = head + data  # `writelines` takes as long as two writes
+            self._last_bytes = len(data)
+            self._transport.write(data)
         elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
             self._head = data
         else:
