@@ -71,7 +71,7 @@ async def test_what_an_import_skips_can_be_found(
 
 async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Visitor, settings: Settings) -> None:
     page, work = await claimed(ann, settings)
-    assert "the import continues" in await ann.see(page)
+    assert "The import continues" in await ann.see(page)
     assert (await ann.get(page)).headers["refresh"] == "2"
     assert (await upload(ann, line("Coffee."))).status_code == 409
     work.lock.close()  # as the kernel does when a process ends
@@ -108,7 +108,7 @@ async def test_an_import_that_was_committed_before_an_interruption_is_done_when_
     store = Uploads(settings.data_dir)
     store.save(work.upload, state=State.COMMITTED, import_id=import_id, read=1, stored=1)
     work.lock.close()
-    assert "1 of 1 memory read. You can leave this page; the import continues." in await ann.see(page)
+    assert "1 of 1 memory read. You can leave this page. The import continues while you" in await ann.see(page)
     assert not store.path_of(work.upload).exists()
     imports.publish_committed(database, ann.tenant.project_id)
     assert "1 memory imported. 0 memories skipped" in await ann.see(page)
