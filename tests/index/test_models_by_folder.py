@@ -161,6 +161,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "its config.json is damaged": lambda folder: (folder / "config.json").write_bytes(b"{"),
     "its modules.json is damaged": lambda folder: (folder / "modules.json").write_bytes(b"\xff"),
     "its tokenizer.json is damaged": lambda folder: (folder / "tokenizer.json").write_text("{}", "utf-8"),
+    "its 1_Pooling/config.json is damaged": lambda folder: (folder / "1_Pooling" / "config.json").write_bytes(b"{"),
     "its model.safetensors is damaged": lambda folder: os.truncate(folder / "model.safetensors", 9000),
 }
 

@@ -52,7 +52,7 @@ class SentenceModel:
 def read(folder: Path, name: str) -> SentenceModel:
     """Return the model in `folder`, which is published under `name`. Raises NotExportable, ModelUnusable."""
     _require_whole(folder)
-    config = _json(folder / "config.json")
+    config = _json(folder, "config.json")
     kind = config.get("model_type")
     if kind not in ENCODERS:
         raise NotExportable(f"it is a {kind} model")
@@ -61,11 +61,11 @@ def read(folder: Path, name: str) -> SentenceModel:
     if not (folder / "tokenizer.json").is_file():
         raise NotExportable("it has no tokenizer.json")
     encoder, pooling = _modules(folder)
-    pooled = _json(folder / pooling / "config.json")
-    prompts = prompts_of(_json(folder / "config_sentence_transformers.json"), name)
+    pooled = _json(folder, pooling, "config.json")
+    prompts = prompts_of(_json(folder, "config_sentence_transformers.json"), name)
     if prompts != NO_PROMPTS and not pooled.get("include_prompt", True):
         raise NotExportable("it excludes its prompts from the mean")
-    sentence = _json(folder / encoder / "sentence_bert_config.json")
+    sentence = _json(folder, encoder, "sentence_bert_config.json")
     return SentenceModel(
         folder, _pooling(pooled), _max_tokens(folder, config, sentence), bool(sentence.get("do_lower_case")), prompts
     )
@@ -73,7 +73,7 @@ def read(folder: Path, name: str) -> SentenceModel:
 
 def _modules(folder: Path) -> tuple[str, str]:
     """Return the subfolders of the encoder and of the pooling. Raises NotExportable for any other module."""
-    listed = _json_list(folder / "modules.json")
+    listed = _json_list(folder, "modules.json")
     kinds = [str(module.get("type")).rpartition(".")[2] for module in listed]
     paths = [str(module.get("path", "")) for module in listed]
     if not listed:
@@ -99,7 +99,7 @@ def _max_tokens(folder: Path, config: Mapping[str, object], sentence: Mapping[st
     positions = _number(config.get("max_position_embeddings"), DEFAULT_MAX_TOKENS)
     if config.get("model_type") in PADDED_POSITIONS:
         positions -= _number(config.get("pad_token_id"), 1) + 1
-    tokenizer = _json(folder / "tokenizer_config.json")
+    tokenizer = _json(folder, "tokenizer_config.json")
     chosen = _number(sentence.get("max_seq_length"), _number(tokenizer.get("model_max_length"), positions))
     return max(min(chosen, positions), 3)
 
@@ -112,24 +112,25 @@ def _weights(folder: Path) -> list[Path]:
     return sorted(folder.glob("model*.safetensors"))
 
 
-def _json(file: Path) -> dict[str, object]:
-    value = _parsed(file)
+def _json(folder: Path, *path: str) -> dict[str, object]:
+    value = _parsed(folder, *path)
     return value if isinstance(value, dict) else {}
 
 
-def _json_list(file: Path) -> list[dict[str, object]]:
-    value = _parsed(file)
+def _json_list(folder: Path, *path: str) -> list[dict[str, object]]:
+    value = _parsed(folder, *path)
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _parsed(file: Path) -> object:
-    """Return the content of the JSON file, or None if it is missing. Raises ModelUnusable if it is damaged."""
+def _parsed(folder: Path, *path: str) -> object:
+    """Return the content of the model's JSON file, or None if it is missing. Raises ModelUnusable if it is damaged."""
+    file = folder.joinpath(*path)
     try:
         return json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
-        raise _damaged(file) from None
+        raise _damaged(folder, file) from None
 
 
 def _require_whole(folder: Path) -> None:
@@ -140,8 +141,9 @@ def _require_whole(folder: Path) -> None:
         try:
             safe_open(file, "numpy")
         except (SafetensorError, OSError):
-            raise _damaged(file) from None
+            raise _damaged(folder, file) from None
 
 
-def _damaged(file: Path) -> ModelUnusable:
-    return ModelUnusable(f"The embedding model {file.parent.name!r} cannot be loaded: its {file.name} is damaged.")
+def _damaged(folder: Path, file: Path) -> ModelUnusable:
+    name = file.relative_to(folder).as_posix()
+    return ModelUnusable(f"The embedding model {folder.name!r} cannot be loaded: its {name} is damaged.")
