@@ -159,7 +159,7 @@ def _newest(
 ) -> SearchPage:
     are_few = not request.filters.is_empty and counting.are_few(session, project, request.filters, counting.FEW)
     matching = conditions(request.filters, project.id, are_few=are_few)
-    ids = folding.newest_ids(session, matching, request.limit, are_few=are_few)
+    ids = folding.newest_ids(session, matching, request.limit, are_few=are_few)[request.skip :]
     memories, size, is_cut = take_fitting(_newest_first(session, ids), Budget(request.answer_bytes))
     results = [SearchResult(memory, NEWEST_SCORE) for memory in memories]
     page = SearchPage(results, size, len(ids) - len(results) if is_cut else 0)
