@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +44,7 @@ class Rule:
 
 
 class Limits:
-    """Counts hits by (bucket, key). A key is a credential id or a client address.
+    """Counts hits by (bucket, key). A key is a person in a project, a client address, or what else a caller passes.
 
     While Redis is unreachable, each machine counts alone, so that requests are still answered and still limited.
     """
@@ -147,8 +148,10 @@ class Limits:
 
 
 def _hit(window: Window, rule: Rule, cost: int) -> None:
-    for rate in rule.rates:
-        if not window.hit(rate, *rule.key, cost=min(cost, rate.amount)):
+    """Raises RateLimited above one of the rates, without counting in the others."""
+    steps = (window.hit,) if len(rule.rates) == 1 else (window.test, window.hit)
+    for step, rate in product(steps, rule.rates):
+        if not step(rate, *rule.key, cost=min(cost, rate.amount)):
             raise _refusal(window, rate, rule, cost)
 
 

@@ -213,6 +213,21 @@ def test_long_caller_names_count_in_full_but_are_not_stored_in_full(settings: Se
         limits.hit(Bucket.TOKEN_FAILURE, names[7], "203.0.113.9")
 
 
+async def test_a_request_that_one_of_several_rates_refuses_counts_in_none(
+    settings: Settings, make_tenant: Callable[[str], Tenant], app: ASGIApp
+) -> None:
+    alice = make_tenant("alice@example.com")
+    both = settings.model_copy(update={"rate_limit_memory_add": "3/day;1/minute"})
+    async with (
+        running(create_app(both, lambda _settings: WordEmbedder())) as limited,
+        httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url=ORIGIN) as client,
+    ):
+        answers = [await add_as_a_tool(client, alice.auth) for _ in range(4)]
+        assert [answer.json()["result"].get("isError", False) for answer in answers] == [False, True, True, True]
+        refused = await add(client, alice.auth)
+        assert 0 < int(refused.headers["Retry-After"]) <= 60, "only the rate per minute is used up"
+
+
 @pytest.mark.needs("redis")
 def test_workers_share_their_counts_in_redis(redis_url: str) -> None:
     chosen = read_settings(env_file=None, redis_url=redis_url, rate_limit_memory_add="2/day", public_url=ORIGIN)
