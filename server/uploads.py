@@ -103,19 +103,18 @@ class Uploads:
         lock = self._lock(user_id)
         if lock is None:
             raise UploadRunning
-        for path in (self.folder / user_id).glob("*.json"):
-            if earlier := self._read(path):
-                self.remove(earlier)
         upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:NAME_LENGTH])
-        with translating_disk_failures():
-            try:
-                with self.path_of(upload).open("xb") as copy:
-                    shutil.copyfileobj(file, copy)
-                return Work(self.save(upload), lock)
-            except OSError:
-                self.remove(upload)
-                lock.close()
-                raise
+        try:
+            for path in (self.folder / user_id).glob("*.json"):
+                if earlier := self._read(path):
+                    self.remove(earlier)
+            with translating_disk_failures(), self.path_of(upload).open("xb") as copy:
+                shutil.copyfileobj(file, copy)
+            return Work(self.save(upload), lock)
+        except DiskFailed:
+            lock.close()
+            self.remove(upload)
+            raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
         """Return the user's upload into the project. An interrupted import is offered again. Raises NotFound."""

@@ -1,5 +1,6 @@
 """The page of an import says that it is done when all of it can be found."""
 
+import errno
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -152,3 +153,14 @@ async def test_a_disk_that_fails_after_the_commit_does_not_undo_the_import(
     monkeypatch.setattr(imports, "publish", recover_and_publish)
     monkeypatch.setattr(unfinished, "left_behind", lambda *_args: [])
     assert "1 memory imported" in seen(await import_all(ann, line("Tea.")))
+
+
+async def test_a_file_whose_state_finds_no_room_on_the_disk_is_removed(
+    ann: Visitor, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("server.uploads.Path.write_text", full)
+    assert (await upload(ann, line("Tea."))).status_code == 503
+    assert not list((settings.data_dir / "uploads").rglob("*.file"))
