@@ -148,7 +148,7 @@ class Uploads:
             lock.close()
             return None
         # The state outlives the file by a day, so it must not keep text of memories.
-        return Work(self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, sample=[]), lock)
+        return Work(self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, expired=0, sample=[]), lock)
 
     def remove_file(self, upload: Upload) -> None:
         """Remove the file. Its state stays for a day. Raises DiskFailed."""

@@ -81,6 +81,14 @@ async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Vi
     assert "1 memory imported" in await ann.see(page)
 
 
+async def test_an_import_that_is_started_again_counts_what_has_expired_once(ann: Visitor, settings: Settings) -> None:
+    page, work = await claimed(ann, settings, line("Tea.", expires_at="2020-01-01T00:00:00Z"))
+    Uploads(settings.data_dir).save(work.upload, read=1, expired=1)
+    work.lock.close()
+    await ann.do(page)
+    assert "0 memories imported. 1 memory skipped: it has expired" in await ann.see(page)
+
+
 async def test_a_new_file_is_accepted_after_an_interruption(ann: Visitor, settings: Settings) -> None:
     for state in (State.READING, State.IMPORTING, State.COMMITTED):
         _, work = await claimed(ann, settings)
@@ -115,9 +123,9 @@ async def test_an_import_that_was_committed_before_an_interruption_is_done_when_
     assert "1 memory imported. 0 memories skipped" in await ann.see(page)
 
 
-async def claimed(ann: Visitor, settings: Settings) -> tuple[str, Work]:
+async def claimed(ann: Visitor, settings: Settings, content: bytes = line("Tea.")) -> tuple[str, Work]:
     """Return the page of an import and the work on it, which another process has begun."""
-    page = await uploaded(ann, line("Tea."))
+    page = await uploaded(ann, content)
     store = Uploads(settings.data_dir)
     work = store.claim(store.find(page.rpartition("/")[2], ann.tenant.user_id, ann.tenant.project_id))
     assert work
