@@ -1,9 +1,11 @@
 """The memories of a project: all, newest first, or the results of a search, best first."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from server.dashboard.dates import by_day, zone_of
@@ -82,7 +84,10 @@ def _parameters(request: PageRequest) -> dict[str, str]:
 
 
 def restore_form(memory: Memory) -> str:
-    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash."""
+    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash.
+
+    A text that is longer than one message, because a version of several messages was restored, cannot be added again.
+    """
     messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
     fields: JsonObject = {
         "messages": messages,
@@ -94,7 +99,10 @@ def restore_form(memory: Memory) -> str:
         "pinned": memory.pinned,
         "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
-    return NewMemory.model_validate(fields).model_dump_json()
+    try:
+        return NewMemory.model_validate(fields).model_dump_json()
+    except ValidationError:
+        return json.dumps({"id": memory.id})
 
 
 async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from server.dashboard.dates import zone_of
@@ -39,6 +39,12 @@ class Turn(NamedTuple):
 
     speaker: str | None
     text: str
+
+
+class Deleted(BaseModel):
+    """A memory that was deleted, as its id in `memories.restore_form`."""
+
+    id: str | None = None
 
 
 class Change(NamedTuple):
@@ -145,13 +151,13 @@ async def delete(request: PageRequest) -> Response:
 async def restore(request: PageRequest) -> Response:
     """Restore a memory that was just deleted. If it is not in the trash, add it again."""
     try:
+        if deleted_id := Deleted.model_validate_json(request.text("kept")).id:
+            with suppress(NotFound, Invalid):
+                memory = await request.call.run(trash.restore, deleted_id)
+                return redirect(f"{HOME}/memories/{memory.id}", "restored")
         new_memory = NewMemory.model_validate_json(request.text("kept"))
     except ValidationError:
         raise Invalid("Nothing was restored, because the form is incomplete. Reload the page and try again.") from None
-    if memory_id := (new_memory.model_extra or {}).get("id"):
-        with suppress(NotFound, Invalid):
-            memory = await request.call.run(trash.restore, str(memory_id))
-            return redirect(f"{HOME}/memories/{memory.id}", "restored")
     new_memory = new_memory.model_copy(update={"project_id": request.project_id})
     memory_id = await request.call.run(memories.add, new_memory, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")

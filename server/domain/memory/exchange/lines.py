@@ -118,7 +118,7 @@ class Line(BaseModel):
     pinned: bool = False
     expires_at: AnyMoment = None
     source: StatedSource = None
-    updated_source: StatedSource = Field(default=None, description="the time of the last change")
+    updated_source: StatedSource = Field(default=None, description="the source of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
 
     @model_validator(mode="before")
@@ -136,8 +136,10 @@ class Line(BaseModel):
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
+        """Allow a version without messages to be as long: a restored one has the text of all messages."""
+        is_whole = self.messages or self.version > 1
         try:
-            (require_whole_content if self.messages else require_content)(self.content)
+            (require_whole_content if is_whole else require_content)(self.content)
         except ValueError as reason:
             raise ValueError(f"content: {reason}") from None
         return self
