@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from server import __version__
@@ -201,7 +202,8 @@ def _exit_on_sigterm(code: int) -> None:
 
     An exception would be lost if the signal came in the middle of an import, in a callback whose errors Python ignores.
     """
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(code))
+    if threading.current_thread() is threading.main_thread():  # Python refuses handlers elsewhere
+        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(code))
 
 
 def _explain_missing(error: ModuleNotFoundError) -> int:
