@@ -1,4 +1,4 @@
-"""Authenticates a credential. Only this module looks up keys, tokens and sessions by their hashes."""
+"""Authenticates a credential. Only this module turns a key, a token or a session into a principal."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
