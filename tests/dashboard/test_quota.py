@@ -4,7 +4,7 @@ import pytest
 
 from server.settings import Settings
 from tests.conftest import ORIGIN
-from tests.support.visitors import Visitor
+from tests.support.visitors import Visitor, seen
 
 
 @pytest.fixture
@@ -26,3 +26,11 @@ async def test_an_uploaded_file_keeps_to_the_quota(ann: Visitor) -> None:
     problem = "This project is full: it holds 1 of at most 2 memories, and this needs 2 more."
     assert problem in await ann.see(page)
     assert "Two." not in await ann.see(f"{ann.project}/memories")
+
+
+async def test_a_viewer_is_refused_before_the_quota_of_the_target_is_asked(ann: Visitor, viewer: Visitor) -> None:
+    memory_id = await ann.remember("One.")
+    await viewer.remember_all(["One.", "Two."])
+    fields = {"action": "move", "ids": memory_id, "target": viewer.tenant.project_id}
+    refused = await viewer.post(f"{ann.project}/memories/selected", fields)
+    assert (refused.status_code, "A viewer may not write in this project." in seen(refused)) == (403, True)

@@ -70,11 +70,13 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
 
     Raises NotFound, Forbidden, QuotaExceeded if the other project is full, and Invalid if it is the same project.
     """
+    selected = _in_order(session, principal, project_id, ids)
     target = require_project(session, principal, target_id, Action.WRITE)
     if target.id == project_id:
         raise Invalid("choose another project.", field="target")
-    sizes = sa.select(sa.func.count(), TOTAL_SIZE).where(col(Memory.project_id) == project_id, col(Memory.id).in_(ids))
-    usage.require_room(session, target.id, *session.execute(sizes).one())
+    are_selected = (col(Memory.project_id) == project_id, col(Memory.id).in_(selected))
+    sizes = session.execute(sa.select(sa.func.count(), TOTAL_SIZE).where(*are_selected)).one()
+    usage.require_room(session, target.id, *sizes)
 
     arrived: list[str] = []
 
