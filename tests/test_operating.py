@@ -8,8 +8,10 @@ import pytest
 
 from server.__main__ import main
 from server.app import create_app
+from server.file_locks import try_lock
 from server.settings import Settings
 from tests.support.browsers import fresh, sign_in, sign_up
+from tests.support.commands import Run
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
@@ -130,3 +132,16 @@ async def test_the_log_of_a_start_names_the_data_folder(
             pass
     (ready,) = [record for record in caplog.records if record.getMessage() == "ready"]
     assert vars(ready)["data_dir"] == str(settings.data_dir)
+
+
+@pytest.mark.sqlite_only
+def test_a_refused_restore_leaves_the_name_of_the_owner_of_the_index(data_dir: Path, tmp_path: Path, run: Run) -> None:
+    """When that process is dead, the next owner ends its leases by this name."""
+    run("create-user", "--email", "ann@example.com")
+    run("backup", str(tmp_path / "backup"))
+    file = data_dir / "index.lock"
+    file.write_text("host:1:abcd")
+    with file.open("r+") as held:
+        assert try_lock(held)
+        assert "uses the data folder" in run("restore", str(tmp_path / "backup")).err
+    assert file.read_text() == "host:1:abcd"

@@ -50,7 +50,7 @@ def _no_server(settings: Settings) -> Iterator[None]:
         for name in LOCKS:
             path = settings.data_dir / name
             is_new = not path.exists()
-            lock = locks.enter_context(path.open("w"))
+            lock = locks.enter_context(path.open("a"))  # an owner's name in the file must stay
             if is_new:
                 locks.callback(path.unlink)
             if not try_lock(lock):
