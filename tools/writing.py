@@ -31,7 +31,7 @@ async def add_memory(call: Call, arguments: AddArguments) -> Answer:
 _SENTENCES = {
     repeats.Outcome.ADDED: "Remembered as {id}.",
     repeats.Outcome.KNOWN: "This was already remembered, as {id}.",
-    repeats.Outcome.LABELED: "This was already remembered, as {id}; the new labels were added to it.",
+    repeats.Outcome.COMPLETED: "This was already remembered, as {id}; what was new was added to it.",
 }
 
 

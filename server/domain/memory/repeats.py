@@ -30,11 +30,11 @@ CREATED_AT, EXPIRY = "created_at", "expires_in_days"
 
 
 class Outcome(Enum):
-    """What became of a text: a new memory, nothing, or new labels for an existing memory."""
+    """What became of a text: a new memory, nothing, or new labels, metadata or a pin for an existing memory."""
 
     ADDED = auto()
     KNOWN = auto()
-    LABELED = auto()
+    COMPLETED = auto()
 
 
 class Remembered(NamedTuple):
@@ -46,9 +46,9 @@ class Remembered(NamedTuple):
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
-    """Add a memory. If the project has the same text of the same user from within `REPEAT_PERIOD`, add the labels to
-    that memory instead. The index must be prepared. Raises the errors of `memories.add`, and Invalid if there are too
-    many labels together.
+    """Add a memory. If the project has the same text of the same user from within `REPEAT_PERIOD`, add the labels,
+    metadata and pin to that memory instead. The index must be prepared. Raises the errors of `memories.add`, and
+    Invalid if there are too many labels together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
@@ -67,11 +67,11 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     if not changed:
         return Remembered(existing.id, Outcome.KNOWN, kept)
     memories.update(session, principal, existing.id, MemoryChange.model_validate(changed), index)
-    return Remembered(existing.id, Outcome.LABELED, kept)
+    return Remembered(existing.id, Outcome.COMPLETED, kept)
 
 
 def _additions(existing: Memory, new: NewMemory) -> dict[str, object]:
-    """Return what the new memory adds to the existing one: labels and a pin."""
+    """Return what the new memory adds to the existing one: labels, metadata and a pin."""
     changed: dict[str, object] = {}
     details = checked(with_labels(existing.details, new.details))
     if details != existing.details:

@@ -49,7 +49,7 @@ async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
     again = await mcp.call("add_memory", content=TEXT, **more, metadata={"source": "desk", "mood": "calm"})
     assert again == {
         "memory_id": memory_id,
-        "message": f"This was already remembered, as {memory_id}; the new labels were added to it. "
+        "message": f"This was already remembered, as {memory_id}; what was new was added to it. "
         "Its topic_category and metadata.source stay as they were: use update_memory to change them.",
     }
     for label in ({"tags": "health"}, {"tags": "nuts"}, {"people_mentioned": "anna"}, {"topic_category": "people"}):
@@ -58,6 +58,13 @@ async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
         assert await mcp.found("walnuts", metadata=about) == [TEXT]
     assert await mcp.found("walnuts", topic_category="other") == []
     assert await total(mcp) == 1
+
+
+async def test_a_pin_is_added_to_it_and_not_called_a_label(mcp: Mcp) -> None:
+    memory_id = await mcp.add(TEXT, tags="health")
+    again = await mcp.call("add_memory", content=TEXT, pinned=True)
+    assert again["message"] == f"This was already remembered, as {memory_id}; what was new was added to it."
+    assert [memory["id"] for memory in (await mcp.call("list_memories", pinned=True))["results"]] == [memory_id]
 
 
 YESTERDAY = (now() - timedelta(hours=20)).isoformat()
