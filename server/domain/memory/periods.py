@@ -46,11 +46,9 @@ def period_between(
     timezone: str | None = None,
     created_after: str | None = None,
     created_before: str | None = None,
-    *,
-    moment: datetime | None = None,
 ) -> Period:
     """Return the period that satisfies all arguments. A date stands for its first moment. Dates, and times without an
-    offset, are in `timezone` (default UTC). `moment` is the current time, for tests. Raises Invalid, naming the field.
+    offset, are in `timezone` (default UTC). Raises Invalid, naming the field.
     """
     zone = zone_of("UTC" if timezone is None else timezone)
     after = _parse_field("created_after", created_after, zone)
@@ -59,7 +57,7 @@ def period_between(
         raise Invalid("must be later than created_after.", field="created_before")
     period = Period()
     if temporal_filter is not None:
-        period = period_of(temporal_filter, zone, moment or datetime.now(UTC))
+        period = period_of(temporal_filter, zone, datetime.now(UTC))
     starts = [start for start in (period.start, after) if start]
     ends = [end for end in (period.end, before) if end]
     return Period(max(starts, default=None), min(ends, default=None))

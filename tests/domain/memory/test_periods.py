@@ -104,7 +104,7 @@ def test_the_limits_of_a_period_are_allowed(words: str) -> None:
 
 
 def test_the_period_satisfies_every_argument() -> None:
-    period = period_between("this_month", "UTC", "2026-03-10", "2026-12-01T00:00:00+02:00", moment=NOW)
+    period = period_between("2026-03-01..2026-03-31", "UTC", "2026-03-10", "2026-12-01T00:00:00+02:00")
     assert (written(period.start), written(period.end)) == ("03-10", "04-01")
     period = period_between(None, "Europe/Berlin", "2026-02-01", None)
     assert (written(period.start), written(period.end)) == ("01-31 23:00", "…")
