@@ -21,6 +21,13 @@ async def test_near_duplicates_are_put_together_and_others_are_not(ann: Visitor)
     assert OTHER not in page
 
 
+async def test_equal_texts_are_called_identical(ann: Visitor) -> None:
+    words = ("seat", "soup", "tram", "chess", "kayak", "violin", "tax", "garden")
+    await ann.remember_all([f"The {word} of {word * 2}." for word in words] * 2)
+    page = await ann.see(f"{ann.project}/similar")
+    assert (page.count("2 similar memories Identical"), page.count("alike")) == (len(words), 0)
+
+
 async def test_without_near_duplicates_the_page_says_so(ann: Visitor) -> None:
     await ann.remember_all([WINDOW, OTHER])
     assert "No similar memories" in await ann.see(f"{ann.project}/similar")

@@ -8,9 +8,11 @@ from starlette.responses import Response
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import selection, similar, trash
-from server.domain.memory.similar import MOST_COMPARED
 from server.errors import Invalid
 from server.models.base import is_id
+
+ROUNDING = 1e-5
+"""The cosine of two equal vectors may be less than 1 by less than this."""
 
 
 class RowGroup(NamedTuple):
@@ -30,7 +32,7 @@ async def show(request: PageRequest) -> Response:
         RowGroup(
             [Row.of(memory) for memory in group.memories],
             max(group.memories, key=lambda memory: len(memory.content)).id,
-            int(group.closeness * 100),
+            int((group.closeness + ROUNDING) * 100),
         )
         for group in comparison.groups
     ]
@@ -41,7 +43,6 @@ async def show(request: PageRequest) -> Response:
         compared=comparison.compared,
         older=comparison.oldest,
         is_newest=before is None,
-        most_compared=MOST_COMPARED,
         trash_days=await request.call.read(trash.days, request.project_id),
     )
 
