@@ -33,6 +33,13 @@ async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
     assert LISBON not in page
 
 
+async def test_a_page_after_the_end_of_the_trash_leads_to_the_first(ann: Visitor) -> None:
+    memory_id = await ann.remember("The window seat.")
+    await ann.post(f"/dashboard/memories/{memory_id}/delete")
+    answer = await ann.get(f"{ann.project}/trash?from=25")
+    assert (answer.status_code, answer.headers.get("location")) == (303, f"{ann.project}/trash")
+
+
 async def test_the_work_of_a_key_is_shown_in_sentences_and_undone(ann: Visitor) -> None:
     typed = {"text": LISBON, "tags": "", "people_mentioned": "", "topic_category": "", "user_id": ""}
     kept = (await ann.do(f"{ann.project}/memories/new", typed)).split("/")[3].split("?")[0]

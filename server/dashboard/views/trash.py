@@ -29,6 +29,8 @@ class TrashRow(NamedTuple):
 async def show(request: PageRequest) -> Response:
     offset = number_in(request, "from") or 0
     page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, offset)
+    if offset and not page.trashed:  # the last memory of this page has left the trash
+        return redirect(f"{request.project_path}/trash")
     people = {one.row.deleted_by for one in page.trashed if one.row.deleted_by}
     names = await request.call.read(users.names_of, people)
     rows = [TrashRow.of(one, names) for one in page.trashed]
