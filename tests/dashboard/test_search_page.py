@@ -128,13 +128,16 @@ async def test_search_pagination_ends_at_the_limit_of_assistants(ann: Visitor) -
 async def test_pages_of_a_search_for_everything_show_each_large_memory_once(ann: Visitor) -> None:
     await ann.remember_all([f"Seat number {number:03}. " + "😀" * 9_900 for number in range(80)], note="x" * 15_000)
     numbers: list[str] = []
+    ranges: list[str] = []
     address: str | None = f"{ann.project}/memories?q=*"
     while address:
         page = await ann.get(address)
+        ranges += re.findall(r"Results (\S+ of \d+)", seen(page))
         numbers += re.findall(r"Seat number (\d{3})\.", seen(page))
         following = re.search(r'href="([^"]+)" rel="next"', page.text)
         address = html.unescape(following[1]) if following else None
     assert list(dict.fromkeys(numbers)) == [f"{number:03}" for number in reversed(range(80))]
+    assert ranges[-1].endswith("–80 of 80")
 
 
 async def test_each_link_of_a_label_with_a_comma_finds_it(ann: Visitor) -> None:

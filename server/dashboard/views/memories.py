@@ -127,7 +127,7 @@ async def _search_page(request: PageRequest, project_id: str, query: ListQuery) 
     end = query.skip + len(rows)
     return RowPage(
         [row for row in rows if row.strength is not Strength.WEAK],
-        len(close),
+        results.skipped + len(close),
         facets.facets_of(close) if not results.skipped else Facets(),
         [row for row in rows if row.strength is Strength.WEAK],
         {"skip": end} if end < results.skipped + len(results.ranked) or results.has_more else None,
