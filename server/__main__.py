@@ -7,7 +7,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from server import __version__
@@ -185,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     top = parser()
     args = top.parse_args(arguments)
     require_text(top, args)
-    _exit_on_sigterm(0 if args.run == SERVE else TERMINATED)
+    if arguments is None:  # otherwise a program calls this, and its signals are its own
+        _exit_on_sigterm(0 if args.run == SERVE else TERMINATED)
     try:
         code: int = importlib.import_module("server.commands.running").run(args)
     except ModuleNotFoundError as error:
@@ -202,8 +202,7 @@ def _exit_on_sigterm(code: int) -> None:
 
     An exception would be lost if the signal came in the middle of an import, in a callback whose errors Python ignores.
     """
-    if threading.current_thread() is threading.main_thread():  # Python refuses handlers elsewhere
-        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(code))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(code))
 
 
 def _explain_missing(error: ModuleNotFoundError) -> int:

@@ -65,6 +65,7 @@ SENTENCES = {
     "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",
     "ChangedSince": "This memory was changed in the meantime. Check it, then save again.",
     "Conflict": "This conflicts with stored data.",
+    "CredentialEnded": "The session, key or connection that began this has ended.",
     "DocumentRefused": (
         "This application's metadata document could not be used. The server has to fetch it from the application's "
         "site; without internet access, connect the application with an API key."
