@@ -78,6 +78,12 @@ def test_nothing_but_torch_and_the_lock_tool_is_installed_without_a_hash(name: s
     assert len(installs) > len(unchecked)
 
 
+def test_updates_are_offered_for_every_folder_with_locked_npm_packages() -> None:
+    updates = yaml.safe_load(text_of(".github/dependabot.yml"))["updates"]
+    watched = {update["directory"] for update in updates if update["package-ecosystem"] == "npm"}
+    assert watched == {f"/tests/{lock.parent.name}" for lock in ROOT.glob("tests/*/package-lock.json")}
+
+
 def test_an_installation_that_was_interrupted_at_its_start_begins_again(tmp_path: Path) -> None:
     """pip counts as installed as soon as its files are there, so nothing would add its program any more."""
     folder = tmp_path / "venv"
