@@ -87,7 +87,7 @@ audit: | $(BIN)/python                   ## look for known vulnerabilities in th
 	@.ci/audit
 
 clean:                                 ## delete everything that was installed, never your data
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) tests/*/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 # An incomplete $(VENV) would look complete. Without python in it, what is there is a leftover.
 $(VENV)/bin/python:

@@ -95,6 +95,13 @@ def test_updates_are_offered_for_every_folder_with_locked_npm_packages() -> None
     assert watched == {f"/tests/{lock.parent.name}" for lock in ROOT.glob("tests/*/package-lock.json")}
 
 
+def test_clean_deletes_the_npm_packages_too() -> None:
+    planned = subprocess.run(
+        ["make", "-n", "-C", str(ROOT), "clean"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "tests/*/node_modules" in planned.split()
+
+
 def test_an_installation_that_was_interrupted_at_its_start_begins_again(tmp_path: Path) -> None:
     """pip counts as installed as soon as its files are there, so nothing would add its program any more."""
     folder = tmp_path / "venv"
