@@ -26,7 +26,6 @@ MOST_QUEUED = 20
 of its text.
 """
 
-
 MOST_UNREAD_BYTES = 256_000_000
 """How much of the answers of a process may wait in memory for clients that read slowly. One answer has up to 4 MB."""
 
@@ -41,7 +40,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
     beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
-    nothing of an answer for this time, or that has read the least while too much is unread. Declines other protocols.
+    nothing of an answer for this time, or has the most unread while there is too much in all. Declines other protocols.
     """
 
     unread: ClassVar[dict["HttpProtocol", None]] = {}
@@ -142,17 +141,16 @@ class HttpProtocol(HttpToolsProtocol):
     def _limit_unread(self) -> None:
         """Abort connections while too much is unread in all: first those with the most, and of these the oldest."""
         sizes = {connection: connection._whole.held_bytes for connection in self.unread}
-        excess = sum(sizes.values()) - MOST_UNREAD_BYTES
-        if excess <= 0:
+        unread = sum(sizes.values())
+        if unread <= MOST_UNREAD_BYTES:
             return
-        log.warning(
-            "answers were cut off, because clients read too slowly", extra={"unread_bytes": sum(sizes.values())}
-        )
+        log.warning("answers were cut off, because clients read too slowly", extra={"unread_bytes": unread})
         for connection in sorted(sizes, key=sizes.__getitem__, reverse=True):
-            if excess > 0:
-                excess -= sizes[connection]
-                del self.unread[connection]
-                connection.transport.abort()
+            unread -= sizes[connection]
+            del self.unread[connection]
+            connection.transport.abort()
+            if unread <= MOST_UNREAD_BYTES:
+                return
 
     def timeout_keep_alive_handler(self) -> None:
         """Close the idle connection, which still waits until the answer is read."""
