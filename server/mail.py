@@ -26,7 +26,7 @@ from server.database import Database
 from server.database_failures import why
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
-from server.models.base import new_id, now
+from server.models.base import is_of_later_clock, new_id, now
 from server.sealing import Purpose, key_id, seal_for
 from server.setting_types import STARTTLS
 from server.settings import Settings
@@ -139,9 +139,7 @@ class SmtpMailer:
     def _due_here(self) -> sa.ColumnElement[bool]:
         """Select the letters that are due. A letter encrypted with another key waits for a process that has the key."""
         is_readable = sa.or_(col(Mail.key_id) == self._key_id, col(Mail.key_id).is_(None))
-        moment = now()
-        is_of_later_clock = col(Mail.due_at) > moment + 2 * SLOWEST_RETRY
-        is_due = sa.or_(col(Mail.due_at) <= moment, is_of_later_clock)
+        is_due = sa.or_(col(Mail.due_at) <= now(), is_of_later_clock(col(Mail.due_at), 2 * SLOWEST_RETRY))
         return sa.and_(is_due, is_readable)
 
     def _claim(self, condition: sa.ColumnElement[bool]) -> Mail | None:

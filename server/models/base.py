@@ -75,6 +75,14 @@ def is_within(column: Any, period: timedelta) -> sa.ColumnElement[bool]:
     return sa.and_(column > moment - period, column < moment + period)
 
 
+def is_of_later_clock(column: Any, slack: timedelta) -> sa.ColumnElement[bool]:
+    """Match times that were written before the clock was set back: later than now by more than `slack`, which is more
+    than the clocks of two machines differ.
+    """
+    is_later: sa.ColumnElement[bool] = column > now() + slack
+    return is_later
+
+
 def enum_check(name: str, column: str, values: type[StrEnum]) -> sa.CheckConstraint:
     """Return a check constraint: the column holds one of the enumeration's values."""
     quoted = ", ".join(f"'{value.value}'" for value in values)

@@ -15,7 +15,7 @@ from server.domain.memory import activity, late_words, storing, trash, unfinishe
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
 from server.models.activity import ActivityKind
-from server.models.base import now
+from server.models.base import is_of_later_clock, now
 from server.models.expiry import is_live
 from server.models.projects import deleted_projects
 from server.principal import Principal
@@ -119,10 +119,9 @@ def left_behind(session: Session, started_at: datetime) -> Sequence[str]:
     """Return the deletions that have begun and that no process works on. A process that started at `started_at` also
     gets all from before.
     """
-    touched_at, moment = col(BegunDeletion.touched_at), now()
-    is_left = (touched_at <= max(started_at, moment - RESUMED_AFTER)) | unfinished.is_of_a_later_clock(
-        touched_at, moment
-    )
+    touched_at = col(BegunDeletion.touched_at)
+    is_of_before = touched_at <= max(started_at, now() - RESUMED_AFTER)
+    is_left = is_of_before | is_of_later_clock(touched_at, unfinished.ABANDONED_AFTER)
     is_deleted = col(BegunDeletion.project_id).in_(deleted_projects())
     return session.scalars(sa.select(col(BegunDeletion.id)).where(is_left, ~is_deleted)).all()
 

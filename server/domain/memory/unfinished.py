@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from server.domain.memory import imports
 from server.domain.memory.storing import hash_content
 from server.domain.turns import end_turn
 from server.models import Import, StagedMemory
-from server.models.base import now
+from server.models.base import is_of_later_clock, now
 from server.models.projects import deleted_projects
 
 ABANDONED_AFTER = timedelta(minutes=30)
@@ -38,18 +37,13 @@ def left_behind(session: Session, started_at: datetime) -> list[LeftBehind]:
     """Return the imports that no process works on, oldest first. A process that started at `started_at` also gets all
     committed ones from before, because a restart ends the work of the process before it.
     """
+    committed, touched_at = col(Import.committed_at).is_not(None), col(Import.touched_at)
     moment = now()
-    committed = col(Import.committed_at).is_not(None)
     limit = sa.case((committed, max(started_at, moment - TAKEN_OVER_AFTER)), else_=moment - ABANDONED_AFTER)
-    is_left = (col(Import.touched_at) <= limit) | (committed & is_of_a_later_clock(col(Import.touched_at), moment))
-    query = sa.select(col(Import.id), committed, col(Import.touched_at)).where(is_left)
-    query = query.where(col(Import.project_id).not_in(deleted_projects())).order_by(col(Import.touched_at))
+    is_left = (touched_at <= limit) | (committed & is_of_later_clock(touched_at, ABANDONED_AFTER))
+    query = sa.select(col(Import.id), committed, touched_at).where(is_left)
+    query = query.where(col(Import.project_id).not_in(deleted_projects())).order_by(touched_at)
     return [LeftBehind(row[0], bool(row[1]), row[2]) for row in session.execute(query)]
-
-
-def is_of_a_later_clock(touched_at: Mapped[datetime], moment: datetime) -> sa.ColumnElement[bool]:
-    """Match work whose time was written before the clock was set back. Clocks of different machines differ by less."""
-    return touched_at > moment + ABANDONED_AFTER
 
 
 def take_over(session: Session, left: LeftBehind) -> bool:
