@@ -66,8 +66,12 @@ def note_use(session: Session, principal: Principal) -> None:
     session.execute(sa.update(table).where(col(table.id) == principal.credential_id).values({column: now()}))
 
 
-def require_kept(session: Session, principal: Principal) -> None:
-    """Raises CredentialEnded if the credential was revoked after its request began. For work that takes minutes."""
+def require_kept(session: Session, principal: Principal | None) -> None:
+    """Raises CredentialEnded if the credential was revoked after its request began. For work that takes minutes. A
+    command, without a principal, has no credential.
+    """
+    if principal is None:
+        return
     table = _TABLES[principal.kind]
     if session.scalar(sa.select(col(table.id)).where(col(table.id) == principal.credential_id)) is None:
         raise CredentialEnded(presented=True)

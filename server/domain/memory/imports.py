@@ -94,8 +94,7 @@ def stage(
 
     Raises NotFound if the project was deleted in the meantime, CredentialEnded, and QuotaExceeded.
     """
-    if principal is not None:
-        credentials.require_kept(session, principal)
+    credentials.require_kept(session, principal)
     live = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
     expired = len(lines) - len(live)
     lines = without_known(session, import_id, live) if on_duplicate is OnDuplicate.SKIP else live
@@ -141,8 +140,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
     """Decide that all staged lines will be stored. Raises CredentialEnded, and the errors of `accept`."""
-    if principal is not None:
-        credentials.require_kept(session, principal)
+    credentials.require_kept(session, principal)
     project, count = accept(session, principal, import_id)
     activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count, import_id=import_id)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
