@@ -32,8 +32,9 @@ def pin(
 ) -> int:
     """Pin the memories, or unpin them. Return how many of them exist. Raises the errors of `memories.update`."""
     change = MemoryChange.model_validate({"pinned": is_pinned})
+    selected = _in_order(session, principal, project_id, ids)
     return _each(
-        session, principal, project_id, ids, lambda one: memories.update(session, principal, one, change, index)
+        session, principal, project_id, selected, lambda one: memories.update(session, principal, one, change, index)
     )
 
 
@@ -52,17 +53,19 @@ def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[s
     def tagged(memory: Memory) -> MemoryChange:
         return merged_change(memory, MemoryPatch(tags=_joined(memory, [memory.details.get(TAGS), list(new)], TAGS)))
 
-    for memory_id in _in_order(session, principal, project_id, ids):
+    selected = _in_order(session, principal, project_id, ids)
+    for memory_id in selected:
         if memory := _in_project(session, principal, project_id, memory_id):
             tagged(memory)  # refuses too many tags, before another memory has them
     return _each(
-        session, principal, project_id, ids, lambda one: memories.update(session, principal, one, tagged, index)
+        session, principal, project_id, selected, lambda one: memories.update(session, principal, one, tagged, index)
     )
 
 
 def delete(session: Session, principal: Principal, project_id: str, ids: Sequence[str]) -> int:
     """Delete the memories as `deletions.delete` does. Return how many."""
-    return _each(session, principal, project_id, ids, lambda one: deletions.delete(session, principal, one))
+    selected = _in_order(session, principal, project_id, ids)
+    return _each(session, principal, project_id, selected, lambda one: deletions.delete(session, principal, one))
 
 
 def move(session: Session, principal: Principal, project_id: str, ids: Sequence[str], target_id: str) -> int:
@@ -90,7 +93,7 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
             moves.move(session, memory, target.id)
         arrived.append(memory_id)
 
-    count = _each(session, principal, project_id, ids, move_one)
+    count = _each(session, principal, project_id, selected, move_one)
     activity.note(session, principal, project_id, ActivityKind.DELETE, count=count)
     activity.note(session, principal, target.id, ActivityKind.ADD, arrived)
     return count
@@ -153,11 +156,11 @@ def _in_order(session: Session, principal: Principal, project_id: str, ids: Sequ
 
 
 def _each(
-    session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
+    session: Session, principal: Principal, project_id: str, selected: Sequence[str], act: Callable[[str], object]
 ) -> int:
-    """Call `act` in turns for each memory in the project. Return how many. Raises the errors of `_in_order`."""
+    """Call `act` in turns for each selected memory that is still in the project. Return how many."""
     count = 0
-    for memory_id in turns.each(session, _in_order(session, principal, project_id, ids)):
+    for memory_id in turns.each(session, selected):
         if _in_project(session, principal, project_id, memory_id):
             act(memory_id)
             count += 1
