@@ -151,7 +151,7 @@ def test_a_linked_file_stays_a_link(home: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So it is in a container, whose user has no home and whose files are not those of the assistant."""
+    """In a container, the server's user has no home folder, and the assistant reads other files."""
     (home / ".cursor").write_text("not a folder")
     assert main(["connect", "cursor", "--write"]) == 1
     message = capsys.readouterr().err

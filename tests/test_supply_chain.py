@@ -103,7 +103,7 @@ def test_clean_deletes_the_npm_packages_too() -> None:
 
 
 def test_an_installation_that_was_interrupted_at_its_start_begins_again(tmp_path: Path) -> None:
-    """pip counts as installed as soon as its files are there, so nothing would add its program any more."""
+    """An interrupted `venv` leaves the files of pip without its program, which nothing adds later."""
     folder = tmp_path / "venv"
     made = ["make", "-C", str(ROOT), f"VENV={folder}", f"PYTHON={sys.executable}", f"{folder}/bin/python"]
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)

@@ -1,4 +1,4 @@
-"""A prepared model that cannot be read is prepared again, whatever stands in its place."""
+"""The server prepares a model again if it cannot read the prepared file."""
 
 import os
 from collections.abc import Callable

@@ -86,7 +86,7 @@ async def test_090_introspection_is_for_clients_and_their_own_tokens(
 async def test_the_registered_method_is_for_the_token_endpoint_alone(
     registered: str, register: Register, ann: Person
 ) -> None:
-    """Clients revoke by the method that they prefer: Authlib's by Basic, whatever was registered."""
+    """Authlib's client revokes with HTTP Basic by default, even if it registered another method."""
     app = await register(token_endpoint_auth_method=registered)
     assert app.secret
     none: dict[str, str] = {}
