@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from server import __version__
 from server.assistants import catalog
 from server.characters import has_lone_surrogate
-from server.commands.output import command_line, print_any_character, print_message, replace_closed_streams
+from server.commands.output import command_line, configure_output, print_message, replace_closed_streams
 
 DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
 INTERRUPTED = 130
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Ctrl-C. SIGTERM exits with 0 if it stops the server, else with 143.
     """
     replace_closed_streams()
-    print_any_character()
+    configure_output()
     top = parser()
     args = top.parse_args(arguments)
     require_text(top, args)

@@ -37,9 +37,10 @@ def replace_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
 
 
-def print_any_character() -> None:
-    """Let standard output escape the characters that its encoding lacks, as standard error does. A terminal may be set
-    to ASCII or Latin-1.
+def configure_output() -> None:
+    """Let standard output escape the characters that its encoding lacks, as standard error does: a terminal may be set
+    to ASCII or Latin-1. Let it write each line at once, also to a file or pipe: a line that cannot be written is then
+    reported before the command says or does anything else.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)

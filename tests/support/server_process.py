@@ -55,11 +55,14 @@ class ServerProcess:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return our environment without SELFMEMORY_ settings, and with the data and home directories in `folder`."""
+    """Return our environment without settings of the server and of Python's output, and with the data and home
+    directories in `folder`.
+    """
     for name in ("guard", "home"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "guard" / "sitecustomize.py").write_text(NETWORK_GUARD)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
+    foreign = ("SELFMEMORY_", "PYTHONUNBUFFERED")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     paths = {"PYTHONPATH": os.pathsep.join([str(folder / "guard"), str(ROOT)]), "ATTEMPTS": str(folder / "attempts")}
     chosen = {f"SELFMEMORY_{name}": value for name, value in settings.items()}
     defaults = {"SELFMEMORY_DATA_DIR": str(folder / "data"), "HOME": str(folder / "home")}
