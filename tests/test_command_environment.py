@@ -1,6 +1,9 @@
-"""Commands in an unusual environment: text in any encoding is read and written, or refused in one sentence."""
+"""Commands in an unusual environment, and what they need of it. Text in any encoding is read and written, or refused in
+one sentence.
+"""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +70,29 @@ def test_a_python_without_docstrings_is_refused(data_dir: Path) -> None:
     refused = subprocess.run(command, env=environment, cwd=SOURCES, capture_output=True, text=True, timeout=60)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert refused.stderr.startswith("selfmemory: PYTHONOPTIMIZE must be at most 1")
+
+
+IMPORTED = "import sys, {}; print(*(name for name in {!r} if name in sys.modules))"
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("server.__main__", ("pydantic", "sqlalchemy", "server.settings", "starlette", "asyncio")),
+        (
+            "server.commands.accounts",
+            ("starlette", "server.app", "server.index", "mcp", "numpy", "onnxruntime", "httpx"),
+        ),
+    ],
+)
+def test_help_and_accounts_do_not_import_the_whole_server(module: str, heavy: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", IMPORTED.format(module, heavy)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_a_python_without_the_packages_says_how_to_start() -> None:
+    """`-S` hides the installed packages, as the system's own Python does not have them."""
+    command = [sys.executable, "-S", "-m", "server", "doctor"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env={}, cwd=SOURCES)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert re.fullmatch(r"selfmemory: this Python lacks the package '\w+'\. Run `make install` once, .+\n", ran.stderr)
