@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
+from server.database_failures import why
 from server.index.exact.matrix import SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, open_packaged
@@ -69,9 +70,7 @@ class EarlierModel:
             # The configured model is loaded elsewhere, if it is not yet the current one.
             self._use([name for name in names if not self._configured or not name.startswith(self._configured)])
         except sa.exc.SQLAlchemyError as error:
-            log.debug(
-                "cannot read from the database which models the vectors come from", extra={"kind": type(error).__name__}
-            )
+            log.debug("cannot read from the database which models the vectors come from", extra={"reason": why(error)})
         except Exception:  # nobody reads the future
             log.exception("the earlier model cannot be opened")
         finally:

@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from server.database_failures import why
 from server.domain.memory import deletions
 from server.domain.teams import cascades
 from server.index import chunks
+from server.index.upkeep import worker
 from server.index.words import word_index
 from server.models import IndexTask, Memory, Project, TrashedMemory
 from server.models.base import now
@@ -63,8 +65,15 @@ def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
 
 @pytest.mark.sqlite_only
 def test_on_a_full_disk_words_wait_for_space_and_the_log_says_so_in_one_line(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failures: list[BaseException | None] = []
+
+    def noted(error: BaseException | None) -> str:
+        failures.append(error)
+        return why(error)
+
+    monkeypatch.setattr(worker, "why", noted)
     deleted = world.add("The password is Xylographqua")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with world.database.read() as session:
@@ -73,10 +82,12 @@ def test_on_a_full_disk_words_wait_for_space_and_the_log_says_so_in_one_line(
         assert not word_index.purge(world.database), "somebody reads an older state"
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
-        eventually(lambda: "index waits for the database" in caplog.text)
+        eventually(lambda: len(failures) > 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"))
+    reasons = [record.__dict__["reason"] for record in caplog.records if "index waits" in record.message]
+    assert reasons == ["OperationalError: disk I/O error"]
     assert "Traceback" not in caplog.text
 
 

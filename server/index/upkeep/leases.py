@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import Session
 
 from server.database import Database
+from server.database_failures import why
 from server.models import metadata
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class Leases:
                 self._give_up(session, range(SHARDS))
                 session.execute(sa.delete(_workers).where(_workers.c.name == self.name))
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            log.warning("leases were not given up; they will expire", extra={"kind": type(error).__name__})
+            log.warning("leases were not given up; they will expire", extra={"reason": why(error)})
         self._fences = {}
 
     def end_leases_of(self, dead: str) -> None:

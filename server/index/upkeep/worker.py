@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from server.database import Database
+from server.database_failures import why
 from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache, exact_limit
@@ -87,6 +88,7 @@ class Worker:
         self._embed_at = 0.0
         self._sweep_at: float | None = 0.0
         self._failing: set[int] = set()
+        self._failure = ""
         self.progress: Progress | None = None
         """The progress of the current job; None if there is none."""
 
@@ -156,21 +158,28 @@ class Worker:
         """Do a step if this process owns a part of the index. Return whether there may be more."""
         try:
             self._collections.mark_damaged()
-            if self._lock.acquire():
-                return self._step()
+            is_more = self._lock.acquire() and self._step()
+            self._failure = ""
+            return is_more
         except (EmbedderClosed, Stopped):
             self._stopping.set()
         except LeaseLost:
             pass  # another process now owns what this one worked on
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
-            log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
-        except OSError as error:
-            log.warning("index cannot use the data folder", extra={"reason": error.strerror})
+        except ModelFailed as error:
+            self._report(why(error.__cause__) or error.detail)
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
+            self._report(why(error))
         except Exception:
             log.exception("index failed, trying again")  # the thread must not die: it may own the index
         self._drop_job()
         self.is_owner = self.is_owner and self._lock.is_held()
         return False
+
+    def _report(self, reason: str) -> None:
+        """Log why the work waits, unless the last attempt failed for the same reason."""
+        if reason != self._failure:
+            log.warning("index waits for the database, the model or the disk", extra={"reason": reason})
+        self._failure = reason
 
     def _drop_job(self) -> None:
         self._job = self.progress = None
