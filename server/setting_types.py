@@ -47,6 +47,9 @@ DRIVER = "postgresql+psycopg://"
 _POSTGRES = re.compile(r"(?i)^postgres(ql)?(\+\w+)?://")
 """How hosting services and other programs begin the URL of a Postgres database."""
 
+_SEVERAL_HOSTS = re.compile(r"(postgresql[^:]*://(?:[^@/]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)\??(.*)")
+_HOST_AND_PORT = re.compile(r"\[?(.*?)\]?(?::(\d*))?")
+
 _SERVICE = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _SERVICE_URLS = ("tcp://", "udp://", "sctp://")
 _LISTEN_HOST = re.compile(r"[\w.-]+")
@@ -113,6 +116,7 @@ def _check_database(url: SecretStr) -> SecretStr:
         return url
     if not text.startswith("postgresql://"):  # its default driver is ours
         text = _POSTGRES.sub(DRIVER, text)
+    text = _with_hosts_as_parameters(text)
     parts = sa.URL.create("")
     with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
         parts = sa.make_url(text)
@@ -125,6 +129,17 @@ def _check_database(url: SecretStr) -> SecretStr:
     if path != parts.database:
         text = parts.set(database=path).render_as_string(hide_password=False)
     return SecretStr(text)
+
+
+def _with_hosts_as_parameters(url: str) -> str:
+    """Return a URL with several hosts, which libpq reads (`one:5432,two:5432`), in the form that SQLAlchemy reads."""
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    beginning, places, name, parameters = found.groups()
+    pairs = [matched.groups("") for place in places.split(",") if (matched := _HOST_AND_PORT.fullmatch(place))]
+    hosts, ports = (",".join(values) for values in zip(*pairs, strict=True))
+    return f"{beginning}{name}?host={hosts}&port={ports}" + (f"&{parameters}" if parameters else "")
 
 
 def _check_origin(text: str) -> str:

@@ -274,3 +274,12 @@ def test_without_pg_dump_one_sentence_says_so(
     ran = run("backup", str(tmp_path / "backup"))
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert ran.err.startswith("selfmemory: pg_dump is not installed here: install the client programs of PostgreSQL ")
+
+
+def test_the_first_of_several_servers_that_answers_is_used(
+    database_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = sa.make_url(database_url)
+    several = f"postgresql://{parts.username}@127.0.0.1:1,127.0.0.1:{parts.port}/{parts.database}"
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", several)
+    assert run("create-user", "--email", "ann@example.com").code == 0

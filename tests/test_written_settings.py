@@ -129,6 +129,22 @@ def test_postgres_may_be_written_as_hosting_services_do(environment: pytest.Monk
     assert driver in ("postgresql", "postgresql+psycopg")
 
 
+@pytest.mark.parametrize(
+    ("written", "parameters"),
+    [
+        ("one:5433,two:5434/x?sslmode=require", "host=one,two&port=5433,5434&sslmode=require"),
+        ("one:5433,two/x", "host=one,two&port=5433,"),
+        ("one,two/x", "host=one,two&port=,"),
+        ("[fd00::1]:5433,[fd00::2]:5434/x", "host=fd00::1,fd00::2&port=5433,5434"),
+    ],
+)
+def test_several_postgres_servers_may_be_written_as_its_programs_do(
+    environment: pytest.MonkeyPatch, written: str, parameters: str
+) -> None:
+    settings = read(environment, "DATABASE_URL", f"postgresql://me:{SECRET}@{written}")
+    assert settings.database_url.get_secret_value() == f"postgresql://me:{SECRET}@/x?{parameters}"
+
+
 def test_the_name_of_a_postgres_database_is_no_path(environment: pytest.MonkeyPatch) -> None:
     url = "postgresql://me:it@127.0.0.1/$HOME"
     assert read(environment, "DATABASE_URL", url).database_url.get_secret_value() == url
