@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 
 from server.dashboard.views.memories import restore_form
-from server.domain.memory import imports, memories
+from server.domain.memory import changes, imports, memories
 from server.domain.memory.exchange import export
 from server.domain.memory.exchange import lines as exchange
 from server.domain.memory.inputs import MemoryChange, Message, NewMemory
-from server.models import Memory
+from server.models import Memory, MemoryVersion
 from tests.support.moving import read_lines
 from tests.support.world import World
 
 COLUMNS = {sa.inspect(Memory).get_property_by_column(column).key for column in sa.inspect(Memory).columns}
+
+VERSION_COLUMNS = {column.name for column in sa.inspect(MemoryVersion).columns}
 
 FOLLOWS = {
     "source_kind": "what stores the memory again is its source",
@@ -38,6 +41,10 @@ FOLLOWS = {
 }
 NOT_EXPORTED = FOLLOWS | {
     "created_by": "a user id means nothing on another server",
+    "updated_by": "a user id means nothing on another server",
+}
+VERSION_NOT_EXPORTED = {
+    "memory_number": "the version is in the line of its memory",
     "updated_by": "a user id means nothing on another server",
 }
 NOT_RESTORED = FOLLOWS | {
@@ -115,6 +122,22 @@ def test_an_imported_memory_has_the_values_of_the_exported_one(world: World, ful
         imported = session.scalars(oldest).one()
     assert values(imported, columns) == values(full, columns)
     assert equal_columns(full, plain, columns) == []
+
+
+def test_every_column_of_a_version_is_exported_or_has_a_reason() -> None:
+    assert {*exchange.EarlierVersion.model_fields} ^ {*VERSION_NOT_EXPORTED} == VERSION_COLUMNS
+
+
+def test_a_version_of_an_imported_memory_is_restored_with_its_pin_and_expiry(world: World, full: Memory) -> None:
+    change(world, full, MemoryChange(pinned=False, expires_at=None))
+    other = world.another_project()
+    with world.database.read() as session:
+        lines = list(export.export_memories(session, world.project_id))
+    imports.import_memories(world.database, other.project_id, read_lines(lines), world.index)
+    with world.database.write() as session:
+        (imported_id,) = session.scalars(sa.select(col(Memory.id)).where(col(Memory.project_id) == other.project_id))
+        restored = changes.restore(session, other.principal, imported_id, full.version, world.index)
+        assert (restored.pinned, restored.expires_at) == (True, full.expires_at)
 
 
 def test_undo_restores_every_column_without_a_reason(world: World, full: Memory, plain: Memory) -> None:

@@ -155,6 +155,8 @@ def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[E
             metadata=row.details,
             updated_at=row.updated_at,
             source=row.source,
+            pinned=row.pinned,
+            expires_at=row.expires_at,
         )
         for row in newest_first
     )

@@ -90,7 +90,10 @@ def no_progress(_count: int) -> None:
 
 
 class EarlierVersion(BaseModel):
-    """A version before a change. If the text or the metadata is None, it is the same as in the next version."""
+    """A version before a change. If the text or the metadata is None, it is the same as in the next version.
+
+    `pinned` is None if an older server, without pins and expiry, stored the version or wrote the file.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -100,6 +103,8 @@ class EarlierVersion(BaseModel):
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
     source: StatedSource = None
+    pinned: bool | None = None
+    expires_at: AnyMoment = None
 
 
 class Line(BaseModel):
@@ -205,6 +210,8 @@ def version_rows(history: Iterable[EarlierVersion], memory_number: int, import_i
             details=version.metadata,
             updated_at=version.updated_at,
             source=source_of_import(import_id, version.source),
+            pinned=version.pinned,
+            expires_at=version.expires_at,
         )
         for version in history
     ]
