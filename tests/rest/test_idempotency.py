@@ -32,6 +32,22 @@ async def test_the_first_answer_is_repeated_after_the_memory_was_deleted(api: Ca
     assert await api.listed() == []
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_the_first_answer_is_repeated_after_the_expiry_in_the_request(api: Caller, is_batch: bool) -> None:
+    expires_at = now() + timedelta(seconds=0.5)
+    new = {"content": "once", "expires_at": expires_at.isoformat()}
+    path, body = ("/api/memories/batch", {"memories": [new]}) if is_batch else ("/api/memories", new)
+    first = await api.post(path, body, Idempotency_Key=KEY)
+    while now() <= expires_at:
+        await api.listed()
+    again = await api.post(path, body, Idempotency_Key=KEY)
+    assert (again.status_code, again.json()) == (200, first.json())
+    refused = await api.post(path, body, Idempotency_Key="another-key")
+    field = "memories.0.expires_at" if is_batch else "expires_at"
+    assert (refused.status_code, refused.json()) == (400, {"detail": f"{field}: must be in the future."})
+    assert await api.listed() == []
+
+
 async def test_r21_the_same_key_with_another_body_is_a_conflict(api: Caller) -> None:
     await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
     for path, body in (

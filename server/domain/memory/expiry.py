@@ -4,6 +4,7 @@ From its expiry on, a memory is in no answer, because every query uses the condi
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from sqlmodel import Session, col
 from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
+from server.errors import Invalid
 from server.index import chunks
 from server.models import Label, Memory
 from server.models.base import Utc, now
@@ -23,6 +25,7 @@ from server.models.stored_size import TOTAL_SIZE
 from server.statements import Query
 
 MOST_DAYS = 36_500
+HAS_PASSED = "must be in the future"
 
 
 def parse_moment(value: object) -> datetime | None:
@@ -36,7 +39,7 @@ def parse_future(value: object) -> datetime | None:
     """Return the time in UTC. Raises ValueError, with a reason for the caller, if it has passed."""
     moment = parse_moment(value)
     if moment is not None and moment <= now():
-        raise ValueError("must be in the future")
+        raise ValueError(HAS_PASSED)
     return moment
 
 
@@ -51,6 +54,14 @@ def require_one_way(expires_at: datetime | None, days: int | None) -> None:
     """Raises ValueError if both are given."""
     if expires_at is not None and days is not None:
         raise ValueError("expires_at and expires_in_days: give only one of them")
+
+
+def require_future(moments: Sequence[datetime | None], *, is_batch: bool) -> None:
+    """Raises Invalid, with the field of the request, if one of the memories' expiry times has passed."""
+    moment = now()
+    for position, expires_at in enumerate(moments):
+        if expires_at is not None and expires_at <= moment:
+            raise Invalid(f"{HAS_PASSED}.", field=f"memories.{position}.expires_at" if is_batch else "expires_at")
 
 
 def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:

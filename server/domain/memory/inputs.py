@@ -5,7 +5,15 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, parse_moment, require_one_way
+from server.domain.memory.expiry import (
+    EXPIRES_AT,
+    EXPIRES_IN_DAYS,
+    AnyMoment,
+    Days,
+    Future,
+    parse_moment,
+    require_one_way,
+)
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.models.base import JsonObject, now
@@ -93,7 +101,7 @@ class NewMemory(BaseModel):
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
         default=None, description="a time in the past, for imported memories; default: now"
     )
-    expires_at: Future = Field(default=None, description=EXPIRES_AT)
+    expires_at: AnyMoment = Field(default=None, description=EXPIRES_AT)
     expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
     pinned: bool = Field(default=False, description="true if every conversation should begin with this memory")
     organization_id: str | None = Field(default=None, description="must be the organization of the project")

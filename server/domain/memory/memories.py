@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_memory, require_project
 from server.domain.memory import activity, batches, counting, idempotency, labels, late_words, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
-from server.domain.memory.expiry import expiry_of, of_live_memories
+from server.domain.memory.expiry import expiry_of, of_live_memories, require_future
 from server.domain.memory.filters import Filters, by_age, narrowing
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
@@ -96,8 +96,8 @@ def add_many(
     """Create all memories or none, in one project. Return their ids in the same order.
 
     A large batch is stored in several transactions. Returns when all memories can be found, also those that an earlier
-    request with this key has stored. Raises Invalid if they name different projects, KeyUsedForAnother, QuotaExceeded,
-    MaybeStored, and the errors of `require_project`.
+    request with this key has stored. Raises Invalid if they name different projects or have expired, KeyUsedForAnother,
+    QuotaExceeded, MaybeStored, and the errors of `require_project`.
     """
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
@@ -106,6 +106,7 @@ def add_many(
     if request and (earlier := idempotency.earlier_answer(session, request)):
         finish_texts(session, project.id, (new.text for new in new_memories))
         return earlier
+    require_future([new.expires_at for new in new_memories], is_batch=is_batch)  # a repeated request may come later
     memories = [_row_of(new, project.id, principal) for new in new_memories]
     usage.require_room_for(session, project.id, memories)
     embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
@@ -115,15 +116,13 @@ def add_many(
     claim = partial(idempotency.claim_or_earlier, session, request, ids)
     if batches.is_large(memories, embedded):
         earlier = batches.store(session, principal, project.id, memories, embedded, claim)
-        if earlier is None:
-            activity.note(session, principal, project.id, ActivityKind.ADD, ids)
-        return earlier or ids
-    usage.require_room_for(session, project.id, memories)
-    if earlier := claim():
-        return earlier
-    insert(session, project.id, memories, embedded)
-    activity.note(session, principal, project.id, ActivityKind.ADD, ids)
-    return ids
+    else:
+        usage.require_room_for(session, project.id, memories)
+        if not (earlier := claim()):
+            insert(session, project.id, memories, embedded)
+    if not earlier:
+        activity.note(session, principal, project.id, ActivityKind.ADD, ids)
+    return earlier or ids
 
 
 def get(session: Session, principal: Principal, memory_id: str) -> Memory:
