@@ -110,7 +110,7 @@ def test_a_file_that_would_lose_something_is_left_alone(
     assert main(["connect", client, "--write"]) == 1
     assert file.read_text() == text
     message = capsys.readouterr().err
-    assert "Nothing was changed. Add this yourself:" in message
+    assert "Nothing was changed. Add this yourself, in place of an earlier entry of this name:" in message
     assert URL in message
 
 
@@ -138,6 +138,41 @@ def test_an_entry_of_an_earlier_server_is_replaced(home: Path) -> None:
     assert entry_in(file) == {"url": URL}
 
 
+@pytest.mark.parametrize("client", ["cursor", "codex", "goose"])
+def test_what_a_person_added_to_the_entry_stays(home: Path, client: str) -> None:
+    assert main(["connect", client, "--write"]) == 0
+    file = home / FILES[client]
+    own = {
+        "cursor": (URL + '"', URL + '", "mine": 30'),
+        "codex": (f'{URL}"', f'{URL}"\nmine = 30'),
+        "goose": ("uri", "mine: 30\n    uri"),
+    }
+    file.write_text(file.read_text().replace(*own[client]))
+    assert entry_in(file)["mine"] == 30
+    before = file.read_bytes()
+    assert main(["connect", client, "--write"]) == 0
+    assert file.read_bytes() == before
+
+
+def test_a_new_key_replaces_the_one_in_the_entry_and_nothing_else(home: Path) -> None:
+    file, key = home / FILES["cursor"], new_api_key()
+    file.parent.mkdir()
+    entry = {"url": URL, "headers": {"Authorization": "Bearer old"}, "autoApprove": ["search"]}
+    file.write_text(json.dumps({"mcpServers": {"selfmemory": entry}}))
+    assert main(["connect", "cursor", "--write", "--key", key]) == 0
+    assert entry_in(file) == {**entry, "headers": {"Authorization": f"Bearer {key}"}}
+
+
+@pytest.mark.parametrize("client", ["cursor", "codex", "goose"])
+def test_a_byte_order_mark_is_no_reason_to_refuse(home: Path, client: str) -> None:
+    file = home / FILES[client]
+    file.parent.mkdir(parents=True)
+    file.write_text({".json": '{"theme": 1}', ".toml": "theme = 1\n", ".yaml": "theme: 1\n"}[file.suffix], "utf-8-sig")
+    assert main(["connect", client, "--write"]) == 0
+    assert URL in json.dumps(entry_in(file))
+    assert LOADERS[file.suffix](file.read_text("utf-8"))["theme"] == 1
+
+
 def test_a_linked_file_stays_a_link(home: Path) -> None:
     file, real = home / FILES["cursor"], home / "dotfiles.json"
     file.parent.mkdir()
@@ -148,6 +183,16 @@ def test_a_linked_file_stays_a_link(home: Path) -> None:
     assert entry_in(real) == {"url": URL}
 
 
+def test_the_file_of_another_user_stays_that_users(home: Path) -> None:
+    file = home / FILES["cursor"]
+    file.parent.mkdir()
+    file.write_text("{}")
+    owner = 65534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(file, owner, -1)
+    assert main(["connect", "cursor", "--write"]) == 0
+    assert file.stat().st_uid == owner
+
+
 def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +201,7 @@ def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
     assert main(["connect", "cursor", "--write"]) == 1
     message = capsys.readouterr().err
     assert f"{home / FILES['cursor']} cannot be written: " in message
-    assert "Nothing was changed. Add this yourself:" in message
+    assert "Nothing was changed. Add this yourself, in place of an earlier entry of this name:" in message
     assert URL in message
 
 

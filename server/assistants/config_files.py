@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -25,14 +26,16 @@ def path_of(config: ConfigFile, platform: str) -> Path:
 
 
 def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
-    """Put the entry into the file. A copy of the old file stays next to it, with `.bak` added to its name. Return
-    False if the entry is already there. Raises Invalid, without changing the file, if the file cannot be read or
-    written, or the change would lose something.
+    """Put the entry into the file. It keeps what a person added to an earlier entry of this server. A copy of the old
+    file stays next to it, with `.bak` added to its name. Return False if the entry is already there. Raises Invalid,
+    without changing the file, if the file cannot be read or written, or the change would lose something.
     """
     entry = config.with_key if with_key or config.sign_in is None else config.sign_in
     try:
         before = _read(path)
-        if _at(_parsed(config, before or ""), config.keys) == entry:
+        earlier = _at(_parsed(config, before or ""), config.keys)
+        entry = {**_added_by_hand(config, earlier, entry), **entry}
+        if earlier == entry:
             return False
         _replace(path, _changed(config, before or "", entry), is_new=before is None)
     except OSError as error:
@@ -42,16 +45,26 @@ def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
     else:
         return True
     by_hand = written(config.format, config.keys, entry)
-    raise Invalid(f"{path} {reason}. Nothing was changed. Add this yourself:\n{by_hand}")
+    how = "Nothing was changed. Add this yourself, in place of an earlier entry of this name"
+    raise Invalid(f"{path} {reason}. {how}:\n{by_hand}")
 
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         raise Invalid(f"{path} is not UTF-8 text.") from None
+
+
+def _added_by_hand(config: ConfigFile, earlier: object, entry: Entry) -> Entry:
+    """Return the settings in an earlier entry for this server that no entry of ours has, such as a time limit."""
+    texts = [(name, value) for name, value in entry.items() if isinstance(value, str)]
+    if not isinstance(earlier, dict) or any(earlier.get(name) != value for name, value in texts):
+        return {}
+    own = {*config.with_key, *(config.sign_in or {})}
+    return {name: value for name, value in earlier.items() if name not in own}
 
 
 def _parsed(config: ConfigFile, text: str) -> Tree:
@@ -134,6 +147,8 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
         if not is_new:
             shutil.copy2(target, target.with_name(target.name + ".bak"))
             shutil.copymode(target, file.name)
+            if sys.platform != "win32":
+                os.chown(file.name, target.stat().st_uid, -1)  # with sudo, the file stays its user's
         os.replace(file.name, target)
     except OSError:
         with contextlib.suppress(OSError):
