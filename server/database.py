@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlmodel import Session
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlmodel import Session, SQLModel
 
 from server import postgres, sqlite, waits
 from server.quotas import TRASH_DAYS, UNLIMITED, Quota
@@ -283,6 +285,11 @@ def _numbers(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]:
     if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))
+
+
+def insert_for(sqlite: bool, table: type[SQLModel] | sa.TableClause) -> sqlite_dialect.Insert | postgresql.Insert:
+    """Return an insert that may say what happens in a conflict."""
+    return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
 
 
 def texts_in(sqlite: bool, parameter: str) -> sa.Select[str]:

@@ -13,10 +13,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
-from server.database import is_sqlite
+from server.database import insert_for, is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
 from server.domain.retention import delete_chunk
@@ -120,7 +119,7 @@ def store(session: Session, events: Sequence[Noted]) -> None:
 @cache
 def _upsert(on_sqlite: bool) -> sa.Insert:
     """Insert into the table instead of through the class, whose mapper costs time for each row."""
-    insert = (sqlite.insert if on_sqlite else postgresql.insert)(metadata.tables["activity_events"])
+    insert = insert_for(on_sqlite, metadata.tables["activity_events"])
     grown = {name: insert.excluded[name] for name in ("count", "memory_ids")}
     return insert.on_conflict_do_update(index_elements=["id"], set_=grown)
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
-from server.database import is_sqlite
+from server.database import insert_for, is_sqlite
 from server.domain.memory.inputs import NewMemory
 from server.errors import Conflict
 from server.models import IdempotencyKey
@@ -79,7 +78,6 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
     # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
     is_own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
     session.execute(sa.delete(IdempotencyKey).where(*is_own, ~is_within(col(IdempotencyKey.created_at), KEY_LIFETIME)))
-    insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = {
         "project_id": request.project_id,
         "created_by": request.user_id,
@@ -89,7 +87,10 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
         "created_at": now(),
     }
     inserted = session.execute(
-        insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(col(IdempotencyKey.key_hash))
+        insert_for(is_sqlite(session), IdempotencyKey)
+        .values(row)
+        .on_conflict_do_nothing()
+        .returning(col(IdempotencyKey.key_hash))
     )
     return inserted.one_or_none() is not None
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from server.database import Database
+from server.database import Database, insert_for
 from server.index.center import Center
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Space, Vector
@@ -207,9 +206,9 @@ class Collections:
         with self._database.read() as session:
             known: str | None = session.scalar(query)
         if known is None:
-            insert = postgresql.insert if not self._database.is_sqlite else sqlite.insert
             with self._database.write() as session:
                 new = {"number": 1, "id": secrets.token_hex(8)}
-                session.execute(insert(_installation).values(new).on_conflict_do_nothing())
+                insert = insert_for(self._database.is_sqlite, _installation)
+                session.execute(insert.values(new).on_conflict_do_nothing())
                 known = session.scalars(query).one()
         return str(known)
