@@ -44,13 +44,16 @@ def notify(
     """
     recipients = sorted(set(user_ids))
     counts = _take_unread(session, recipients, topic) if topic else {}
+    notices = []
     for user_id in recipients:
         count = counts.get(user_id, 0) + 1
         text = gathered.replace("%d", str(count), 1) if gathered and count > 1 else message
         metadata = details | {"count": count} if gathered else details
-        session.add(
-            Notification(user_id=user_id, type=notice, topic=topic, title=title, message=text, details=metadata)
+        notices.append(
+            {"user_id": user_id, "type": notice, "topic": topic, "title": title, "message": text, "details": metadata}
         )
+    if notices:
+        session.execute(sa.insert(Notification), notices)
 
 
 def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:

@@ -166,11 +166,11 @@ def end_grants(session: Session, user_id: str, project_ids: ProjectIds | None = 
         codes = codes.where(col(AuthorizationCode.project_id).in_(project_ids))
         grants = grants.where(col(OAuthGrant.project_id).in_(project_ids))
     session.execute(codes)
-    return len(session.execute(grants.returning(col(OAuthGrant.id))).all())
+    return session.connection().execute(grants).rowcount
 
 
 def end_grants_in(session: Session, project_ids: sa.Select[str]) -> int:
     """Delete everybody's grants and codes in the projects of a query. Returns the number of deleted grants."""
     session.execute(sa.delete(AuthorizationCode).where(col(AuthorizationCode.project_id).in_(project_ids)))
     grants = sa.delete(OAuthGrant).where(col(OAuthGrant.project_id).in_(project_ids))
-    return len(session.execute(grants.returning(col(OAuthGrant.id))).all())
+    return session.connection().execute(grants).rowcount

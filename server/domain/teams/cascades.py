@@ -101,8 +101,8 @@ def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None
     conditions = [col(ApiKey.created_by) == user_id]
     if project_ids is not None:
         conditions.append(col(ApiKey.project_id).in_(project_ids))
-    deleted_keys = session.execute(sa.delete(ApiKey).where(*conditions).returning(col(ApiKey.id))).all()
-    return RevokedAccess(len(deleted_keys), connections.end_grants(session, user_id, project_ids))
+    deleted_keys = _delete(session, ApiKey, sa.and_(*conditions))
+    return RevokedAccess(deleted_keys, connections.end_grants(session, user_id, project_ids))
 
 
 def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], RevokedAccess]:
@@ -122,10 +122,9 @@ def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, 
             col(ProjectMember.project_id).in_(projects), col(ProjectMember.user_id) != owner.id
         )
     )
-    keys = sa.delete(ApiKey).where(col(ApiKey.project_id).in_(projects))
-    deleted_keys = session.execute(keys.returning(col(ApiKey.id))).all()
+    deleted_keys = _delete(session, ApiKey, col(ApiKey.project_id).in_(projects))
     grants = connections.end_grants_in(session, projects)
-    return [(row[0], row[1]) for row in removed], RevokedAccess(len(deleted_keys), grants)
+    return [(row[0], row[1]) for row in removed], RevokedAccess(deleted_keys, grants)
 
 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
