@@ -60,6 +60,7 @@ class Limits:
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
         }
         self._lock = threading.Lock()
+        self._workers = settings.workers
         self._trying: Counter[tuple[str, ...]] = Counter()
 
     @property
@@ -116,7 +117,8 @@ class Limits:
             return
         with self._lock:
             self._trying.update(rule.key for rule in rules)
-            places = [self._trying[rule.key] for rule in rules]
+            # What the other workers try is not known: assume as much of each, except for the first attempt.
+            places = [1 + (self._trying[rule.key] - 1) * self._workers for rule in rules]
         with contextlib.ExitStack() as taken:
             taken.callback(self.end, rules)
             self._on_a_window(lambda window: _require_room(window, rules, places))

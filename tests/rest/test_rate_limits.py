@@ -3,6 +3,8 @@
 import math
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -211,6 +213,29 @@ def test_long_caller_names_count_in_full_but_are_not_stored_in_full(settings: Se
     assert kept < 1_000_000
     with pytest.raises(RateLimited):
         limits.hit(Bucket.TOKEN_FAILURE, names[7], "203.0.113.9")
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_attempts_at_the_same_moment_in_several_workers_stay_within_the_limit(tmp_path: Path, count: int) -> None:
+    """A worker does not see what is in progress in the others, and assumes as much as in itself."""
+    chosen = read_settings(env_file=None, workers=count, rate_limit_sign_in="10/minute", public_url=ORIGIN)
+    (tmp_path / "shared").mkdir()
+    workers = [Limits(chosen, str(tmp_path / "shared")) for _ in range(count)]
+    rules = [workers[0].rule(Bucket.SIGN_IN, "ann")]
+    begun = 0
+    for worker in [worker for worker in workers for _ in range(20)]:
+        with suppress(RateLimited):
+            worker.begin(rules)
+            begun += 1
+    assert 10 <= begun < 10 + count
+    for _ in range(9):
+        workers[0].fail(rules)
+    last = Limits(chosen, str(tmp_path / "shared"))
+    last.begin(rules)
+    last.end(rules)
+    last.fail(rules)
+    with pytest.raises(RateLimited):
+        last.begin(rules)
 
 
 async def test_a_request_that_one_of_several_rates_refuses_counts_in_none(
