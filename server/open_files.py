@@ -13,3 +13,9 @@ def raise_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):  # the kernel has a lower limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def most_connections() -> int:
+    """Return how many connections the process may have: half of its files, so that the database can open the others."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (WANTED if soft == resource.RLIM_INFINITY else soft) // 2

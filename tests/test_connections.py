@@ -92,6 +92,28 @@ async def test_the_head_of_a_later_request_has_the_same_limit() -> None:
     assert (await received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /")).endswith(b"at once")
 
 
+async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a client that keeps many connections open would keep everybody else out."""
+    monkeypatch.setattr(http_protocol, "most_connections", lambda: 4)
+    async with connection() as (late, busy):
+        busy.write(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        address = busy.get_extra_info("peername")
+        sent = [b"GET /", b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]
+        waiting = [await asyncio.open_connection(*address) for _ in sent]
+        for (_, writer), part in zip(waiting, sent, strict=True):
+            writer.write(part)
+        assert await waiting[2][0].readuntil(b"at once")
+        others = [await asyncio.open_connection(*address) for _ in sent]
+        async with asyncio.timeout(HEAD_SECONDS / 2):
+            assert [await reader.read() for reader, _ in waiting] == [b"", b"", b""]
+        for reader, writer in others:
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).endswith(b"at once")
+        assert await late.readuntil(b"late")
+        for _, writer in (*waiting, *others):
+            writer.close()
+
+
 async def test_an_answer_may_take_longer_than_a_head() -> None:
     assert (await received(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"late")
 

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.commands.http_parser import HttpParser, has_offer
 from server.models.base import new_id
+from server.open_files import most_connections
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class Refused(Exception):
 
 class HttpProtocol(HttpToolsProtocol):
     """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
-    idle connections. Otherwise, clients that have vanished would use up all files of the process.
+    idle connections. Otherwise, clients that have vanished would use up all files of the process. If there are many,
+    the one that has waited longest for a request gives way to a new one.
 
     Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
     beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
@@ -45,6 +47,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     unread: ClassVar[dict["HttpProtocol", None]] = {}
     """The connections of the process whose clients have not read what was sent, in the order in which they began."""
+
+    waiting: ClassVar[dict["HttpProtocol", None]] = {}
+    """The connections of the process that wait for a request or for the rest of its head, in the order of the wait."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
@@ -58,12 +63,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._watch_head()
+        self.waiting[self] = None
+        if len(self.connections) > most_connections():
+            longest = next(iter(self.waiting))
+            del self.waiting[longest]
+            longest.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_head_due = self._is_body_due = False
         self._watch_head()
         self._stop_watching_unread()
         self.unread.pop(self, None)
+        self.waiting.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,6 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         if has_offer(self.parser):
             return
         self._is_body_due = True
+        self.waiting.pop(self, None)
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
             raise Refused
@@ -174,6 +186,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._whole.flush()  # the answer to HEAD has no body
         super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self.waiting[self] = None
 
     def send_400_response(self, _msg: str) -> None:
         """Answer with `DETAIL` and close the connection. The application never sees such a request."""
