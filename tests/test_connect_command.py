@@ -164,13 +164,15 @@ def test_a_new_key_replaces_the_one_in_the_entry_and_nothing_else(home: Path) ->
 
 
 @pytest.mark.parametrize("client", ["cursor", "codex", "goose"])
-def test_a_byte_order_mark_is_no_reason_to_refuse(home: Path, client: str) -> None:
+def test_a_file_of_windows_is_read_and_keeps_its_line_ends(home: Path, client: str) -> None:
     file = home / FILES[client]
     file.parent.mkdir(parents=True)
-    file.write_text({".json": '{"theme": 1}', ".toml": "theme = 1\n", ".yaml": "theme: 1\n"}[file.suffix], "utf-8-sig")
+    text = {".json": '{"theme":\r\n 1}', ".toml": "theme = 1\r\n", ".yaml": "theme: 1\r\n"}[file.suffix]
+    file.write_bytes(text.encode("utf-8-sig"))
     assert main(["connect", client, "--write"]) == 0
     assert URL in json.dumps(entry_in(file))
     assert LOADERS[file.suffix](file.read_text("utf-8"))["theme"] == 1
+    assert b"\n" not in file.read_bytes().replace(b"\r\n", b"")
 
 
 def test_a_linked_file_stays_a_link(home: Path) -> None:

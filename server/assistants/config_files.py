@@ -141,7 +141,10 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
     """Write a new file and move it into place, so that no client reads a partial file. Only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = path.resolve()  # keep a symbolic link in place
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:  # mode 0600
+    line_end = None if is_new else "\r\n" if b"\r\n" in target.read_bytes() else "\n"
+    with tempfile.NamedTemporaryFile(  # mode 0600
+        "w", dir=target.parent, delete=False, encoding="utf-8", newline=line_end
+    ) as file:
         file.write(text)
     try:
         if not is_new:
