@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 
 import numpy as np
 from sqlmodel import Session
@@ -94,10 +95,10 @@ class MemoryIndex:
 
     def assemble(self, pieces: Sequence[Sequence[Piece]], vectors: Vectors) -> list[Embedded]:
         """Return each text's pieces with their vectors, given the vectors of all pieces in order."""
-        parts = np.split(vectors, np.cumsum([len(group) for group in pieces])[:-1])
+        edges = pairwise(accumulate(map(len, pieces), initial=0))
         return [
-            Embedded(self.embedder.name, tuple((piece.start, piece.end) for piece in group), part)
-            for group, part in zip(pieces, parts, strict=True)
+            Embedded(self.embedder.name, tuple((piece.start, piece.end) for piece in group), vectors[start:end])
+            for group, (start, end) in zip(pieces, edges, strict=True)
         ]
 
     def embed_question(

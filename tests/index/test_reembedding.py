@@ -146,8 +146,11 @@ class Refusing(WordEmbedder):
     """Another model, which fails on every text about a zeppelin."""
 
     name = "other/test"
+    is_away = False
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        if self.is_away:
+            raise ModelAway
         if any("zeppelin" in text for text in texts):
             raise ModelFailed
         return super().embed(texts, is_question=is_question)
@@ -171,3 +174,18 @@ def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it
         assert not after.index._worker._job
     logged = [vars(record) for record in caplog.records if "fails on some texts" in record.message]
     assert [line["memories"] for line in logged] == [1]
+
+
+def test_many_texts_on_which_the_model_fails_do_not_keep_a_later_one_from_it(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
+    with opened(settings, embedder) as before:
+        before.add_many([f"silver zeppelin number {n}" for n in range(reembedding.EMBED_BATCH + 1)])
+    model = Refusing()
+    with opened(settings, model) as after:
+        eventually(lambda: len(after.index._worker._failing) == reembedding.EMBED_BATCH + 1)
+        model.is_away = True
+        added = after.add("a red kayak")
+        model.is_away = False
+        eventually(lambda: after.memory(added).embedding_model == "other/test")
