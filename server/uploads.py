@@ -126,7 +126,10 @@ class Uploads:
         if lock is None:
             return upload
         with lock:
-            return self._after_interruption(self._read(path) or upload)
+            current = self._read(path)  # the work may have ended before the lock was free
+            if current is None:
+                raise NotFound
+            return self._after_interruption(current) if current.is_running else current
 
     def save(self, upload: Upload, **changes: object) -> Upload:
         """Save the upload with the changes, and return it. Raises DiskFailed."""

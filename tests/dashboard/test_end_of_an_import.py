@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Iterator
+from typing import IO
 
 import pytest
 import sqlalchemy as sa
@@ -104,6 +105,25 @@ async def test_a_file_that_was_not_read_to_its_end_is_not_offered(ann: Visitor, 
     work.lock.close()
     assert "Nothing was imported. Reading the file was interrupted." in await ann.see(page)
     assert not store.path_of(work.upload).exists()
+
+
+async def test_a_file_whose_reading_ends_while_its_page_is_opened_is_offered(
+    ann: Visitor, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, work = await claimed(ann, settings)
+    lock = Uploads._lock
+    read = Uploads(settings.data_dir).save(work.upload, state=State.READING)
+
+    def read_to_its_end(store: Uploads, user_id: str) -> IO[bytes] | None:
+        store.save(read, state=State.WAITING)
+        work.lock.close()
+        return lock(store, user_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Uploads, "_lock", read_to_its_end)
+        await ann.see(page)
+    await ann.do(page)
+    assert "1 memory imported" in await ann.see(page)
 
 
 async def test_an_import_that_was_committed_before_an_interruption_is_done_when_it_is_published(
