@@ -109,28 +109,25 @@ class MemoryIndex:
         In a large project, also find the `wanted` memories near it, unless `wanted` is None.
         """
         self._pace.note_search()
-        return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
+        vector = self._vector(project.id, text) if vector is None else vector
+        is_misread = languages.misreads(self._settings.embedding_model, text)
+        question = replace(self._question(session, project, vector, wanted), is_misread=is_misread)
+        return self.with_earlier(question, text)
 
     def with_earlier(self, question: Question, text: str) -> Question:
         """Embed the question with the earlier model too, as long as memories have vectors of that model."""
         return replace(question, earlier=self._earlier.ask(text))
 
-    def _embed_question(
-        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
-    ) -> Question:
-        vector = self._vector(project.id, text) if vector is None else vector
+    def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
+        """Return a stored vector as a question. A vector of another model finds nothing."""
+        return self._question(session, project, vector if model == self.embedder.name else None, wanted)
+
+    def _question(self, session: Session, project: Project, vector: Vector | None, wanted: int | None) -> Question:
         collection = self._collection(session, project)
         near = None
         if collection is not None and vector is not None and wanted is not None:
             near = self._find_nearest(session, project, collection, vector, wanted)
-        is_misread = languages.misreads(self._settings.embedding_model, text)
-        return Question(vector, wanted, collection, near, is_misread=is_misread)
-
-    def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
-        """Return a stored vector as a question. A vector of another model finds nothing."""
-        if len(vector) != self.embedder.dimensions:
-            return Question(None, wanted)
-        return self.embed_question(session, project, "", wanted, vector)
+        return Question(vector, wanted, collection, near)
 
     def places(self, session: Session, project: Project, question: Question) -> Places:
         """Return the places of all memories of a project, if it is scanned exactly."""

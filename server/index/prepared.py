@@ -74,8 +74,8 @@ class PreparedIndex:
             raise VectorsMissing(lambda: self._learn_question(project_id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
 
-    def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
-        return self._index.question_of(session, project, vector, wanted)
+    def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
+        return self._index.question_of(session, project, model, vector, wanted)
 
     def places(self, session: Session, project: Project, question: Question) -> Places:
         return self._index.places(session, project, question)

@@ -1,9 +1,11 @@
 """After a change of the model, searches use the earlier model's vectors until there are new ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from server.domain.memory import similar
 from server.index import earlier
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway
@@ -81,3 +83,25 @@ def test_they_also_answer_while_the_new_model_is_missing(settings: Settings, emb
         added = after.add("a red kayak")
         eventually(lambda: after.found("canoe trip number 7")[0].similarity > 0.5)
         assert after.found("red kayak")[0].memory.id == added
+
+
+class Elsewhere(WordEmbedder):
+    """Another model: its vectors of soups are those that the earlier one has of a canoe, and it is away for canoes."""
+
+    name = "other/test"
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        if any("canoe" in text for text in texts):
+            raise ModelAway
+        return super().embed(["canoe"] * len(texts))
+
+
+def test_vectors_of_different_models_are_not_similar(settings: Settings, embedder: Embedder) -> None:
+    with opened(settings, embedder) as before:
+        canoe = before.add("canoe")
+    with opened(settings, Elsewhere()) as after:
+        soup = after.add("soup")
+        eventually(lambda: after.found("soup") != [] and after.index._earlier._opened is not None)
+        for memory_id in (soup, canoe):
+            with after.database.read() as session:
+                assert similar.similar_to(session, after.principal, memory_id, after.index, 4) == []
