@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
+from server.domain.memory import context
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway, ModelFailed
 from server.index.types import Vectors
@@ -189,3 +190,31 @@ def test_many_texts_on_which_the_model_fails_do_not_keep_a_later_one_from_it(
         added = after.add("a red kayak")
         model.is_away = False
         eventually(lambda: after.memory(added).embedding_model == "other/test")
+
+
+class Another(WordEmbedder):
+    name = "other/test"
+
+
+def test_the_context_has_the_newest_memories_also_after_a_change_of_the_model(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("EMBED_BATCH", "WRITTEN_PIECES"):
+        monkeypatch.setattr(reembedding, bound, 1)
+    monkeypatch.setattr(context, "MOST_CANDIDATES", 3)
+    with opened(settings, embedder) as before:
+        oldest, *_ = [before.add(f"canoe trip number {n}") for n in range(6)]
+    with opened(settings, Another()) as after:
+        eventually(lambda: models(after) == {"other/test"})
+        assert known(after) == [f"canoe trip number {n}" for n in (5, 4, 3)]
+        after.update(oldest, "a red kayak")
+        assert known(after) == ["a red kayak", "canoe trip number 5", "canoe trip number 4"]
+
+
+def known(world: World) -> list[str]:
+    """Return the texts of the context."""
+    with world.database.read() as session:
+        entries = context.read_context(
+            session, world.principal, world.project_id, None, context.DEFAULT_BUDGET, lambda _memory, text: text
+        )
+    return [entry.text for entry in entries]

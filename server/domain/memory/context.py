@@ -58,7 +58,7 @@ def read_context(
     is_pinned = conditions(Filters(user_id=user_id, pinned=True), project.id)
     often_found_ids = activity.often_found(session, project.id, MOST_FOUND)
     pinned = _read(session, sa.select(Memory).where(*is_pinned).order_by(col(Memory.id).desc()))
-    changed = _read(session, sa.select(Memory).where(*matching).order_by(col(Memory.revision).desc()))
+    changed = _read(session, _changed_last(matching))
     by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(often_found_ids))
     ranked = {memory.id: memory for memory in _read(session, by_id)}
     frequent = [ranked[memory_id] for memory_id in often_found_ids if memory_id in ranked]
@@ -66,6 +66,20 @@ def read_context(
     entries = _fitting(chain(pinned, others), budget, write)
     activity.note(session, principal, project.id, ActivityKind.READ, (one.memory.id for one in entries))
     return entries
+
+
+def _changed_last(matching: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Memory]:
+    """Select the memories that were stored or changed last. Revisions have an index, but a new model changes them too,
+    those of the oldest memories last. So the newest memories are always considered.
+    """
+    number, stored_at, updated_at = col(Memory.number), col(Memory.stored_at), col(Memory.updated_at)
+    newest, written = (
+        sa.select(number).where(*matching).order_by(column.desc()).limit(MOST_CANDIDATES).subquery().select()
+        for column in (col(Memory.id), col(Memory.revision))
+    )
+    changed_at = sa.case((stored_at > updated_at, stored_at), else_=updated_at)
+    query = sa.select(Memory).where(number.in_(sa.union(newest, written)))
+    return query.order_by(changed_at.desc(), col(Memory.id).desc())
 
 
 def _read(session: Session, query: sa.Select[Memory]) -> Iterator[Memory]:
