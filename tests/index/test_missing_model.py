@@ -12,14 +12,16 @@ from sqlmodel import select
 from starlette.types import ASGIApp
 
 from server.app import create_app
+from server.index.exact import matrix_cache
 from server.index.model import late
 from server.index.model.batching import BatchingEmbedder
+from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway, ModelUnusable, VectorsRefused
 from server.index.model.late import LateModel
 from server.index.model.prompts import NO_PROMPTS
 from server.index.types import Vectors
 from server.index.upkeep import worker
-from server.models import Memory
+from server.models import Memory, ProjectIndex
 from server.settings import Settings
 from tests.conftest import Tenant
 from tests.support.fakes import WordEmbedder
@@ -153,3 +155,24 @@ def test_the_log_says_why_a_model_cannot_be_loaded_and_says_it_once(caplog: pyte
     eventually(lambda: len(tries) > 2)
     model.close()
     assert caplog.text.count("ZeroDivisionError: a damaged file") == 1
+
+
+def test_a_server_without_its_model_keeps_the_collections(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longer the vectors, the smaller is a project that gets a collection."""
+    monkeypatch.setattr(matrix_cache, "LARGE_PROJECT_BYTES", 10 * 4 * embedder.dimensions)
+    settings = settings.model_copy(update={"exact_scan_limit": 100})
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(40)])
+        eventually(lambda: collection_of(before) is not None)
+        collection = collection_of(before)
+    with opened(settings, BatchingEmbedder(LateModel(Words().load, 2))) as after:
+        eventually(lambda: after.index._worker._check_at > 0)  # after the first sweep
+        assert collection_of(after) == collection
+
+
+def collection_of(world: World) -> str | None:
+    with world.database.read() as session:
+        row = session.get(ProjectIndex, world.project_id)
+        return row.collection if row and row.ready_at else None

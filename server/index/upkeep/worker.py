@@ -206,8 +206,10 @@ class Worker:
         if time.monotonic() < self._retry_at:
             return removed
         try:
-            self._sweep()
-            applied = self._apply_tasks()
+            applied = False
+            if self._space.name:  # until the model is loaded, nobody knows how long its vectors are
+                self._sweep()
+                applied = self._apply_tasks()
             return self._continue_job() or applied or removed
         except ChromaFailed as error:
             self._collections.report_failure(error)
@@ -229,9 +231,7 @@ class Worker:
         return is_more
 
     def _apply_tasks(self) -> bool:
-        """Apply the tasks to Chroma, unless the model is not loaded yet."""
-        if not self._space.name:
-            return False
+        """Apply the oldest tasks to Chroma. Return whether there were any."""
         by_project = following.due_tasks(self._database, self._lock.of(_tasks.c.project_id))
         for tasks in by_project.values():
             following.follow(self._database, self._open_chroma, self._matrices, self._space.name, tasks, self.keep)
