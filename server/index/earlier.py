@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -37,6 +38,10 @@ class _Opened:
     matrices: MatrixCache
 
 
+EarlierVector: TypeAlias = Future[tuple[MatrixCache, Vector] | None]
+"""The vector of a question, with the matrices of the model that embedded it. None if that model has been closed."""
+
+
 class EarlierModel:
     """Is open while some memories have vectors of an earlier model that comes in a package. Thread-safe."""
 
@@ -50,14 +55,15 @@ class EarlierModel:
         self._threads = ThreadPoolExecutor(THREADS, "earlier-model")
         self._look_at = 0.0
 
-    def ask(self, text: str) -> Future[Vector | None] | None:
+    def ask(self, text: str) -> EarlierVector | None:
         """Embed a question in a thread, in parallel with the search's other work. Return None if no earlier model is
         open, or no thread can start. Sometimes also check whether there is one.
         """
+        opened = self._opened
         with contextlib.suppress(RuntimeError):
             if time.monotonic() >= self._look_at and not self._looking.locked():
                 self._threads.submit(self.look)
-            return self._threads.submit(self._embed, self._opened, text) if self._opened else None
+            return self._threads.submit(_embed, opened, text) if opened else None
         return None
 
     def look(self) -> None:
@@ -82,30 +88,6 @@ class EarlierModel:
             self._use([])
         self._threads.shutdown()
 
-    def add_to(
-        self,
-        similar: SimilarMemories,
-        session: Session,
-        project: Project,
-        question: Future[Vector | None] | None,
-        allowed: Sequence[int] | None,
-    ) -> SimilarMemories:
-        """Add the memories with earlier vectors to the similar ones, unless they are too many to scan."""
-        opened = self._opened
-        if question is None or opened is None or not opened.matrices.fits(project.piece_count):
-            return similar
-        vector = question.result()
-        if vector is None:
-            return similar
-        others = opened.matrices.scan_project(session, project).compare(vector)
-        return similar.with_others(others if allowed is None else others.only(allowed))
-
-    def _embed(self, opened: _Opened, text: str) -> Vector | None:
-        with contextlib.suppress(EmbedderClosed, ModelAway, ModelFailed):
-            vector: Vector = opened.embedder.embed([text], is_question=True)[0]
-            return vector
-        return None
-
     def _use(self, names: Sequence[str]) -> None:
         opened = self._opened
         if opened is not None and opened.embedder.name not in names:
@@ -116,3 +98,28 @@ class EarlierModel:
             if embedder is not None:
                 self._opened = _Opened(embedder, MatrixCache(embedder))
                 log.info("searches use the vectors of an earlier model", extra={"model": embedder.name})
+
+
+def add_similar(
+    similar: SimilarMemories,
+    session: Session,
+    project: Project,
+    question: EarlierVector | None,
+    allowed: Sequence[int] | None,
+) -> SimilarMemories:
+    """Add the memories with earlier vectors to the similar ones, unless they are too many to scan."""
+    answer = question.result() if question else None
+    if answer is None:
+        return similar
+    matrices, vector = answer
+    if not matrices.fits(project.piece_count):
+        return similar
+    others = matrices.scan_project(session, project).compare(vector)
+    return similar.with_others(others if allowed is None else others.only(allowed))
+
+
+def _embed(opened: _Opened, text: str) -> tuple[MatrixCache, Vector] | None:
+    with contextlib.suppress(EmbedderClosed, ModelAway, ModelFailed):
+        vector: Vector = opened.embedder.embed([text], is_question=True)[0]
+        return opened.matrices, vector
+    return None

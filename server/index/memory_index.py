@@ -12,7 +12,7 @@ from sqlmodel import Session
 from server.database import Database
 from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
-from server.index.earlier import EarlierModel
+from server.index.earlier import EarlierModel, add_similar
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache, cache_bytes_of, exact_limit
 from server.index.model import languages
@@ -142,7 +142,7 @@ class MemoryIndex:
         left out.
         """
         similar = self._find_similar(session, project, question, candidates)
-        return self._earlier.add_to(similar, session, project, question.earlier, candidates.allowed)
+        return add_similar(similar, session, project, question.earlier, candidates.allowed)
 
     def _find_similar(
         self, session: Session, project: Project, question: Question, candidates: Candidates

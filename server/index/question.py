@@ -1,10 +1,10 @@
 """A question with its vector, on the way from the model to the search, and the memories to compare with it."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from server.index.chroma.collections import Collection
+from server.index.earlier import EarlierVector
 from server.index.types import Numbers, Vector
 
 
@@ -20,7 +20,7 @@ class Question:
     wanted: int | None
     collection: Collection | None = None
     near: set[int] | None = None
-    earlier: Future[Vector | None] | None = None
+    earlier: EarlierVector | None = None
     """Its vector from the earlier model, as long as memories have such vectors."""
 
     is_misread: bool = False

@@ -3,23 +3,34 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from server.domain.memory import similar
 from server.index import earlier
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway
+from server.index.question import Candidates
 from server.index.types import Vectors
+from server.models import Memory, Piece, Project
 from server.settings import Settings
 from tests.index.test_reembedding import BlockedEmbedder, models
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
 
 
+class Longer(BlockedEmbedder):
+    name = "longer/test"
+
+
+PACKAGED = {embedder.name: embedder for embedder in (WordEmbedder(), Longer())}
+
+
 @pytest.fixture(autouse=True)
 def _packaged(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_packaged(name: str, _data_dir: Path) -> Embedder | None:
-        return WordEmbedder() if name == WordEmbedder.name else None
+        return PACKAGED.get(name)
 
     monkeypatch.setattr(earlier, "open_packaged", open_packaged)
     monkeypatch.setattr(earlier, "LOOK_EVERY_SECONDS", 0.0)
@@ -105,3 +116,21 @@ def test_vectors_of_different_models_are_not_similar(settings: Settings, embedde
         for memory_id in (soup, canoe):
             with after.database.read() as session:
                 assert similar.similar_to(session, after.principal, memory_id, after.index, 4) == []
+
+
+def test_a_question_is_compared_with_the_vectors_of_the_model_that_embedded_it(
+    settings: Settings, embedder: Embedder
+) -> None:
+    with opened(settings, embedder) as before:
+        before.add("canoe")
+    with opened(settings, AwayEmbedder()) as after:
+        eventually(lambda: after.found("canoe") != [] and after.index._earlier._opened is not None)
+        with after.database.write() as session:
+            project = session.get_one(Project, after.project_id)
+            question = after.index.embed_question(session, project, "canoe", None)
+            session.execute(sa.delete(Piece))
+            session.execute(sa.update(Memory).values(embedding_model="longer/test", piece_count=0))
+        after.index._earlier.look()
+        with after.database.read() as session:
+            every = Candidates(None, np.empty(0, np.int64), 1)
+            assert not len(after.index.find_similar(session, project, question, every).numbers)
