@@ -173,11 +173,13 @@ def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
 
 
 def _replace_vectors(session: Session, new: Sequence[NewVectors]) -> None:
-    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
+    """Write the new vectors, skipping memories changed since they were read. Locks the rows first, in the order of
+    `chunks.next_numbers`: in another order, this and a deletion could wait for each other.
+    """
     read = {number: (revision, embedded) for number, revision, embedded in new}
     by_project: dict[str, list[Memory]] = {}
-    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.number)).with_for_update()):
+    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.id).desc()).with_for_update()):
         if memory.revision == read[memory.number][0]:
             by_project.setdefault(memory.project_id, []).append(memory)
-    for project_id, memories in by_project.items():
+    for project_id, memories in sorted(by_project.items()):
         outbox.memories_embedded(session, project_id, memories, [read[memory.number][1] for memory in memories])
