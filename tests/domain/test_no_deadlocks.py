@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from server.database import Database
-from server.domain.memory import deletions
+from server.domain.memory import deletions, selection
 from server.index.upkeep.reembedding import Reembedding
-from server.models import Memory
+from server.models import Memory, Piece
 from tests.support.world import World, eventually
 
 
@@ -39,3 +39,23 @@ def test_memories_can_be_deleted_while_they_are_embedded_again(world: World) -> 
             wait_for_two(world.database)
         assert deletion.result(20) == 3
         embedding.result(20)
+
+
+def test_two_people_can_move_memories_between_two_projects_in_opposite_directions(world: World) -> None:
+    other = world.another_project()
+    memory_ids = [one.add("a canoe. " * 2) for one in (world, other)]
+
+    def move(source: World, target: World, memory_id: str) -> int:
+        with source.database.write() as session:
+            return selection.move(session, source.principal, source.project_id, [memory_id], target.project_id)
+
+    with ThreadPoolExecutor(2) as threads:
+        with world.database.write() as session:
+            session.exec(select(Piece.position).with_for_update())  # so that both wait before they reach the target
+            works = [
+                threads.submit(move, world, other, memory_ids[0]),
+                threads.submit(move, other, world, memory_ids[1]),
+            ]
+            wait_for_two(world.database)
+        assert [work.result(20) for work in works] == [1, 1]
+    assert [world.memory(memory_id).project_id for memory_id in memory_ids] == [other.project_id, world.project_id]

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
+from server.domain.locks import lock_project
 from server.domain.memory import activity, deletions, late_words, memories, moves, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
@@ -86,6 +87,8 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
     def move_one(memory_id: str) -> None:
         memory = require_memory(session, principal, memory_id, Action.WRITE)
         require_project(session, principal, target.id, Action.WRITE, lock=True)
+        for one in sorted((project_id, target.id)):  # so that moves in opposite directions cannot deadlock
+            lock_project(session, one)
         usage.require_room_for(session, target.id, [memory])
         if late_words.is_long(memory):
             late_words.finish(session, moves.begin(session, memory, target.id))
