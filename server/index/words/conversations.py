@@ -4,15 +4,14 @@ The memories of one user in one project follow each other by id, as in a convers
 the places are good for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import as_json
-from server.index.words.backend import word_index_of
+from server.database import as_json, is_sqlite, numbers_in
 from server.index.words.protocol import WordRow
 from server.index.words.tokenizer import date_words, indexed_terms
 from server.models import metadata
@@ -27,8 +26,6 @@ memory has one place.
 """
 
 KnownTerms = Mapping[int, Sequence[str] | None]
-NumbersIn = Callable[[str], sa.Select[int]]
-"""`WordIndex.numbers_in` of a database."""
 
 _memories = metadata.tables["memories"]
 
@@ -41,7 +38,7 @@ def word_rows(
     """
     if not numbers:
         return []
-    query = _rows_query(word_index_of(session).numbers_in, user_id is None)
+    query = _rows_query(is_sqlite(session), user_id is None)
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
     places: dict[int, int] = {}
     rows: list[WordRow] = []
@@ -56,7 +53,7 @@ def word_rows(
 
 
 @cache  # Building this query takes longer than running it.
-def _rows_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
+def _rows_query(sqlite: bool, is_anonymous: bool) -> Query:
     memory = _memories.c
     earlier, previous = _memories.alias("earlier"), _memories.alias("previous")
     previous_number = (
@@ -70,7 +67,7 @@ def _rows_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
         sa.select(memory.number, memory.content, memory.created_at)
         .add_columns(previous.c.number, previous.c.place, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
-        .where(memory.number.in_(numbers_in("numbers")))
+        .where(memory.number.in_(numbers_in(sqlite, "numbers")))
         .order_by(memory.id)  # so that the place of the previous memory is known
     )
 

@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.database import Database, as_json, numbers_in
+from server.database import Database, as_json
 from server.index.words import fts5_purge
 from server.index.words.protocol import TermScores, WordRow
 from server.statements import Query, Row
@@ -45,9 +45,6 @@ fit into 64 bits: no score reaches 64.
 
 class Fts5:
     """`WordIndex` on SQLite."""
-
-    def numbers_in(self, parameter: str) -> sa.Select[int]:
-        return numbers_in(True, parameter)
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
@@ -49,9 +48,6 @@ class WordIndex(Protocol):
     """The table `memory_words`: the words of every memory. All methods work in the session's transaction, except
     `prepare` and `purge`, which open their own.
     """
-
-    def numbers_in(self, parameter: str) -> sa.Select[int]:
-        """Return a subquery for the numbers in the JSON list that a statement's `parameter` holds."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         """Insert the rows, replacing existing rows of the same memories."""

@@ -17,16 +17,13 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, as_json, numbers_in
+from server.database import Database, as_json
 from server.index.words.protocol import TermScores, WordRow
 from server.statements import Query
 
 
 class Tsvector:
     """`WordIndex` on Postgres."""
-
-    def numbers_in(self, parameter: str) -> sa.Select[int]:
-        return numbers_in(False, parameter)
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         values = [

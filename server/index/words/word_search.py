@@ -23,12 +23,11 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.database import as_json
+from server.database import as_json, is_sqlite, numbers_in
 from server.index.best import positions_of
 from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
-from server.index.words.conversations import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, beginning_of, read_question
 from server.models import metadata
@@ -235,12 +234,13 @@ def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDAr
     unknown = ~is_known & (np.append(is_near, False) | np.insert(is_near, 0, False))
     if unknown.any():
         wanted = as_json(numbers[unknown].tolist())
-        rows = _places_query(word_index_of(session).numbers_in).rows(session, numbers=wanted)
+        rows = _places_query(is_sqlite(session)).rows(session, numbers=wanted)
         stored = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
         places[np.searchsorted(numbers, stored[:, 0])] = stored[:, 1]
     return places
 
 
 @cache
-def _places_query(numbers_in: NumbersIn) -> Query:
-    return Query(sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers"))))
+def _places_query(sqlite: bool) -> Query:
+    number = _memories.c.number
+    return Query(sa.select(number, _memories.c.place).where(number.in_(numbers_in(sqlite, "numbers"))))
