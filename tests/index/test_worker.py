@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.index.chroma.client import Chroma
+from server.index.chroma.collections import Collection
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import following, rebuild, worker
@@ -50,7 +51,7 @@ def test_a_late_failure_of_an_earlier_collection_leaves_the_present_one(large: W
 def test_a_stop_does_not_wait_for_a_long_step(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     put, begun, ended = following.put, threading.Event(), threading.Event()
 
-    def endless(chroma: Chroma, target: following.Target, pieces: StoredPieces, between: following.Between) -> None:
+    def endless(chroma: Chroma, target: Collection, pieces: StoredPieces, between: following.Between) -> None:
         begun.set()
         try:
             while True:
@@ -74,7 +75,7 @@ def test_changes_of_other_projects_are_followed_while_one_is_built(
     pending: list[bool] = []
     put = following.put
 
-    def observed(chroma: Chroma, target: following.Target, pieces: StoredPieces, between: following.Between) -> None:
+    def observed(chroma: Chroma, target: Collection, pieces: StoredPieces, between: following.Between) -> None:
         if target.name != used:
             if not pending:
                 large.add("a red kayak")

@@ -6,7 +6,6 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +40,7 @@ _tasks = metadata.tables["index_tasks"]
 _installation = metadata.tables["installation"]
 
 _READY = Query(
-    sa.select(_indexes.c.collection, _indexes.c.mean, _indexes.c.removals, _indexes.c.ready_at)
+    sa.select(_indexes.c.collection, _indexes.c.mean)
     .where(_indexes.c.project_id == sa.bindparam("project"), _indexes.c.embedding_model == sa.bindparam("model"))
     .where(_indexes.c.ready_at.is_not(None))
 )
@@ -54,12 +53,10 @@ _PENDING = Query(
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A project's collection. It is complete except for the changes that are pending in SQL."""
+    """A project's collection, and the center that was subtracted from its vectors."""
 
     name: str
     center: Center
-    removals: int
-    ready_at: datetime
 
 
 class Collections:
@@ -108,12 +105,14 @@ class Collections:
             self._chroma = None
 
     def find(self, session: Session, project_id: str) -> Collection | None:
-        """Return the project's collection, or None if it is not ready or holds another model's vectors."""
+        """Return the project's collection, which is complete except for the changes that are pending in SQL. None if it
+        is not ready or holds another model's vectors.
+        """
         row = _READY.row(session, project=project_id, model=self._space.name)
         if row is None:
             return None
-        name, mean, removals, ready_at = row
-        return Collection(name, Center(np.frombuffer(mean, "<f4")), removals, ready_at)
+        name, mean = row
+        return Collection(name, Center(np.frombuffer(mean, "<f4")))
 
     def find_nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vector, wanted: int, pieces: int

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from sqlmodel import Session
 from server.database import Database
 from server.index import chunks, outbox
 from server.index.center import Center
+from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.upkeep import candidates
@@ -40,14 +40,6 @@ _tasks = metadata.tables["index_tasks"]
 
 Between = Callable[[], None]
 """A function to call between two writes to Chroma. It may raise, to end the work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A collection that follows the changes of its project."""
-
-    name: str
-    center: Center
 
 
 def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, list[Task]]:
@@ -86,7 +78,7 @@ def follow(
             session.execute(sa.delete(_tasks).where(_tasks.c.number.in_([task.number for task in tasks])))
 
 
-def apply(chroma: "Chroma", target: Target, pieces: StoredPieces, tasks: Sequence[Task], between: Between) -> None:
+def apply(chroma: "Chroma", target: Collection, pieces: StoredPieces, tasks: Sequence[Task], between: Between) -> None:
     """Write the vectors of `pieces`, and erase the pieces that its memories no longer have."""
     sizes = dict(zip(pieces.numbers.tolist(), pieces.sizes.tolist(), strict=True))
     gone = {  # two changes of one memory may name the same piece, and Chroma refuses a repeated id
@@ -101,7 +93,7 @@ def apply(chroma: "Chroma", target: Target, pieces: StoredPieces, tasks: Sequenc
     put(chroma, target, pieces, between)
 
 
-def put(chroma: "Chroma", target: Target, pieces: StoredPieces, between: Between) -> None:
+def put(chroma: "Chroma", target: Collection, pieces: StoredPieces, between: Between) -> None:
     """Write the vectors of `pieces`."""
     ids, vectors = _piece_ids(pieces), target.center.subtract_from(pieces.vectors)
     for start in range(0, len(ids), CHROMA_BATCH):
@@ -128,7 +120,7 @@ def followed_again_if_lost(
         raise
 
 
-def _targets(session: Session, project_id: str, model: str) -> list[Target]:
+def _targets(session: Session, project_id: str, model: str) -> list[Collection]:
     """Return the project's collection if it is in use, and the one that is being built."""
     is_ours = sa.and_(_indexes.c.project_id == project_id, _indexes.c.embedding_model == model)
     row = session.execute(sa.select(_indexes).where(is_ours)).one_or_none()
@@ -136,7 +128,7 @@ def _targets(session: Session, project_id: str, model: str) -> list[Target]:
         return []
     names = [(row.collection, row.mean)] if row.ready_at is not None else []
     names += [(row.building, row.building_mean)] if row.building and row.building_mean else []
-    return [Target(name, Center(np.frombuffer(mean, "<f4"))) for name, mean in names]
+    return [Collection(name, Center(np.frombuffer(mean, "<f4"))) for name, mean in names]
 
 
 def _piece_ids(pieces: StoredPieces) -> list[tuple[int, int]]:

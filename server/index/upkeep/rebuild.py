@@ -14,10 +14,11 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index.center import Center
+from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.outbox import PURGE
 from server.index.upkeep import following
-from server.index.upkeep.following import Between, Target
+from server.index.upkeep.following import Between
 from server.index.upkeep.progress import Progress
 from server.index.words import word_index
 from server.models import Project, ProjectIndex, metadata
@@ -57,7 +58,7 @@ def build_collection(
         mean = yield from _find_mean(database, matrices, row)
     if row.built_to == 0:
         chroma.create_collection(row.building)
-    target, after = Target(row.building, Center(np.frombuffer(mean, "<f4"))), row.built_to
+    target, after = Collection(row.building, Center(np.frombuffer(mean, "<f4"))), row.built_to
     done, whole = _count_pieces(database, row)
     while True:
         with database.read() as session:
