@@ -65,15 +65,15 @@ class _Queue:
 
 
 class Shares:
-    """`slots` of one kind. A caller holds at most `share` of them (default: a quarter), and waits in its own line, so
-    a caller with a thousand requests delays only itself. Use it on the event loop.
+    """`slots` of one kind. A caller holds at most `share` of them, and waits in its own line, so a caller with a
+    thousand requests delays only itself. Use it on the event loop.
     """
 
-    def __init__(self, slots: int, share: int | None = None) -> None:
+    def __init__(self, slots: int, share: int) -> None:
         self.slots = slots
         self.used = 0
         self._free = asyncio.Semaphore(slots)
-        self._share = share or max(1, slots // 4)
+        self._share = share
         self._lines: dict[str, _Queue] = {}
 
     @property
@@ -133,7 +133,7 @@ class Shares:
 class Threads(Shares):
     """Slots with one worker thread each, named after `name`."""
 
-    def __init__(self, name: str, slots: int, share: int | None = None) -> None:
+    def __init__(self, name: str, slots: int, share: int) -> None:
         super().__init__(slots, share)
         self._executor = ThreadPoolExecutor(slots, name)
         self._jobs: set[Future[Any]] = set()

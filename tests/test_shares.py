@@ -19,7 +19,7 @@ _asking: ContextVar[str] = ContextVar("asking", default="nobody")
 
 @pytest.fixture
 async def threads() -> AsyncIterator[Threads]:
-    threads = Threads("test", slots=1)
+    threads = Threads("test", slots=1, share=1)
     yield threads
     threads.close()
 
@@ -67,7 +67,7 @@ def refuse(_thread: threading.Thread) -> None:
 
 async def test_work_that_was_refused_for_want_of_a_thread_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     may_end, ran = threading.Event(), threading.Event()
-    threads = Threads("test", slots=2)
+    threads = Threads("test", slots=2, share=1)
     busy = asyncio.create_task(threads.run("alice", may_end.wait, SOON_SECONDS))
     await asyncio.sleep(0)
     with monkeypatch.context() as patched:

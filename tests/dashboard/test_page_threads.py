@@ -108,7 +108,7 @@ class NoThreads(Threads):
 
 
 def without_page_threads() -> Pools:
-    return replace(new_pools(), pages=NoThreads("pages", 1))
+    return replace(new_pools(), pages=NoThreads("pages", 1, 1))
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/dashboard", "/oauth/authorize"])
