@@ -101,7 +101,6 @@ class Fts5:
         return fts5_purge.purge(database)
 
 
-@cache
 def _prefix_of(project_id: str) -> str:
     digest = hashlib.sha256(project_id.encode()).digest()
     return "".join(_CONSONANTS[byte % 16] + _CONSONANTS[byte // 16] for byte in digest[:5])
