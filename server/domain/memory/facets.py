@@ -184,6 +184,6 @@ def _sources_query(sqlite: bool) -> Query:
         sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), count)
         .where(col(Memory.number).in_(numbers_in(sqlite, "numbers")), col(Memory.source_id).is_not(None))
         .group_by(col(Memory.source_id))
-        .order_by(count.desc())
+        .order_by(count.desc(), col(Memory.source_id))
         .limit(sa.literal(MOST_VALUES))
     )
