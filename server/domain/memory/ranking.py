@@ -5,7 +5,7 @@
     share      = coverage ** 1.25
     window     = the same with the words of the memories before and after it, weighted by distance
 
-- mean: the sum of the vectors of the project's pieces, divided by their count + 50.
+- mean: that of the vectors of the project's pieces and of 50 more at the model's own mean (`server/index/center.py`).
 - length_penalty: 0.1 * (sqrt(2 ln pieces) - sqrt(2 ln 16)) for a memory of more than 16 pieces, else 0.
 - If a short piece only asks a question, half of its cosine counts.
 - coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project. A common term

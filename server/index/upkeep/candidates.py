@@ -14,7 +14,7 @@ ERASE_AFTER = timedelta(hours=20)
 """Collections' files are rewritten after this time, so that deleted vectors are gone within a day."""
 
 REBUILD_ONE_IN = 5
-"""A collection is rebuilt when more than one in this many of its vectors is deleted."""
+"""A collection is rebuilt when it has more than one deleted memory for this many others."""
 
 _memories = metadata.tables["memories"]
 _tasks = metadata.tables["index_tasks"]
