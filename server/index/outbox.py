@@ -84,7 +84,8 @@ def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revi
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete everything that was derived from these memories of the project. Call it before their rows are deleted.
+    """Delete everything that was derived from these memories of the project, and lock them: each is counted once, even
+    if others delete it at the same time. Call it before their rows are deleted.
 
     After the last call of a deletion, the caller must call `request_purge`.
     """
@@ -93,7 +94,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     rows = _removed_query(is_sqlite(session)).rows(session, numbers=as_json(numbers))
     piece_counts: dict[int, int] = {number: count for number, count, _ in rows}
     parameters = {"memories": len(rows), "size": sum(row[2] for row in rows), "pieces": sum(piece_counts.values())}
-    # First, as in `memories_changed`: all writers of a project wait for this row, so none can deadlock.
+    # After the memories and before everything else, as in `memories_changed`, so that no two writers can deadlock.
     _SUBTRACT.rows(session, project=project_id, **parameters)
     word_index.memories_removed(session, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
@@ -160,7 +161,8 @@ def request_purge(session: Session, project_id: str) -> None:
 def _removed_query(sqlite: bool) -> Query:
     columns = _memories.c
     query = sa.select(columns.number, columns.piece_count, STORED_SIZE)
-    return Query(query.where(columns.number.in_(numbers_in(sqlite, "numbers"))))
+    query = query.where(columns.number.in_(numbers_in(sqlite, "numbers")))
+    return Query(query.order_by(columns.id.desc()).with_for_update())  # in the order of `chunks.next_numbers`
 
 
 _ADVANCE = Query(
