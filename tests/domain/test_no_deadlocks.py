@@ -10,7 +10,9 @@ from sqlmodel import Session, col, select
 
 from server.database import Database
 from server.domain.locks import lock_project
-from server.domain.memory import deletions, expiry, portions, selection, storing, trash
+from server.domain.memory import deletions, expiry, memories, moves, portions, selection, storing, trash
+from server.domain.memory.inputs import MemoryChange
+from server.errors import NotFound
 from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory, Piece, Project
 from tests.support.world import World, eventually
@@ -96,3 +98,20 @@ def test_a_hidden_memory_that_two_transactions_delete_is_counted_once(
         counters = session.exec(select(Project.memory_count, Project.piece_count)).one()
         pieces = session.exec(select(Memory.piece_count)).all()
     assert tuple(counters) == (len(pieces), sum(pieces))
+
+
+def test_a_memory_that_is_on_its_way_to_another_project_cannot_be_changed_any_more(world: World) -> None:
+    """A change of the row that is left would be lost, and a deletion would not delete the one that arrives."""
+    other = world.another_project()
+    memory_id = world.add("a canoe")
+    change = MemoryChange(metadata={"tags": "river"})
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as session:
+            memory = session.exec(select(Memory).where(Memory.id == memory_id).with_for_update()).one()
+            changed = threads.submit(
+                run, world, lambda waiting: memories.update(waiting, world.principal, memory_id, change, world.index)
+            )
+            wait_for(1, world.database)
+            moves.begin(session, memory, other.project_id)
+        with pytest.raises(NotFound):
+            changed.result(20)

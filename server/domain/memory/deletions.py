@@ -11,7 +11,7 @@ from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.locks import locked_work
-from server.domain.memory import activity, late_words, storing, trash, unfinished
+from server.domain.memory import activity, expiry, late_words, storing, trash, unfinished
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
 from server.models.activity import ActivityKind
@@ -57,7 +57,7 @@ def end(session: Session, memory: Memory) -> None:
     """
     is_long = late_words.is_long(memory)
     if is_long:
-        memory.expires_at = now()
+        expiry.hide(memory)
         turns.end_turn(session)
     storing.remove(session, memory.project_id, [memory.number])
     if is_long:

@@ -5,7 +5,7 @@ From its expiry on, a memory is in no answer, because every query uses the condi
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from server.statements import Query
 
 MOST_DAYS = 36_500
 HAS_PASSED = "must be in the future"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_moment(value: object) -> datetime | None:
@@ -67,6 +68,11 @@ def require_future(moments: Sequence[datetime | None], *, is_batch: bool) -> Non
 def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
     """Return the expiry time, which the caller gave as a time or in days."""
     return now() + timedelta(days=days) if days is not None else expires_at
+
+
+def hide(memory: Memory) -> None:
+    """Make the memory expire long ago, so that also callers who began before and wait for its lock find it no more."""
+    memory.expires_at = LONG_AGO
 
 
 def expired_ids(session: Session, project_id: str) -> list[str]:

@@ -9,7 +9,7 @@ import json
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain.memory import copies, publishing, storing
+from server.domain.memory import copies, expiry, publishing, storing
 from server.domain.memory.copies import MemoryCopy
 from server.models import Import, Memory, StagedMemory
 from server.models.base import now
@@ -45,7 +45,7 @@ def begin(session: Session, memory: Memory, target_id: str) -> str:
             vectors=copy.vectors,
         )
     )
-    memory.expires_at = now()
+    expiry.hide(memory)
     return begun.id
 
 
