@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlmodel import Session
 
-from server.database import paused
+from server.database import is_sqlite, paused
 from server.index import chunks
 
 PAUSE_SECONDS = 0.002
@@ -22,12 +22,17 @@ def end_turn(session: Session) -> None:
 
 
 def each(session: Session, items: Iterable[T]) -> Iterator[T]:
-    """Yield the items. When a transaction has lasted for `chunks.TURN_SECONDS`, end the turn before the next item."""
-    until = time.monotonic() + chunks.TURN_SECONDS
+    """Yield the items. When a transaction has lasted for `chunks.TURN_SECONDS`, end the turn before the next item.
+
+    On Postgres, each item gets a transaction of its own, because others write at the same time. Who keeps the lock of a
+    project and waits for a memory would deadlock with somebody who has locked that memory and waits for the project.
+    """
+    seconds = chunks.TURN_SECONDS if is_sqlite(session) else 0.0
+    until = time.monotonic() + seconds
     for item in items:
         if time.monotonic() > until:
             end_turn(session)
-            until = time.monotonic() + chunks.TURN_SECONDS
+            until = time.monotonic() + seconds
         yield item
 
 

