@@ -12,10 +12,10 @@ from server.database import Database
 from server.domain.locks import lock_project
 from server.domain.memory import deletions, expiry, memories, moves, portions, selection, storing, trash
 from server.domain.memory.inputs import MemoryChange
-from server.errors import NotFound
+from server.errors import NotFound, ServiceError
 from server.index import chunks
 from server.index.upkeep.reembedding import Reembedding
-from server.models import Memory, Piece, Project
+from server.models import Memory, Piece, Project, TrashedMemory
 from tests.support.world import World, eventually
 
 T = TypeVar("T")
@@ -134,3 +134,21 @@ def test_who_deletes_several_memories_holds_no_lock_while_another_person_changes
             wait_for(1, world.database)
             lock_project(session, world.project_id)
         assert deleted.result(20) == 2
+
+
+def test_a_long_memory_leaves_the_trash_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portions, "LONG_WEIGHT", 10)
+    long = world.add("A canoe. " * 1_000)
+    run(world, lambda session: deletions.delete(session, world.principal, long))
+
+    def restore(session: Session) -> Memory:
+        return trash.restore(session, world.principal, long)
+
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as session:
+            session.exec(select(TrashedMemory.id).with_for_update())
+            again = threads.submit(run, world, restore)
+            wait_for(1, world.database)
+            restore(session)
+        with pytest.raises(ServiceError):
+            again.result(20)

@@ -15,6 +15,7 @@ from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, copies, late_words, rows, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.copies import MemoryCopy
+from server.domain.memory.expiry import LONG_AGO
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import remove
 from server.errors import Invalid, NotFound
@@ -139,7 +140,7 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
     copy = MemoryCopy(row.memory, row.versions, row.spans, row.embedding_model, row.vectors)
     memory = copies.store(session, row.project_id, copy)
     if late_words.is_long(memory):  # deleting its row takes as long as writing it
-        row.deleted_until = now()
+        row.deleted_until = LONG_AGO  # also for those who wait for the row since before
         late_words.write(session, memory)
         _forget_ended(session, row.id)
     else:
