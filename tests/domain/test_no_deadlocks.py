@@ -14,6 +14,7 @@ from server.domain.memory import deletions, expiry, memories, moves, portions, s
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
+from server.index.upkeep import rewriting
 from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory, Piece, Project, TrashedMemory
 from tests.support.world import World, eventually
@@ -152,3 +153,17 @@ def test_a_long_memory_leaves_the_trash_once(world: World, monkeypatch: pytest.M
             restore(session)
         with pytest.raises(ServiceError):
             again.result(20)
+
+
+def test_a_memory_can_be_changed_while_the_words_of_all_are_written_again(world: World) -> None:
+    memory_id = world.add("a canoe")
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as session:
+            session.execute(sa.update(Memory).values(place=1))  # of an earlier version
+        with world.database.write() as session:
+            session.exec(select(Memory.id).where(Memory.id == memory_id).with_for_update())
+            rewriting_all = threads.submit(lambda: list(rewriting.rewrite_all(world.database)))
+            wait_for(1, world.database)
+            lock_project(session, world.project_id)
+        rewriting_all.result(20)
+    assert world.memory(memory_id).place > 1

@@ -155,8 +155,9 @@ def recount(database: Database) -> None:
 
 
 def begin_epoch(session: Session) -> None:
-    """Make all processes read their matrices again."""
-    session.execute(sa.update(_projects).values(epoch=secrets.randbits(EPOCH_BITS)))
+    """Make all processes read their matrices again. Locks the projects by id, as other writers of several do."""
+    in_order = sa.select(_projects.c.id).order_by(_projects.c.id).with_for_update(key_share=True)
+    session.execute(sa.update(_projects).where(_projects.c.id.in_(in_order)).values(epoch=secrets.randbits(EPOCH_BITS)))
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:

@@ -4,6 +4,7 @@ During the run, searches and changes work as usual. The database stores the prog
 resume.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
@@ -72,21 +73,31 @@ def _rewrite_chunk(database: Database) -> int:
         chunk = _next_chunk(session, state.outdated_below)
         if state.outdated_below and not chunk:
             rebuild.begin_epoch(session)  # the places of memories have changed, and cached matrices hold the old ones
-        state.outdated_below = chunk[-1][0] if chunk else 0
-        project_ids = sorted({project_id for _, project_id in chunk})
-        # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.
-        locked = sa.select(_projects.c.id).where(_projects.c.id.in_(project_ids)).order_by(_projects.c.id)
-        for project_id in session.scalars(locked.with_for_update(key_share=True)).all():
-            numbers = [number for number, home in chunk if home == project_id]
+        state.outdated_below = chunk[-1] if chunk else 0
+        for project_id, numbers in _locked(session, chunk).items():
             word_index.rewrite(session, project_id, numbers, _still_valid(session, numbers, cut))
         return len(chunk)
+
+
+def _locked(session: Session, numbers: Sequence[int]) -> dict[str, list[int]]:
+    """Lock these memories and then their projects, in the order of other writers, so that the words of an old text
+    cannot overwrite those of a new one. Return the numbers of those that exist, by project.
+    """
+    memory, project = _memories.c, _projects.c
+    rows = sa.select(memory.project_id, memory.number).where(memory.number.in_(numbers)).order_by(memory.id.desc())
+    by_project: dict[str, list[int]] = defaultdict(list)
+    for project_id, number in session.execute(rows.with_for_update()):
+        by_project[project_id].append(number)
+    homes = sa.select(project.id).where(project.id.in_(by_project)).order_by(project.id)
+    session.execute(homes.with_for_update(key_share=True))
+    return by_project
 
 
 def _cut_next(database: Database) -> dict[int, tuple[str, list[str]]]:
     """Return the hashes and the terms of the next texts by memory number. No transaction that writes waits for this."""
     with database.read() as session:
         state = session.get_one(WordIndexState, 1)
-        numbers = [number for number, _ in _next_chunk(session, state.outdated_below)]
+        numbers = _next_chunk(session, state.outdated_below)
         columns = _memories.c
         texts = sa.select(columns.number, columns.content_hash, columns.content).where(columns.number.in_(numbers))
         rows = session.execute(texts).all()
@@ -105,10 +116,10 @@ def _still_valid(
     }
 
 
-def _next_chunk(session: Session, below: int) -> Sequence[tuple[int, str]]:
-    """Return the numbers and projects of the next memories, newest first."""
+def _next_chunk(session: Session, below: int) -> Sequence[int]:
+    """Return the numbers of the next memories, newest first."""
     columns = _memories.c
-    query = sa.select(columns.number, columns.project_id, sa.func.length(columns.content))
+    query = sa.select(columns.number, sa.func.length(columns.content))
     newest = query.where(columns.number < below).order_by(columns.number.desc()).limit(MOST_MEMORIES)
-    chunk = chunks.first_of(session.execute(newest).all(), lambda row: row[2], MOST_CHARACTERS)
-    return [(number, project_id) for number, project_id, _ in chunk]
+    chunk = chunks.first_of(session.execute(newest).all(), lambda row: row[1], MOST_CHARACTERS)
+    return [number for number, _ in chunk]
