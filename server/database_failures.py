@@ -133,10 +133,7 @@ def _reason_of_file(file: Path, message: str) -> str:
     if "locked" in message:
         return f"another program holds the database {file}: close that program, then try again"
     if "full" in message:
-        return (
-            f"there is no space left for the database {file}: free some space, or set SELFMEMORY_DATA_DIR to another "
-            "disk"
-        )
+        return f"there is no space left for the database {file}: free some space, or use a larger disk"
     if "not a database" in message or "malformed" in message:
         return (
             f"{file} is damaged or not a SQLite database: restore a backup, or move the file away to start with an "

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from server import data_folder, database, waits
+from server import data_folder, database, sqlite, waits
 from server.__main__ import main
 from server.app import open_runtime
 from server.commands import accounts, running, serving, start_warnings
@@ -170,6 +170,15 @@ def test_a_read_only_disk_is_named_without_a_command_that_cannot_help(
     monkeypatch.setattr(os, "statvfs", lambda _folder: Namespace(f_flag=os.ST_RDONLY))
     refused = refusal("create-user", "--email", "ann@example.com", DATABASE_URL=f"sqlite:///{of_root}/selfmemory.db")
     assert refused == f"{said} Set SELFMEMORY_DATA_DIR to another folder"
+
+
+def test_a_full_disk_is_named_without_a_folder_that_would_be_empty(
+    refusal: Refusal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "max_page_count=9"))  # as on a full disk
+    said = refusal("create-user", "--email", "ann@example.com")
+    file = tmp_path / "data" / "selfmemory.db"
+    assert said == f"there is no space left for the database {file}: free some space, or use a larger disk"
 
 
 def test_a_file_that_is_no_database_is_named(refusal: Refusal, stored: Path) -> None:
