@@ -92,6 +92,18 @@ def test_it_is_known_which_texts_are_english() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "O dentista (o da rua nova) ligou ontem.",
+        "(Urgente) A minha irmã mora no Porto.",
+        "Der Termin ist am Montag (10).",
+    ],
+)
+def test_a_remark_in_parentheses_does_not_make_a_text_code(text: str) -> None:
+    assert is_english(text) is False
+
+
+@pytest.mark.parametrize(
     ("model", "expected"),
     [
         ("all-MiniLM-L6-v2", True),

@@ -30,6 +30,9 @@ LEAST_LETTERS = 2
 
 _QUOTED_CODE = re.compile(r"(?s:```.*?(?:```|\Z))|`[^`\n]*`")
 _CODE = re.compile(r"[{}();=<>|$\\]")
+_REMARK = re.compile(r"(?<!\S)\(([^()]*)\)")
+"""Parentheses around a remark, as in prose. In a call, no blank precedes them."""
+
 _SYMBOL = re.compile(r"(?<![^\W\d_])[\u0370-\u03ff](?![^\W\d_])")
 """A Greek letter alone, as in formulas."""
 
@@ -93,7 +96,7 @@ def _running(line: str) -> list[str]:
     """
     words = [word for part in line.split() if _WORD.fullmatch(word := part.strip(_AROUND))]
     is_list = len(words) <= WORDS_OF_ITEM * len(_SEPARATOR.findall(line))
-    is_code = len(_CODE.findall(line)) >= 2
+    is_code = len(_CODE.findall(_REMARK.sub(r"\1", line))) >= 2
     return [] if len(words) < LEAST_WORDS_OF_LINE or is_list or is_code else words
 
 
