@@ -133,6 +133,12 @@ async def test_what_is_left_out_is_not_imported(ann: Visitor, settings: Settings
     assert "just now imported" in await ann.see(f"{ann.project}/memories?q=Tea")
 
 
+async def test_many_parts_to_leave_out_are_folded(ann: Visitor) -> None:
+    for parts, opened in ((2, " open"), (11, "")):
+        page = await uploaded(ann, json.dumps([conversation(f"Chat {n}", "Why?") for n in range(parts)]).encode())
+        assert f'<details class="version"{opened}><summary>Leave out' in (await ann.get(page)).text
+
+
 async def test_a_number_with_thousands_of_digits_leaves_nothing_out(ann: Visitor) -> None:
     page = await uploaded(ann, json.dumps([conversation("Trip to Rome", "Where to stay?")]).encode())
     await ann.do(page, {"leave_out": ["9" * 5_000, "²", "1"]})
