@@ -45,3 +45,25 @@ def test_what_a_thumb_presses_in_a_list_is_large_enough(tmp_path: Path) -> None:
         for page in (f"{project}/memories", f"{project}/memories?q=tea", memory, f"{memory}/edit"):
             ann.open(page)
             assert ann.driver.execute_script(SMALL) == [], page
+
+
+CHAT = "You said:\nWhere?\nBot said:\nInto the box.\nYou said:\nThanks!\nBot said:\nMaren may not take penicillin."
+IS_SHOWN = """
+const mark = document.querySelector("main mark"), row = mark.closest(".text");
+return mark.getBoundingClientRect().bottom <= row.getBoundingClientRect().bottom;
+"""
+
+
+def test_the_words_that_match_are_seen_below_short_lines(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        ann.open("/setup")
+        ann.sign_up("ann@example.com", "Ann")
+        project = ann.path
+        ann.open(f"{project}/memories/new")
+        ann.write("Text", CHAT)
+        ann.press("Add memory")
+        for narrow in (False, True):
+            if narrow:
+                ann.use_phone()
+            ann.open(f"{project}/memories?q=penicillin")
+            assert ann.driver.execute_script(IS_SHOWN)
