@@ -1,6 +1,10 @@
 """Actions on several selected memories: pin, tag, move, export, delete."""
 
+import html
+import io
 import json
+import re
+import zipfile
 from collections.abc import Sequence
 
 import httpx
@@ -242,3 +246,22 @@ async def test_viewers_get_no_row_actions(ann: Visitor, viewer: Visitor) -> None
     assert TEXTS[0] in page
     assert "Actions for" not in page
     assert "pin-one" not in page
+
+
+async def test_a_filtered_list_leads_to_an_export_of_all_that_it_matches(ann: Visitor) -> None:
+    await ann.remember_all(TEXTS[:2], tags="travel")
+    await ann.remember(TEXTS[2], tags="travels")
+    page = await ann.get(f"{ann.project}/memories?tags=travel")
+    links = re.findall(rf'href="({ann.project}/export[^"]*)" download', page.text)
+    exports = [await ann.get(html.unescape(link)) for link in links]
+    with zipfile.ZipFile(io.BytesIO(exports[1].content)) as notes:
+        assert len(notes.namelist()) == 2
+    for export in (exports[0], exports[2]):
+        assert [text in export.text for text in TEXTS] == [True, True, False]
+
+
+async def test_an_export_refuses_what_it_cannot_narrow_by(ann: Visitor) -> None:
+    await ann.remember_all(TEXTS)
+    answer = await ann.get(f"{ann.project}/export?q=chess")
+    assert (answer.status_code, TEXTS[0] in answer.text) == (400, False)
+    assert "Export what passes filters instead." in seen(answer)

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -11,9 +11,11 @@ from typing import IO, Any
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest
+from server.dashboard.views.list_query import ListQuery
 from server.domain.access import Action, require_project
-from server.domain.memory.exchange.export import FILES, ExportFormat, record_export, write_export
+from server.domain.memory.exchange.export import FILES, Chosen, ExportFormat, record_export, write_export
 from server.domain.memory.exchange.lines import ExportRunning
 from server.domain.memory.exchange.sources import EXAMPLE
 from server.domain.teams import projects
@@ -46,12 +48,17 @@ async def show(request: PageRequest) -> Response:
 
 
 async def export_file(request: PageRequest) -> Response:
-    """Return the project as a file. Raises NotFound, ExportRunning, Invalid for an unknown format."""
-    return await download(request, _format_of(request.http.query_params.get("format", ExportFormat.JSONL)))
+    """Return what passes the filters of the address as a file. Raises NotFound, ExportRunning, Invalid."""
+    parameters = dict(request.http.query_params)
+    export_format = _format_of(parameters.pop("format", ExportFormat.JSONL))
+    query = parse_fields(ListQuery, parameters)
+    if query.q:
+        raise Invalid("is a search, which has no end. Export what passes filters instead.", field="q")
+    return await download(request, export_format, query.filters())
 
 
-async def download(request: PageRequest, export_format: ExportFormat, ids: Sequence[str] | None = None) -> Response:
-    """Return the project, or only the memories in `ids`, as a file. Raises NotFound, ExportRunning."""
+async def download(request: PageRequest, export_format: ExportFormat, chosen: Chosen) -> Response:
+    """Return the chosen memories of the project as a file. Raises NotFound, ExportRunning."""
     ending, media_type = FILES[export_format]
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
@@ -60,7 +67,7 @@ async def download(request: PageRequest, export_format: ExportFormat, ids: Seque
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
         principal = request.call.principal
-        work = partial(_write_export, runtime, principal, workspace.project.id, file, export_format, ids)
+        work = partial(_write_export, runtime, principal, workspace.project.id, file, export_format, chosen)
         count = await runtime.pools.exports.run(request.call.caller, work)
         await request.call.run(record_export, workspace.project.id, count)
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
@@ -93,14 +100,14 @@ def _write_export(
     project_id: str,
     file: IO[bytes],
     export_format: ExportFormat,
-    ids: Sequence[str] | None,
+    chosen: Chosen,
 ) -> int:
     """Write the complete export, so that a slow download does not keep a database snapshot open. Return how many
     memories it has.
     """
     with translating_outages(), translating_disk_failures(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
-        count = write_export(session, project_id, file, export_format=export_format, ids=ids)
+        count = write_export(session, project_id, file, export_format=export_format, chosen=chosen)
     file.seek(0)
     return count
 

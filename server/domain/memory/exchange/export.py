@@ -47,13 +47,17 @@ FILES = {
 """The file name's extension and the media type of each format."""
 
 
-def export_memories(session: Session, project_id: str, ids: Sequence[str] | None = None) -> Iterator[str]:
-    """Yield a line for each memory, or each of `ids`, oldest first, without the line break.
+Chosen = Filters | Sequence[str]
+"""Which memories to export: those that pass the filters, or those with these ids."""
 
-    Raises NotFound at the first step.
-    """
+EVERYTHING = Filters()
+
+
+def export_memories(session: Session, project_id: str, chosen: Chosen = EVERYTHING) -> Iterator[str]:
+    """Yield a line for each chosen memory, oldest first, without the line break. Raises NotFound at the first step."""
     require_existing_project(session, project_id)
-    query = sa.select(Memory).where(*conditions(Filters(), project_id)).order_by(col(Memory.id))
+    filters, ids = (chosen, None) if isinstance(chosen, Filters) else (EVERYTHING, chosen)
+    query = sa.select(Memory).where(*conditions(filters, project_id)).order_by(col(Memory.id))
     if ids is not None:
         query = query.where(col(Memory.id).in_(ids))
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
@@ -68,9 +72,9 @@ def write_export(
     file: IO[bytes],
     progress: Progress = no_progress,
     export_format: ExportFormat = ExportFormat.JSONL,
-    ids: Sequence[str] | None = None,
+    chosen: Chosen = EVERYTHING,
 ) -> int:
-    """Write all memories of the project, or those of `ids`, into the file. Return how many. Raises NotFound.
+    """Write the chosen memories of the project into the file. Return how many. Raises NotFound.
 
     The file is complete when this returns, so that no slow reader keeps a snapshot of the database open.
     """
@@ -78,7 +82,7 @@ def write_export(
 
     def counted() -> Iterator[str]:
         nonlocal count
-        for line in export_memories(session, project_id, ids):
+        for line in export_memories(session, project_id, chosen):
             yield line
             count += 1
             progress(1)
