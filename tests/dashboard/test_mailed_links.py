@@ -135,7 +135,9 @@ async def test_an_invitation_leads_through_sign_up_and_back(client: httpx.AsyncC
     assert landed.headers["location"] == path
     assert 'value="accept"' in (await guest.get(path)).text
     accepted = await guest.post(path, data={"decision": "accept"})
-    assert (accepted.status_code, accepted.headers["location"]) == (303, "/dashboard?done=accepted")
+    landing = f"/dashboard/organizations/{organization_id}/projects?done=accepted"
+    assert (accepted.status_code, accepted.headers["location"]) == (303, landing)
+    assert "Ask an admin of Lab to add you to one." in (await guest.get(landing)).text
     assert (await guest.get(f"/api/organizations/{organization_id}")).json()["role"] == "member"
     assert (await guest.get(path)).status_code == 410
 

@@ -141,8 +141,8 @@ async def accept_invitation(request: Request[State]) -> Response:
     if fields.get("decision") == "decline":
         await call.run(invitation_answers.decline, request.path_params["token"])
         return redirect(HOME, "declined")
-    await call.run(invitation_answers.accept, request.path_params["token"])
-    return redirect(HOME, "accepted")
+    accepted = await call.run(invitation_answers.accept, request.path_params["token"])
+    return redirect(f"{HOME}/organizations/{accepted.organization.id}/projects", "accepted")
 
 
 async def read_form(request: Request[State]) -> Fields:

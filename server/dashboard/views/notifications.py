@@ -66,4 +66,4 @@ async def answer_invitation(request: PageRequest) -> Response:
         await request.call.run(invitation_answers.decline, invitation_id)
         return redirect(NOTIFICATIONS, "declined")
     accepted = await request.call.run(invitation_answers.accept, invitation_id)
-    return redirect(f"{HOME}/organizations/{accepted.organization.id}", "accepted")
+    return redirect(f"{HOME}/organizations/{accepted.organization.id}/projects", "accepted")
