@@ -13,7 +13,7 @@ from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.domain.memory.labels import as_text
 from server.models.base import JSON
-from server.plurals import count
+from server.plurals import count, with_article
 
 
 def render(template: str, context: dict[str, object]) -> str:
@@ -72,5 +72,6 @@ def _environment() -> Environment:
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
         "browser": browser, "shell_quoted": shlex.quote, "as_text": as_text,
+        "with_article": with_article,
     }  # fmt: skip
     return environment

@@ -17,6 +17,7 @@ from server.models.base import Utc, is_id, now
 from server.models.expiry import is_live
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
+from server.plurals import with_article
 from server.principal import Principal, Scope
 from server.statements import Query, columns_of, detached
 
@@ -119,8 +120,7 @@ def may_change(actor_role: OrganizationRole, target_role: str, *, is_self: bool)
 def refusal(role: Role, action: Action) -> str:
     """Return the sentence that says which role does not allow which action."""
     phrases = ORGANIZATION_PHRASES if isinstance(role, OrganizationRole) else PROJECT_PHRASES
-    article = "An" if role.value[0] in "aeiou" else "A"
-    return f"{article} {role.value} may not {phrases[action]}."
+    return f"{with_article(role.value).capitalize()} may not {phrases[action]}."
 
 
 def organization_role_of(user_id: UserId) -> sa.Case[str | None]:

@@ -10,6 +10,7 @@ from server import characters
 from server.domain import sent_letters
 from server.mailer import Letter, Mailer
 from server.models import User
+from server.plurals import with_article
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
 """The mail worker waits this long, because the request that invites delivers the mail itself and reports the result."""
@@ -39,9 +40,10 @@ def send_invitation(
 
     `inviter` must have a confirmed address, which the letter shows.
     """
+    offer = f"the organization {quoted(organization)} on SelfMemory as {with_article(role)}"
     text = f"""Hello,
 
-{quoted(inviter.name)} ({inviter.email}) invites you to the organization {quoted(organization)} on SelfMemory as {role}.
+{quoted(inviter.name)} ({inviter.email}) invites you to {offer}.
 
 To accept, open this link and sign in or sign up with this email address. The link expires after 7 days:
 

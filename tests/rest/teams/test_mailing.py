@@ -35,7 +35,7 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     letter = only(mailbox)
     assert letter["to"] == "new@example.com"
     assert letter["subject"] == "You have been invited to SelfMemory"
-    said = f'"Owner" ({team.emails["owner"]}) invites you to the organization "Acme" on SelfMemory as member.'
+    said = f'"Owner" ({team.emails["owner"]}) invites you to the organization "Acme" on SelfMemory as a member.'
     assert said in letter.get_content()
     link = link_in(letter)
     assert invited["token"] not in link
