@@ -163,3 +163,13 @@ async def test_similar_memories_stand_below(ann: Visitor) -> None:
     assert "Anna likes the window seat on trains." in similar
     assert "Soup" not in similar
     assert "planes" not in similar
+
+
+async def test_a_viewer_is_offered_no_form_but_keeps_a_text_written_before(ann: Visitor, viewer: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes tea.")
+    for path in (f"{ann.project}/memories/new", f"/dashboard/memories/{memory_id}/edit"):
+        page = await viewer.get(path)
+        assert "Viewers cannot add or edit memories." in seen(page)
+        assert "<textarea" not in page.text
+    refused = await viewer.post(f"/dashboard/memories/{memory_id}/edit", {"text": "Anna likes coffee.", "version": "1"})
+    assert (refused.status_code, "Anna likes coffee." in refused.text) == (403, True)
