@@ -203,6 +203,13 @@ async def test_lists_that_were_on_one_page_are_found_on_theirs(shared: Visitor) 
         assert (moved.status_code, moved.headers["location"]) == (303, f"{shared.organization}/{page}?{query}")
 
 
+async def test_nobody_is_preselected_to_be_added_or_to_become_owner(shared: Visitor, ben: Visitor) -> None:
+    await shared.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")
+    for path, name in ((f"{shared.project}/members", "user_id"), (f"{shared.organization}/danger", "new_owner_id")):
+        page = (await shared.get(path)).text
+        assert re.search(rf'name="{name}" required><option value="">Choose a member</option><option', page), path
+
+
 async def test_names_are_escaped(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
     ann = visit(alice)
     name = "<b onclick=alert(1)>Ann"
