@@ -22,7 +22,9 @@ async def test_after_the_password_a_code_is_asked_for(enrolled: Enrolled, half_w
     assert COOKIE not in half_way.cookies
     assert not await is_signed_in(half_way)
     assert (await half_way.get("/dashboard")).headers["location"].startswith("/sign-in")
-    assert "Enter a code" in seen(await half_way.get(STEP))
+    page = seen(await half_way.get(STEP))
+    assert "Enter a code" in page
+    assert "If you lost your recovery codes too, ask the administrator of this server" in page
     answer = await enter(half_way, enrolled.app.code())
     assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard")
     assert await is_signed_in(half_way)
