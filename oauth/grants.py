@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from authlib.oauth2.base import OAuth2Error
-from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 
@@ -34,6 +34,9 @@ CODE_REFUSED = (
     "Authorize again."
 )
 REFRESH_REFUSED = "The refresh token was already used or is no longer valid. Authorize again."
+WIDER_SCOPE = (
+    "A refresh cannot ask for more scopes than were granted. Leave the scope out, or authorize again to ask for more."
+)
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
@@ -123,7 +126,10 @@ class RefreshGrant(RefreshTokenGrant):
         return presented
 
     def validate_token_request(self) -> None:
-        super().validate_token_request()
+        try:
+            super().validate_token_request()
+        except InvalidScopeError:
+            raise InvalidScopeError(WIDER_SCOPE) from None
         require_own_resource(self.request.payload.datalist, self.server.settings)
 
     def create_token_response(self) -> TokenAnswer:

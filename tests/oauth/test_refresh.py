@@ -153,7 +153,9 @@ async def test_084_a_client_may_request_fewer_scopes_but_not_more(notes: App, an
         assert tokens_of(await notes.refresh(less.refresh, scope=asked)).scope == EVERYDAY
     reader = await notes.connect(ann, scope="memories:read")
     for scope in (EVERYDAY, "memories:write", "admin"):
-        assert error_of(await notes.refresh(reader.refresh, scope=scope)) == "invalid_scope"
+        refused = await notes.refresh(reader.refresh, scope=scope)
+        assert error_of(refused) == "invalid_scope"
+        assert "Leave the scope out, or authorize again" in refused.json()["error_description"]
     assert (await notes.refresh(reader.refresh)).status_code == 200
 
 
