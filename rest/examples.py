@@ -67,10 +67,9 @@ def example_of(schema: Described, schemas: Described) -> JSON:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "anyOf" in schema:
         return example_of(schema["anyOf"][0], schemas)
-    for key in ("const", "default"):
-        if schema.get(key) is not None:
-            value: JSON = schema[key]
-            return value
+    if schema.get("const") is not None:
+        value: JSON = schema["const"]
+        return value
     if "enum" in schema:
         first: JSON = schema["enum"][0]
         return first

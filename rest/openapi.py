@@ -101,7 +101,22 @@ def _schemas(endpoints: tuple[Endpoint, ...]) -> tuple[Schemas, JsonObject]:
         used += [(endpoint.body, "validation")] if endpoint.body else []
         used += [(endpoint.answer, "serialization")] if issubclass(endpoint.answer, BaseModel) else []
     models, document = models_json_schema(list(dict.fromkeys(used)), ref_template=SCHEMAS + "{model}")
-    return {(model, mode): schema for (model, mode), schema in models.items()}, document.get("$defs", {})
+    definitions = document.get("$defs", {})
+    _describe_defaults(definitions)
+    return {(model, mode): schema for (model, mode), schema in models.items()}, definitions
+
+
+def _describe_defaults(definitions: JsonObject) -> None:
+    """Say each default in words: openapi-typescript takes a property with a default for one that is always there, and
+    then requires it in a body.
+    """
+    schemas: Any = definitions
+    for schema in schemas.values():
+        for form in schema.get("properties", {}).values():
+            default = form.pop("default", None)
+            if default not in (None, "", []):
+                words = f"(default `{json.dumps(default, ensure_ascii=False)}`)"
+                form["description"] = f"{form.get('description', '')} {words}".lstrip()
 
 
 def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> JsonObject:
