@@ -36,7 +36,7 @@ class Organization(SQLModel, table=True):
     name_key: str = Field(description="the name in the form that is compared: case-folded, NFKC")
     kind: OrganizationKind = Field(default=OrganizationKind.CUSTOM, sa_type=sa.String)
     owner_id: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT"))
-    owner_since: datetime = Field(default_factory=now, sa_type=Utc)
+    owner_since: datetime = Field(default_factory=now, sa_type=Utc, description="when the owner joined")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
 

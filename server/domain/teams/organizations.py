@@ -82,12 +82,15 @@ def transfer(session: Session, principal: Principal, organization_id: str, new_o
     if membership is None:
         raise NotFound("Member not found.")
     session.delete(membership)
-    organization.owner_id = new_owner_id
-    organization.owner_since = organization.updated_at = now()
-    flush_or_conflict(
-        session,
-        OrganizationMember(organization_id=organization.id, user_id=principal.user_id, role=OrganizationRole.ADMIN),
+    old_owner = OrganizationMember(
+        organization_id=organization.id,
+        user_id=principal.user_id,
+        role=OrganizationRole.ADMIN,
+        joined_at=organization.owner_since,
     )
+    organization.owner_id, organization.owner_since = new_owner_id, membership.joined_at
+    organization.updated_at = now()
+    flush_or_conflict(session, old_owner)
     audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, organization.id, new_owner_id)
     notifications.notify(
         session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are now the owner",

@@ -99,9 +99,12 @@ async def test_an_organization_out_of_reach_answers_like_an_unknown_one(team: Te
 
 async def test_a_transfer_makes_a_member_owner_and_the_old_owner_admin(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}"
+    before = (await team["member"].get(f"{path}/members")).json()["members"]
     answer = await team["owner"].put(f"{path}/transfer-ownership", {"new_owner_id": team.ids["member"]})
     assert answer.status_code == 200
     members = (await team["member"].get(f"{path}/members")).json()["members"]
+    joined, joined_before = ({one["userId"]: one["joinedAt"] for one in listed} for listed in (members, before))
+    assert joined == joined_before
     roles = {one["userId"]: one["role"] for one in members}
     assert members[0]["userId"] == team.ids["member"]
     assert roles[team.ids["member"]] == "owner"
