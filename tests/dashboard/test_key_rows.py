@@ -106,7 +106,7 @@ async def test_a_replaced_key_stops_working_and_the_new_one_is_like_it(
     assert (after.permissions, after.expires_at) == (["read"], before.expires_at)
     page = await ann.get(f"{ann.project}/keys")
     assert new[1] not in page.text
-    assert page.text.count("<b>&lt;i&gt;Laptop&lt;/i&gt;</b>") == 1
+    assert page.text.count(">&lt;i&gt;Laptop&lt;/i&gt;</b>") == 1
     assert (await ann.post(form[1])).status_code == 404
     trail = await ann.see(f"{ann.organization}/activity")
     assert "API key created" in trail
@@ -173,3 +173,20 @@ async def test_administrators_are_notified_of_both_keys(ann: Visitor, viewer: Vi
     assert "2 unread" in page
     assert page.count("The API key “Reader” was deleted") == 1
     assert page.count("The API key “Reader” was created") == 2
+
+
+async def test_the_actions_of_rows_are_told_apart_without_seeing_them(ann: Visitor) -> None:
+    for name in ("Laptop", "Phone"):
+        await create_key(ann, name=name)
+        await ann.post(f"/dashboard/memories/{await ann.remember(name)}/delete")
+    keys = (await ann.get(f"{ann.project}/keys")).text
+    rows = dict(re.findall(r'<b id="(of-key_\w+)">(Laptop|Phone)</b>', keys))
+    assert sorted(rows.values()) == ["Laptop", "Phone"]
+    for row in rows:
+        assert keys.count(f'<summary aria-describedby="{row}">') == 2
+    trash = (await ann.get(f"{ann.project}/trash")).text
+    memories = re.findall(r'<p class="text" id="(text-mem_\w+)"', trash)
+    assert len(memories) == 2
+    for row in memories:
+        assert f'aria-describedby="{row}">Restore</button>' in trash
+        assert f'aria-describedby="{row}">Delete permanently</summary>' in trash
