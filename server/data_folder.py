@@ -14,6 +14,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk, and a used-up quota."""
+
 NEEDED = {SECRET_KEY_FILE: os.R_OK, "*.lock": os.R_OK | os.W_OK, "chroma": os.W_OK, "chroma/*": os.W_OK}
 """How this process uses the files of the data folder, apart from the database, which explains itself."""
 
@@ -55,6 +58,8 @@ def refusal(folder: Path, error: OSError) -> str:
     if path.is_symlink() and not path.exists():
         reason = f"it is a link to {path.readlink()}, which does not exist"
     sentence = f"cannot write to the data folder {path} as user {user_id}: {reason}."
+    if error.errno in FULL:
+        return f"{sentence} Free some space, or use a larger disk"
     if not isinstance(error, PermissionError):
         return f"{sentence} Set SELFMEMORY_DATA_DIR to another folder"
     quoted = shlex.quote(str(path))

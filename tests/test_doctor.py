@@ -1,5 +1,6 @@
 """The doctor checks every part. Each test really breaks one part. No line contains a secret."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,14 @@ def test_a_data_folder_on_the_network_is_found(
 def test_a_disk_that_is_almost_full_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 1 << 62)
     assert "MB left: free some" in line(run, "data folder")
+
+
+def test_a_full_disk_needs_space_and_no_other_folder(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(**_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fill)
+    assert line(run, "data folder").endswith("No space left on device. Free some space, or use a larger disk")
 
 
 def test_a_damaged_database_is_found(run: Run, data_dir: Path, project_id: str) -> None:

@@ -58,6 +58,12 @@ async def test_a_healthy_server_reports_each_part(client: httpx.AsyncClient) -> 
     assert datetime.fromisoformat(body["timestamp"]).tzinfo is not None
 
 
+@pytest.mark.parametrize("part", sorted({*PARTS, "smtp"}))
+def test_the_document_says_what_to_do_about_each_part(part: str) -> None:
+    document = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
+    assert f"`{part}` is degraded" in document.read_text("utf-8")
+
+
 async def test_r26_health_names_no_host_path_or_version(client: httpx.AsyncClient, settings: Settings) -> None:
     text = (await client.get("/health")).text
     assert str(settings.data_dir) not in text
