@@ -32,6 +32,10 @@ _MARKER_LINES = re.compile(r"\s*+(?:(?:`{3,}+\S*+|~{3,}+\S*+|-{3,}+|\*{3,}+|={3,
 """The lines at the beginning that only open a block of code, or only separate: they are no title."""
 
 
+_SPEAKER_LINE = re.compile(r"([^\n]{1,40}[:：])[ \t\r]*+\n\s*+(?=[^-*+#>|`~\d])")
+"""A short first line that ends with a colon, as above each part of a copied chat, and does not open a list."""
+
+
 class _Plain(dict[int, str]):
     """Maps each character to one normalized character in lower case, for `str.translate`."""
 
@@ -52,9 +56,11 @@ def _plain(text: str) -> str:
 
 
 def title_of(content: str) -> str:
-    """Return the beginning of the first line that is more than a Markdown marker."""
+    """Return the beginning of the first line that is more than a Markdown marker, and more than a speaker's name."""
     opening = _MARKER_LINES.match(content)
     text = content[opening.end() :] if opening else content
+    if speaker := _SPEAKER_LINE.match(text):
+        text = f"{speaker[1]} {text[speaker.end() : speaker.end() + TITLE_LENGTH + 1]}"
     line = (text or content.lstrip())[: TITLE_LENGTH + 1].splitlines()[0]
     if len(line) <= TITLE_LENGTH:
         return line

@@ -18,6 +18,10 @@ from server.domain.memory.excerpts import TITLE_LENGTH, title_of
         ("``` is a fence", "``` is a fence"),
         ("--- dashes", "--- dashes"),
         ("😀", "😀"),
+        ("You said:\n\nWhere do the keys go?\nBot said:\nThere.", "You said: Where do the keys go?"),
+        ("会話：\r\n鍵は箱の中", "会話： 鍵は箱の中"),
+        ("Shopping:\n- milk", "Shopping:"),
+        ("Shopping:\n\n", "Shopping:"),
     ],
 )
 def test_the_first_line_that_says_something_is_the_title(content: str, title: str) -> None:
