@@ -1,5 +1,8 @@
 """A restored version of several messages is a text that is longer than one message."""
 
+import re
+
+import httpx
 import pytest
 
 from tests.dashboard.test_exchange import import_all
@@ -40,3 +43,19 @@ async def test_an_export_of_it_can_be_imported(ann: Visitor, ben: Visitor, forma
     exported = await ann.get(f"{ann.project}/export?format={format_}")
     assert "1 memory imported" in seen(await import_all(ben, exported.content))
     assert await contents(ben) == await contents(ann)
+
+
+async def test_no_field_cuts_what_is_pasted_where_that_is_not_seen(ann: Visitor, client: httpx.AsyncClient) -> None:
+    for visitor, path in ((ann, f"{ann.project}/memories/new"), (ann, "/dashboard/account"), (client, "/sign-up")):
+        fields = re.findall(r'<textarea[^>]*>|<input[^>]*"password"[^>]*>', (await visitor.get(path)).text)
+        assert fields
+        assert [field for field in fields if "maxlength" in field] == []
+
+
+async def test_a_text_that_is_too_long_is_kept_and_refused_with_both_lengths(ann: Visitor) -> None:
+    text = "User: tea?\nAssistant: tea.\n" * 600
+    refused = await ann.post(f"{ann.project}/memories/new", {"text": text})
+    assert refused.status_code == 400
+    assert "16,200" in seen(refused)
+    assert "10,000" in seen(refused)
+    assert refused.text.count("User: tea?") == 600
