@@ -27,12 +27,11 @@ def each(session: Session, items: Iterable[T]) -> Iterator[T]:
     On Postgres, each item gets a transaction of its own, because others write at the same time. Who keeps the lock of a
     project and waits for a memory would deadlock with somebody who has locked that memory and waits for the project.
     """
-    seconds = chunks.TURN_SECONDS if is_sqlite(session) else 0.0
-    until = time.monotonic() + seconds
-    for item in items:
-        if time.monotonic() > until:
+    until = time.monotonic() + chunks.TURN_SECONDS
+    for position, item in enumerate(items):
+        if time.monotonic() > until or (position and not is_sqlite(session)):
             end_turn(session)
-            until = time.monotonic() + seconds
+            until = time.monotonic() + chunks.TURN_SECONDS
         yield item
 
 

@@ -56,7 +56,7 @@ def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[s
 
     selected = _in_order(session, principal, project_id, ids)
     for memory_id in selected:
-        if memory := _in_project(session, principal, project_id, memory_id):
+        if memory := _in_project(session, principal, project_id, memory_id, lock=False):
             tagged(memory)  # refuses too many tags, before another memory has them
     return _each(
         session, principal, project_id, selected, lambda one: memories.update(session, principal, one, tagged, index)
@@ -137,10 +137,12 @@ def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
     return like(memory.details.get(key), names)
 
 
-def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:
-    """Lock the memory and return it, or None if it is no longer in the project."""
+def _in_project(
+    session: Session, principal: Principal, project_id: str, memory_id: str, *, lock: bool = True
+) -> Memory | None:
+    """Return the memory, or None if it is no longer in the project. Lock it unless `lock` is false."""
     try:
-        memory = require_memory(session, principal, memory_id, Action.WRITE)
+        memory = require_memory(session, principal, memory_id, Action.WRITE, lock=lock)
     except NotFound:
         return None
     return memory if memory.project_id == project_id else None
