@@ -124,13 +124,23 @@ def test_a_question_is_compared_with_the_vectors_of_the_model_that_embedded_it(
     with opened(settings, embedder) as before:
         before.add("canoe")
     with opened(settings, AwayEmbedder()) as after:
-        eventually(lambda: after.found("canoe") != [] and after.index._earlier._opened is not None)
+        eventually(lambda: after.found("canoe")[0].similarity > 0.5)
         with after.database.write() as session:
             project = session.get_one(Project, after.project_id)
             question = after.index.embed_question(session, project, "canoe", None)
+            assert question.earlier is not None
+            assert question.earlier.result() is not None
             session.execute(sa.delete(Piece))
-            session.execute(sa.update(Memory).values(embedding_model="longer/test", piece_count=0))
-        after.index._earlier.look()
+            session.execute(sa.update(Memory).values(embedding_model=Longer.name, piece_count=0))
+        eventually(lambda: earlier_name(after) == Longer.name)
         with after.database.read() as session:
             every = Candidates(None, np.empty(0, np.int64), 1)
-            assert not len(after.index.find_similar(session, project, question, every).numbers)
+            similar_memories = after.index.find_similar(session, project, question, every)
+        assert len(similar_memories.numbers) == 1  # of the matrix that was read before
+
+
+def earlier_name(world: World) -> str | None:
+    """Return the name of the earlier model, after looking for it."""
+    world.index._earlier.look()
+    opened_model = world.index._earlier._opened
+    return opened_model.embedder.name if opened_model else None
