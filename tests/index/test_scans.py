@@ -249,7 +249,8 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
     def best(matrix: Matrix) -> list[int]:
         """The memory that is most similar to each vector in turn."""
         scan = Scan.of(matrix, matrix.center(AT_ORIGIN))
-        return [int(scan.compare(vectors[number]).best(1)[0]) for number in matrix.numbers]
+        compared = [scan.compare(vectors[number]) for number in matrix.numbers]
+        return [int(similar.numbers[similar.similarities.argmax()]) for similar in compared]
 
     first = matrix(1, 3, 5)
     grown = first.with_changes(matrix(6, 7), np.array([], np.int64))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.best import best_of
 from server.index.center import Center
 from server.index.exact import codes
 from server.index.exact.codes import Codes
@@ -179,10 +178,6 @@ class SimilarMemories:
         """Keep only the allowed memories."""
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
         return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
-
-    def best(self, count: int) -> Numbers:
-        """Return the numbers of the `count` most similar memories, in any order."""
-        return best_of(self.numbers, self.similarities, count)
 
     def best_span(self, number: int) -> tuple[int, int] | None:
         """Return the span of the memory's best piece in its text, or None if the scan has no vectors for the memory."""
