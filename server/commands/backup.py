@@ -15,7 +15,7 @@ from server.commands import postgres_copy, sqlite_copy
 from server.commands.output import print_message, write_result
 from server.database import Database
 from server.index.upkeep import removal
-from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 STANDARD = "-"
@@ -47,7 +47,7 @@ def _remove_deleted(url: str) -> None:
     """Remove the remaining data of deleted projects, so that it is not in the copy."""
     with closing(Database(url, connections=1)) as database:
         if sa.inspect(database.engine).has_table("projects") and removal.remove_all(database):
-            word_index.purge(database)
+            word_index_of(database).purge(database)
 
 
 def _write_to_standard_output(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from server.database import as_json, id_subquery, is_sqlite, numbers_in
 from server.index.question_pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import Memory, metadata
 from server.models.base import now
 from server.models.stored_size import STORED_SIZE, size_of_memory
@@ -96,7 +97,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     parameters = {"memories": len(rows), "size": sum(row[2] for row in rows), "pieces": sum(piece_counts.values())}
     # After the memories and before everything else, as in `memories_changed`, so that no two writers can deadlock.
     _SUBTRACT.rows(session, project=project_id, **parameters)
-    word_index.memories_removed(session, list(piece_counts))
+    word_index_of(session).remove_memories(session, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
 
 

@@ -15,6 +15,7 @@ from server.domain.teams import cascades
 from server.index import chunks
 from server.index.upkeep import worker
 from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import IndexTask, Memory, Project, TrashedMemory
 from server.models.base import now
 from tests.support.world import World, eventually
@@ -59,7 +60,7 @@ def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
     for _ in range(1_100):
         with world.database.write() as session:
             word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
-        assert word_index.purge(world.database)
+        assert word_index_of(world.database).purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 
 
@@ -79,7 +80,7 @@ def test_on_a_full_disk_words_wait_for_space_and_the_log_says_so_in_one_line(
     with world.database.read() as session:
         session.exec(select(Memory.number)).first()
         world.delete(deleted)
-        assert not word_index.purge(world.database), "somebody reads an older state"
+        assert not word_index_of(world.database).purge(world.database), "somebody reads an older state"
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         eventually(lambda: len(failures) > 2)

@@ -20,7 +20,7 @@ from server.index.outbox import PURGE
 from server.index.upkeep import following
 from server.index.upkeep.following import Between
 from server.index.upkeep.progress import Progress
-from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import Project, ProjectIndex, metadata
 from server.models.base import now
 from server.models.projects import IS_DELETED
@@ -148,7 +148,7 @@ def recount(database: Database) -> None:
     Begin a new epoch of the counters, so that no process trusts a matrix that it read earlier.
     """
     with database.write() as session:
-        word_index.forget_orphans(session)
+        word_index_of(session).remove_orphans(session)
         counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
         session.execute(sa.update(_projects).where(~IS_DELETED).values(counts))
         begin_epoch(session)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.index import chunks, outbox
-from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import metadata
 from server.models.projects import deleted_projects
 
@@ -47,7 +47,7 @@ def remove_all(database: Database) -> bool:
 def _remove_memories(session: Session, project_id: str) -> bool:
     numbers = chunks.next_numbers(session, _memories.c.project_id == project_id)
     if numbers:
-        word_index.memories_removed(session, numbers)
+        word_index_of(session).remove_memories(session, numbers)
         session.execute(sa.delete(_memories).where(_memories.c.number.in_(numbers)))
     return bool(numbers)
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from server.database import Database
 from server.index.outbox import PURGE
-from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import metadata
 
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
@@ -35,7 +35,7 @@ class WordErasure:
         requests = _tasks.c.memory_number == PURGE
         with self._database.read() as session:
             newest = session.scalar(sa.select(sa.func.max(_tasks.c.number)).where(requests))
-        if newest is None or not word_index.purge(self._database):
+        if newest is None or not word_index_of(self._database).purge(self._database):
             return False
         with self._database.write() as session:
             session.execute(sa.delete(_tasks).where(requests, _tasks.c.number <= newest))

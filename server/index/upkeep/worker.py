@@ -24,7 +24,7 @@ from server.index.upkeep.progress import Progress, watched
 from server.index.upkeep.reembedding import Embed, Reembedding
 from server.index.upkeep.survey import Surveyor
 from server.index.upkeep.word_erasure import WordErasure
-from server.index.words import word_index
+from server.index.words.backend import word_index_of
 from server.models import metadata
 from server.settings import Settings
 
@@ -200,7 +200,7 @@ class Worker:
         """Do a small piece of work. Return whether there may be more."""
         if not self.is_owner:
             self.is_owner = True
-            word_index.prepare(self._database)
+            word_index_of(self._database).prepare(self._database)
             log.info("owns the index", extra={"parts": self.shards})
         removed = self._lock.is_first and self._step_for_all()
         if time.monotonic() < self._retry_at:

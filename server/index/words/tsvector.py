@@ -27,12 +27,7 @@ class Tsvector:
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         values = [
-            {
-                "number": row.number,
-                "project": project_id,
-                "words": " ".join((*row.body, *row.dates)),
-            }
-            for row in rows
+            {"number": row.number, "project": project_id, "words": " ".join((*row.body, *row.dates))} for row in rows
         ]
         _WRITE.run(session, values)
 

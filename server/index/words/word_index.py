@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, id_subquery
+from server.database import id_subquery
 from server.index.words.backend import word_index_of
 from server.index.words.conversations import KnownTerms, word_rows
 from server.models import metadata
@@ -31,30 +31,10 @@ def memories_changed(
         _SET_PLACE.run(session, [{"memory": row.number, "place": row.place} for row in rows])
 
 
-def memories_removed(session: Session, numbers: Sequence[int]) -> None:
-    """Delete the words of these memories."""
-    word_index_of(session).remove_memories(session, numbers)
-
-
-def forget_orphans(session: Session) -> None:
-    """Delete the words of memories that no longer exist."""
-    word_index_of(session).remove_orphans(session)
-
-
 def rewrite(session: Session, project_id: str, numbers: Sequence[int], terms: KnownTerms | None = None) -> None:
     """Like `memories_changed`, for memories of any users of the project."""
     for user_id, user_numbers in _by_user(session, numbers).items():
         memories_changed(session, project_id, user_id, user_numbers, terms)
-
-
-def prepare(database: Database) -> None:
-    """Make the database erase words when they are deleted, if it can. The process that owns the index calls this."""
-    word_index_of(database).prepare(database)
-
-
-def purge(database: Database) -> bool:
-    """Erase deleted words from disk. Return False when a reader was in the way: call it again later."""
-    return word_index_of(database).purge(database)
 
 
 def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:
