@@ -116,13 +116,11 @@ class RefreshGrant(RefreshTokenGrant):
         client: Client = self.request.client
         token_row = tokens.find_refresh_token(self.server.session, refresh_token)
         if token_row is None:
-            log_token_refusal(client.id, None, Refusal.UNKNOWN)
-            raise InvalidGrantError(REFRESH_REFUSED)
+            raise refused_token(client.id, None, Refusal.UNKNOWN)
         presented = PresentedRefreshToken(*token_row)
         if not presented.check_client(client):
             reason = refusals.refuse_token(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
-            log_token_refusal(client.id, presented.grant.id, reason)
-            raise InvalidGrantError(REFRESH_REFUSED)
+            raise refused_token(client.id, presented.grant.id, reason)
         return presented
 
     def validate_token_request(self) -> None:
@@ -139,8 +137,7 @@ class RefreshGrant(RefreshTokenGrant):
         scopes = [scope for scope in presented.grant.scopes if scope in requested] or presented.grant.scopes
         issued = tokens.rotate(self.server.session, self.server.settings, presented.row, scopes)
         if isinstance(issued, Refusal):
-            log_token_refusal(self.request.client.id, grant_id, issued)
-            raise InvalidGrantError(REFRESH_REFUSED)
+            raise refused_token(self.request.client.id, grant_id, issued)
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
@@ -188,10 +185,11 @@ def refused_code(client_id: str, reason: Refusal) -> InvalidGrantError:
     return InvalidGrantError(CODE_REFUSED)
 
 
-def log_token_refusal(client_id: str, grant_id: str | None, reason: Refusal) -> None:
-    """Log the reason. `grant_id` is None when the token is unknown."""
+def refused_token(client_id: str, grant_id: str | None, reason: Refusal) -> InvalidGrantError:
+    """Like `refused_code`, for a refresh token. `grant_id` is None when the token is unknown."""
     grant = {} if grant_id is None else {"grant_id": grant_id}
     log.info("refresh token refused", extra={"client_id": client_id, **grant, "reason": reason.value})
+    return InvalidGrantError(REFRESH_REFUSED)
 
 
 def body_of(issued: IssuedTokens) -> dict[str, object]:
