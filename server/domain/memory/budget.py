@@ -24,7 +24,6 @@ ROWS_PER_READ = 10
 WITHOUT_MESSAGES = defer(Memory.messages, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
 """Query options that leave out the messages of a memory, because they repeat its text."""
 
-
 LISTED_COLUMNS = [sa.null() if column.key == "messages" else column for column in columns_of(Memory)]
 """The columns of a memory without its messages."""
 

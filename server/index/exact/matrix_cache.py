@@ -50,7 +50,6 @@ MOST_IN_PARTS = 50_000
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 
-
 _PIECES = (
     sa.select(_memories.c.number, _memories.c.place)
     .add_columns(_pieces.c.position, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)

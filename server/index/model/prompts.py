@@ -24,7 +24,6 @@ E5 = Prompts("query: ", "passage: ")
 _E5_NAME = re.compile(r"(multilingual-)?e5-(small|base|large)(-v2)?")
 """Prompts of models that were published before configuration files could name them."""
 
-
 _RETRIEVAL = "Represent this sentence for searching relevant passages: "
 _KNOWN = (
     (_E5_NAME, E5),

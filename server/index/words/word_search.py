@@ -42,12 +42,10 @@ COUNT_ABOVE_MEMORIES = MAX_ROWS
 It then leaves out the most common terms. In a smaller project no term can have more than `MAX_ROWS` matches.
 """
 
-
 COUNT_AT_MOST = 10_000
 """The matches of a term are counted up to this number, because larger counts do not matter for choosing the rarest
 terms.
 """
-
 
 BEGINNING_CREDIT = 0.7
 """A word that begins with a term may be another word."""

@@ -51,7 +51,6 @@ _READERS = (
 )
 """The readers of other programs' items, each with how it recognizes one and what the program calls it."""
 
-
 _UNKNOWN = (
     "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown."
 )
