@@ -1,7 +1,7 @@
 """Searches by words: finds which memories of a project hold a question's terms, and how well they match (BM25).
 
 The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
-memory. So other projects do not slow a search down. On SQLite, they move its scores by a thousandth (see `fts5`).
+memory. So other projects do not slow a search down. On SQLite, the mean length of their memories counts (see `fts5`).
 
     coverage = sum(rarity(t) * credit(t)) / sum(rarity(t))
     credit(t) = least(t) + (1 - least(t)) * score(t), or 0 where the memory does not hold t
