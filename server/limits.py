@@ -34,6 +34,9 @@ AWAY_SECONDS = 5
 LONGEST_KEY = 64
 """A part of a key that is longer than this is hashed, because callers choose it and the limiter keeps it in memory."""
 
+SENT_TWICE = 2
+"""How many attempts a form gives that somebody sends twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -117,12 +120,19 @@ class Limits:
             return
         with self._lock:
             self._trying.update(rule.key for rule in rules)
-            # What the other workers try is not known: assume as much of each, except for the first attempt.
-            places = [1 + (self._trying[rule.key] - 1) * self._workers for rule in rules]
+            places = [self._place(self._trying[rule.key]) for rule in rules]
         with contextlib.ExitStack() as taken:
             taken.callback(self.end, rules)
             self._on_a_window(lambda window: _require_room(window, rules, places))
             taken.pop_all()
+
+    def _place(self, trying: int) -> int:
+        """Return which attempt in progress of all workers this one may be, if it is number `trying` in this one.
+
+        What the others try is not known: assume as much of each. But a form that somebody sends twice gives two
+        attempts, and only failures can refuse these.
+        """
+        return trying if trying <= SENT_TWICE else 1 + (trying - 1) * self._workers
 
     def fail(self, rules: Sequence[Rule]) -> None:
         """Count a failed attempt."""

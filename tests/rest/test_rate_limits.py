@@ -238,6 +238,24 @@ def test_attempts_at_the_same_moment_in_several_workers_stay_within_the_limit(tm
         last.begin(rules)
 
 
+@pytest.mark.parametrize("count", [8, 64])
+def test_a_form_that_is_sent_twice_is_two_attempts_also_with_many_workers(tmp_path: Path, count: int) -> None:
+    """Somebody who clicked twice saw only the second answer: that there were too many attempts."""
+    chosen = read_settings(env_file=None, workers=count, rate_limit_sign_in="5/minute", public_url=ORIGIN)
+    (tmp_path / "shared").mkdir()
+    workers = [Limits(chosen, str(tmp_path / "shared")) for _ in range(2)]
+    rules = [workers[0].rule(Bucket.SIGN_IN, "ann")]
+    for worker in workers:
+        worker.begin(rules)
+        worker.begin(rules)
+        with pytest.raises(RateLimited):
+            worker.begin(rules)
+    for _ in range(4):
+        workers[1].fail(rules)
+    with pytest.raises(RateLimited):
+        workers[0].begin(rules)
+
+
 async def test_a_request_that_one_of_several_rates_refuses_counts_in_none(
     settings: Settings, make_tenant: Callable[[str], Tenant], app: ASGIApp
 ) -> None:
