@@ -1,8 +1,10 @@
 """Large changes take turns: transactions are short, others write in between, and no reader sees a part of a change."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -256,3 +258,13 @@ def test_a_change_of_a_short_memory_is_one_transaction(world: World, monkeypatch
     run(world, memories.update, memory_id, MemoryChange(text="a blue canoe"), world.index)
     run(world, deletions.delete, memory_id)
     run(world, trash.restore, memory_id)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_on_postgres_no_turn_ends_with_a_pause(world: World, monkeypatch: pytest.MonkeyPatch, is_long: bool) -> None:
+    """Each memory has a turn of its own there. The pauses took almost half of the time of a large change."""
+    ids = [added(world)] if is_long else world.add_many(["a canoe", "a kayak"])
+    waits: list[float] = []
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=time.monotonic, sleep=waits.append))
+    run(world, selection.delete, world.project_id, ids)
+    assert world.database.is_sqlite or not waits
