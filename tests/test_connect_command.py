@@ -157,10 +157,10 @@ def test_what_a_person_added_to_the_entry_stays(home: Path, client: str) -> None
 def test_a_new_key_replaces_the_one_in_the_entry_and_nothing_else(home: Path) -> None:
     file, key = home / FILES["cursor"], new_api_key()
     file.parent.mkdir()
-    entry = {"url": URL, "headers": {"Authorization": "Bearer old"}, "autoApprove": ["search"]}
+    entry = {"url": URL, "headers": {"X-Mine": "1", "authorization": "Bearer old"}, "autoApprove": ["search"]}
     file.write_text(json.dumps({"mcpServers": {"selfmemory": entry}}))
     assert main(["connect", "cursor", "--write", "--key", key]) == 0
-    assert entry_in(file) == {**entry, "headers": {"Authorization": f"Bearer {key}"}}
+    assert entry_in(file) == {**entry, "headers": {"X-Mine": "1", "Authorization": f"Bearer {key}"}}
 
 
 @pytest.mark.parametrize("client", ["cursor", "codex", "goose"])

@@ -34,7 +34,7 @@ def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
     try:
         before = _read(path)
         earlier = _at(_parsed(config, before or ""), config.keys)
-        entry = {**_added_by_hand(config, earlier, entry), **entry}
+        entry = _with_additions(config, earlier, entry)
         if earlier == entry:
             return False
         _replace(path, _changed(config, before or "", entry), is_new=before is None)
@@ -58,13 +58,24 @@ def _read(path: Path) -> str | None:
         raise Invalid(f"{path} is not UTF-8 text.") from None
 
 
-def _added_by_hand(config: ConfigFile, earlier: object, entry: Entry) -> Entry:
-    """Return the settings in an earlier entry for this server that no entry of ours has, such as a time limit."""
+def _with_additions(config: ConfigFile, earlier: object, entry: Entry) -> Entry:
+    """Return the entry with what a person added to an earlier one for this server: settings that no entry of ours has,
+    such as a time limit, and headers or variables.
+    """
     texts = [(name, value) for name, value in entry.items() if isinstance(value, str)]
     if not isinstance(earlier, dict) or any(earlier.get(name) != value for name, value in texts):
-        return {}
+        return entry
     own = {*config.with_key, *(config.sign_in or {})}
-    return {name: value for name, value in earlier.items() if name not in own}
+    added = {name: value for name, value in earlier.items() if name not in own}
+    return {**added, **{name: _joined(earlier.get(name), value) for name, value in entry.items()}}
+
+
+def _joined(earlier: object, value: object) -> object:
+    """Return a map with what an earlier one has under other names, which are compared as those of headers."""
+    if not isinstance(earlier, dict) or not isinstance(value, dict):
+        return value
+    names = {name.lower() for name in value}
+    return {**{name: one for name, one in earlier.items() if str(name).lower() not in names}, **value}
 
 
 def _parsed(config: ConfigFile, text: str) -> Tree:
