@@ -141,6 +141,7 @@ InvalidClientMetadataError invalid_client_metadata
 InvalidGrantError invalid_grant
 InvalidRedirectURIError invalid_redirect_uri
 InvalidRequestError invalid_request
+InvalidScopeError invalid_scope
 InvalidTarget invalid_target
 """
 

@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeChroma]:
-    monkeypatch.setattr(client, "REQUEST_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(collections, "COOLDOWN_SECONDS", 0.0)
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
     served = FakeChroma()
