@@ -4,7 +4,7 @@ body, or reads nothing of its answer. So no client can use up what all connectio
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 import uvicorn
@@ -112,6 +112,27 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(mo
         assert await late.readuntil(b"late")
         for _, writer in (*waiting, *others):
             writer.close()
+
+
+@pytest.mark.parametrize("begun", [POST, POST + b"5\r\nab", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + POST])
+async def test_a_connection_whose_body_does_not_come_gives_way_too(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """A complete head alone must not keep a place until the body is overdue."""
+    monkeypatch.setattr(http_protocol, "most_connections", lambda: 4)
+    async with connection() as (late, busy), AsyncExitStack() as opened:
+        busy.write(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n" + POST)
+        address = busy.get_extra_info("peername")
+        for _ in range(6):
+            _, owing = await asyncio.open_connection(*address)
+            opened.callback(owing.close)
+            owing.write(begun)
+            await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_connection(*address)
+        opened.callback(writer.close)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"at once")
+        assert await late.readuntil(b"late")
 
 
 async def test_an_answer_may_take_longer_than_a_head() -> None:

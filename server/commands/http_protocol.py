@@ -38,7 +38,7 @@ class Refused(Exception):
 class HttpProtocol(HttpToolsProtocol):
     """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
     idle connections. Otherwise, clients that have vanished would use up all files of the process. If there are many,
-    the one that has waited longest for a request gives way to a new one.
+    the one that has waited longest for a request, or for more of its head or body, gives way to a new one.
 
     Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
     beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
@@ -49,7 +49,7 @@ class HttpProtocol(HttpToolsProtocol):
     """The connections of the process whose clients have not read what was sent, in the order in which they began."""
 
     waiting: ClassVar[dict["HttpProtocol", None]] = {}
-    """The connections of the process that wait for a request or for the rest of its head, in the order of the wait."""
+    """The connections of the process that wait for a request or for the rest of it, in the order of the wait."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
@@ -114,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         if has_offer(self.parser):
             return
         self._is_body_due = True
-        self.waiting.pop(self, None)
+        self._wait_anew()
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
             raise Refused
@@ -123,10 +123,18 @@ class HttpProtocol(HttpToolsProtocol):
         if not has_offer(self.parser):
             self._is_body_due = False
             super().on_message_complete()
+            if not self.cycle.response_complete:
+                self.waiting.pop(self, None)
 
     def on_body(self, body: bytes) -> None:
         self._bytes_beside_bodies = 0
+        self._wait_anew()
         super().on_body(body)
+
+    def _wait_anew(self) -> None:
+        if self in self.waiting:  # no request is in progress
+            del self.waiting[self]
+            self.waiting[self] = None
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -186,7 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._whole.flush()  # the answer to HEAD has no body
         super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:
+        if self.timeout_keep_alive_task is not None or (self._is_body_due and not self.pipeline):
             self.waiting[self] = None
 
     def send_400_response(self, _msg: str) -> None:
