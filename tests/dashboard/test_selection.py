@@ -265,3 +265,6 @@ async def test_an_export_refuses_what_it_cannot_narrow_by(ann: Visitor) -> None:
     answer = await ann.get(f"{ann.project}/export?q=chess")
     assert (answer.status_code, TEXTS[0] in answer.text) == (400, False)
     assert "Export what passes filters instead." in seen(answer)
+    answer = await ann.get(f"{ann.project}/export?tag=travel")
+    assert (answer.status_code, TEXTS[0] in answer.text) == (400, False)
+    assert "did you mean tags?" in seen(answer)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import ConfigDict
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -43,6 +44,12 @@ class Download(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
+class ExportQuery(ListQuery):
+    """The filters of an export. Ignoring an unknown one would export more than was asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 async def show(request: PageRequest) -> Response:
     return await request.render("exchange.html", request.project_id, example=EXAMPLE)
 
@@ -51,7 +58,7 @@ async def export_file(request: PageRequest) -> Response:
     """Return what passes the filters of the address as a file. Raises NotFound, ExportRunning, Invalid."""
     parameters = dict(request.http.query_params)
     export_format = _format_of(parameters.pop("format", ExportFormat.JSONL))
-    query = parse_fields(ListQuery, parameters)
+    query = parse_fields(ExportQuery, parameters)
     if query.q:
         raise Invalid("is a search, which has no end. Export what passes filters instead.", field="q")
     return await download(request, export_format, query.filters())
