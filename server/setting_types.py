@@ -44,11 +44,12 @@ VERBATIM = frozenset({"secret_key", "chroma_token", "embedding_key", "metrics_to
 """Secrets, in which every character may count."""
 
 DRIVER = "postgresql+psycopg://"
+DATABASE_FORMS = "write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name"
 _POSTGRES = re.compile(r"(?i)^postgres(ql)?(\+\w+)?://")
 """How hosting services and other programs begin the URL of a Postgres database."""
 
 _SEVERAL_HOSTS = re.compile(r"(postgresql[^:]*://(?:[^@/]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)\??(.*)")
-_HOST_AND_PORT = re.compile(r"\[?(.*?)\]?(?::(\d*))?")
+_HOST_AND_PORT = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d*))?")
 
 _SERVICE = re.compile(r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _SERVICE_URLS = ("tcp://", "udp://", "sctp://")
@@ -124,7 +125,7 @@ def _check_database(url: SecretStr) -> SecretStr:
         raise ValueError("in a user name or password, write @ as %40")
     is_known = parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg")
     if not is_known or not parts.database or parts.database == ":memory:":  # each connection would have its own
-        raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
+        raise ValueError(DATABASE_FORMS)
     path = _expanded(parts.database) if parts.drivername == "sqlite" else parts.database
     if path != parts.database:
         text = parts.set(database=path).render_as_string(hide_password=False)
@@ -132,14 +133,22 @@ def _check_database(url: SecretStr) -> SecretStr:
 
 
 def _with_hosts_as_parameters(url: str) -> str:
-    """Return a URL with several hosts, which libpq reads (`one:5432,two:5432`), in the form that SQLAlchemy reads."""
+    """Return a URL with several hosts, which libpq reads (`one:5432,two:5432`), in the form that SQLAlchemy reads.
+
+    Raises ValueError if one of them cannot be read.
+    """
     found = _SEVERAL_HOSTS.fullmatch(url)
     if found is None:
         return url
     beginning, places, name, parameters = found.groups()
-    pairs = [matched.groups("") for place in places.split(",") if (matched := _HOST_AND_PORT.fullmatch(place))]
-    hosts, ports = (",".join(values) for values in zip(*pairs, strict=True))
-    return f"{beginning}{name}?host={hosts}&port={ports}" + (f"&{parameters}" if parameters else "")
+    hosts, ports = [], []
+    for place in places.split(","):
+        if (matched := _HOST_AND_PORT.fullmatch(place)) is None:
+            raise ValueError(DATABASE_FORMS)
+        ipv6, host, port = matched.groups("")
+        hosts.append(ipv6 or host)
+        ports.append(port)
+    return f"{beginning}{name}?host={','.join(hosts)}&port={','.join(ports)}" + (f"&{parameters}" if parameters else "")
 
 
 def _check_origin(text: str) -> str:

@@ -145,6 +145,12 @@ def test_several_postgres_servers_may_be_written_as_its_programs_do(
     assert settings.database_url.get_secret_value() == f"postgresql://me:{SECRET}@/x?{parameters}"
 
 
+@pytest.mark.parametrize("written", ["one:abc,two", "one:5432,", ",two:5432", "fd00::1,fd00::2", "[one,two"])
+def test_servers_that_cannot_be_read_stop_the_start(environment: pytest.MonkeyPatch, written: str) -> None:
+    said = refusal(environment, "DATABASE_URL", f"postgresql://me:{SECRET}@{written}/x?sslmode=require")
+    assert said.startswith("SELFMEMORY_DATABASE_URL: write sqlite:")
+
+
 def test_the_name_of_a_postgres_database_is_no_path(environment: pytest.MonkeyPatch) -> None:
     url = "postgresql://me:it@127.0.0.1/$HOME"
     assert read(environment, "DATABASE_URL", url).database_url.get_secret_value() == url
