@@ -3,7 +3,7 @@
 Lock first, then read the rows that the decision depends on: on Postgres, they cannot change between the lock and the
 commit. On SQLite, there is only one writer at a time, so these statements lock nothing. Lock a user before an
 organization, as `accounts.delete` does, so that two transactions cannot wait for each other. For the same reason, lock
-memories before their projects: memories from the newest on (`chunks.next_numbers`), then projects by id.
+memories before their projects: memories from the newest on (`chunks.locked`), then projects by id.
 """
 
 from typing import TypeVar

@@ -1,7 +1,7 @@
 """Chooses the rows that one transaction writes or deletes, so that other writers wait about 0.1 s at most."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -27,13 +27,21 @@ ROWS_PER_READ = 10
 _memories = metadata.tables["memories"]
 
 T = TypeVar("T")
+Chosen = TypeVar("Chosen", bound=sa.Select[Any])
+
+
+def locked(query: Chosen) -> Chosen:
+    """Return the query with a lock on the memories that it selects, newest first. All writers who lock several use this
+    order, so that no two wait for each other.
+    """
+    return query.order_by(_memories.c.id.desc()).with_for_update()
 
 
 def next_numbers(session: Session, *matching: sa.ColumnElement[bool]) -> list[int]:
     """Return the numbers of the next matching memories to delete, newest first, and lock them."""
     columns = _memories.c
-    query = sa.select(columns.number, columns.piece_count).where(*matching).order_by(columns.id.desc())
-    rows = session.execute(query.limit(MOST_MEMORIES).with_for_update())
+    query = locked(sa.select(columns.number, columns.piece_count).where(*matching))
+    rows = session.execute(query.limit(MOST_MEMORIES))
     return [number for number, _ in first_of(rows, lambda row: row[1], MOST_PIECES)]
 
 

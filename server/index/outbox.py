@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import as_json, id_subquery, is_sqlite, numbers_in
+from server.index import chunks
 from server.index.question_pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
@@ -162,8 +163,7 @@ def request_purge(session: Session, project_id: str) -> None:
 def _removed_query(sqlite: bool) -> Query:
     columns = _memories.c
     query = sa.select(columns.number, columns.piece_count, STORED_SIZE)
-    query = query.where(columns.number.in_(numbers_in(sqlite, "numbers")))
-    return Query(query.order_by(columns.id.desc()).with_for_update())  # in the order of `chunks.next_numbers`
+    return Query(chunks.locked(query.where(columns.number.in_(numbers_in(sqlite, "numbers")))))
 
 
 _ADVANCE = Query(

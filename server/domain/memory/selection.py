@@ -149,7 +149,7 @@ def _in_project(
 
 
 def _in_order(session: Session, principal: Principal, project_id: str, ids: Sequence[str]) -> Sequence[str]:
-    """Return the selected ids, newest first as in `chunks.next_numbers`, so that two people cannot deadlock.
+    """Return the selected ids, newest first as in `chunks.locked`, so that two people cannot deadlock.
 
     Raises Invalid if there are none or too many, and the errors of `require_project`.
     """

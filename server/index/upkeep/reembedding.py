@@ -173,12 +173,10 @@ def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
 
 
 def _replace_vectors(session: Session, new: Sequence[NewVectors]) -> None:
-    """Write the new vectors, skipping memories changed since they were read. Locks the rows first, in the order of
-    `chunks.next_numbers`: in another order, this and a deletion could wait for each other.
-    """
+    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
     read = {number: (revision, embedded) for number, revision, embedded in new}
     by_project: dict[str, list[Memory]] = {}
-    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.id).desc()).with_for_update()):
+    for memory in session.scalars(chunks.locked(_with_numbers(list(read)))):
         if memory.revision == read[memory.number][0]:
             by_project.setdefault(memory.project_id, []).append(memory)
     for project_id, memories in sorted(by_project.items()):

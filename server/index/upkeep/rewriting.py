@@ -84,9 +84,9 @@ def _locked(session: Session, numbers: Sequence[int]) -> dict[str, list[int]]:
     cannot overwrite those of a new one. Return the numbers of those that exist, by project.
     """
     memory, project = _memories.c, _projects.c
-    rows = sa.select(memory.project_id, memory.number).where(memory.number.in_(numbers)).order_by(memory.id.desc())
+    rows = sa.select(memory.project_id, memory.number).where(memory.number.in_(numbers))
     by_project: dict[str, list[int]] = defaultdict(list)
-    for project_id, number in session.execute(rows.with_for_update()):
+    for project_id, number in session.execute(chunks.locked(rows)):
         by_project[project_id].append(number)
     homes = sa.select(project.id).where(project.id.in_(by_project)).order_by(project.id)
     session.execute(homes.with_for_update(key_share=True))
