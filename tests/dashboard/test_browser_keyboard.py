@@ -62,11 +62,7 @@ def test_details_are_rows_that_the_script_adds_removes_and_changes(tmp_path: Pat
 
 def test_after_a_deletion_the_message_is_read_and_undo_is_next(tmp_path: Path) -> None:
     with serving(tmp_path) as site, browsing(site.public_url) as ann:
-        ann.open("/setup")
-        ann.sign_up("ann@example.com", "Ann")
-        ann.open(f"{ann.path}/memories/new")
-        ann.write("Text", "Anna likes tea.")
-        ann.press("Add memory")
+        ann.begin("Anna likes tea.")
         assert ann.driver.switch_to.active_element.text.startswith("Memory added")
         ann.press("Delete")
         assert ann.shows("Memory deleted")

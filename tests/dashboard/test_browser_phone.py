@@ -33,13 +33,7 @@ return [...document.querySelectorAll("main :is(a.chip, summary, button:not(.hidd
 
 def test_what_a_thumb_presses_in_a_list_is_large_enough(tmp_path: Path) -> None:
     with serving(tmp_path) as site, browsing(site.public_url) as ann:
-        ann.open("/setup")
-        ann.sign_up("ann@example.com", "Ann")
-        project = ann.path
-        ann.open(f"{project}/memories/new")
-        ann.write("Text", "Anna likes tea.")
-        ann.write("Tags", "tea, food")
-        ann.press("Add memory")
+        project = ann.begin("Anna likes tea.", "tea, food")
         ann.use_phone()
         memory = ann.path
         for page in (f"{project}/memories", f"{project}/memories?q=tea", memory, f"{memory}/edit"):
@@ -56,12 +50,7 @@ return mark.getBoundingClientRect().bottom <= row.getBoundingClientRect().bottom
 
 def test_the_words_that_match_are_seen_below_short_lines(tmp_path: Path) -> None:
     with serving(tmp_path) as site, browsing(site.public_url) as ann:
-        ann.open("/setup")
-        ann.sign_up("ann@example.com", "Ann")
-        project = ann.path
-        ann.open(f"{project}/memories/new")
-        ann.write("Text", CHAT)
-        ann.press("Add memory")
+        project = ann.begin(CHAT)
         for narrow in (False, True):
             if narrow:
                 ann.use_phone()

@@ -15,13 +15,8 @@ INK = "return getComputedStyle(document.querySelector('main h1')).color"
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
 def test_a_page_is_printed_in_dark_ink_without_navigation_and_buttons(tmp_path: Path, theme: str) -> None:
     with serving(tmp_path) as settings, browsing(settings.public_url) as ann:
-        ann.open("/setup")
-        ann.sign_up("ann@example.com", "Ann")
-        project = ann.path.partition("?")[0]
+        project = ann.begin("To be printed.")
         ann.driver.add_cookie({"name": "theme", "value": theme.lower(), "path": "/"})
-        ann.open(f"{project}/memories/new")
-        ann.write("Text", "To be printed.")
-        ann.press("Add memory")
         ann.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         ann.open(f"{project}/memories")
         ann.press_at(".memory a")

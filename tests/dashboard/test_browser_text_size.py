@@ -23,12 +23,7 @@ IS_WIDER = "return document.documentElement.scrollWidth > document.documentEleme
 
 def test_text_twice_as_large_is_twice_as_large_everywhere_and_fits(tmp_path: Path) -> None:
     with serving(tmp_path) as site, browsing(site.public_url) as ann:
-        ann.open("/setup")
-        ann.sign_up("ann@example.com", "Ann")
-        project = ann.path
-        ann.open(f"{project}/memories/new")
-        ann.write("Text", "Anna likes tea.")
-        ann.press("Add memory")
+        project = ann.begin("Anna likes tea.")
         memory = ann.path
         pages = (project, f"{project}/memories", f"{project}/memories?q=tea", f"{memory}/edit", f"{project}/connect")
         for narrow in (False, True):

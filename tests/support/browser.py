@@ -143,6 +143,18 @@ class Browser:
         self.write("Password", PASSWORD)
         self.press_at("main button.primary")
 
+    def begin(self, text: str, tags: str = "") -> str:
+        """Sign up as Ann, the first person, and add a memory, whose page is then open. Return her project's path."""
+        self.open("/setup")
+        self.sign_up("ann@example.com", "Ann")
+        project = self.path.partition("?")[0]
+        self.open(f"{project}/memories/new")
+        self.write("Text", text)
+        if tags:
+            self.write("Tags", tags)
+        self.press("Add memory")
+        return project
+
     def use_zone(self, zone: str) -> None:
         self.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
 
