@@ -117,6 +117,11 @@ def why(cause: BaseException | None) -> str:
     return f"{type(origin).__name__}: {message}" if origin else ""
 
 
+def why_unavailable(error: Unavailable) -> str:
+    """Return in one line for the log why something cannot be done now."""
+    return why(error.__cause__) or error.detail
+
+
 def _reason_of_server(message: str) -> str:
     reason = next((reason for words, reason in POSTGRES_REASONS.items() if words in message), None)
     if option := UNKNOWN_OPTION.search(message):

@@ -3,7 +3,7 @@
 import logging
 
 from server import errors
-from server.database_failures import why
+from server.database_failures import why_unavailable
 from server.principal import Scope
 from server.settings import Settings
 
@@ -50,7 +50,7 @@ def answered(problem: errors.ServiceError | None) -> tuple[int, dict[str, str]]:
 
 def log_unavailable(error: errors.Unavailable) -> None:
     """Log in one line why something cannot be done now."""
-    log.warning("unavailable", extra={"reason": why(error.__cause__) or error.detail})
+    log.warning("unavailable", extra={"reason": why_unavailable(error)})
 
 
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:

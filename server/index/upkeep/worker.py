@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from server.database import Database
-from server.database_failures import why
+from server.database_failures import why, why_unavailable
 from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache, exact_limit
@@ -166,7 +166,7 @@ class Worker:
         except LeaseLost:
             pass  # another process now owns what this one worked on
         except ModelFailed as error:
-            self._report(why(error.__cause__) or error.detail)
+            self._report(why_unavailable(error))
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
             self._report(why(error))
         except Exception:
