@@ -14,6 +14,7 @@ from server import data_folder
 from server.errors import MaybeStored, Unavailable
 from server.postgres import CommitUnknown
 from server.settings import SettingsError
+from server.sqlite import PRIMARY_CODE
 
 READ_ONLY = "The database is read-only at the moment; nothing was changed. Try again later."
 DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell the server's administrator."
@@ -48,9 +49,6 @@ UNKNOWN_OPTION = re.compile(r'invalid connection option "([a-z_]+)"')
 OF_OPERATORS = frozenset({"42501", "3F000"})
 """The SQLSTATEs of statements that the database refuses because of how it is set up."""
 
-
-PRIMARY_CODE = 0xFF
-"""The bits of SQLite's error codes that hold the primary code."""
 
 NO_CONNECTION = ("too many", "connection slots")
 """Words in the messages of failed connections, which have no SQLSTATE."""

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 
-from server import postgres
+from server import postgres, sqlite
 from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.index import MemoryIndex
@@ -40,6 +41,7 @@ OWNERLESS_SECONDS = 60.0
 OWNERLESS = "No server keeps a part of the index up to date. Searches stay correct, but become slower."
 
 READ_ONLY = "The database is read-only: stored memories can be read, but nothing can be stored."
+HELD = "Another program holds the database: stored memories can be read, but nothing can be stored until it lets go."
 NOT_WRITABLE = "The data folder cannot be written: check its disk, and who owns it."
 
 LOW_MEMORY_SHARE = 0.05
@@ -164,11 +166,11 @@ class HealthChecks:
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
-            is_read_only = not self._database.is_sqlite and postgres.is_read_only(self._database.engine)
-        except sa.exc.SQLAlchemyError:
+            problem = _why_only_read(self._database)
+        except (sa.exc.SQLAlchemyError, sqlite3.Error):
             return (Status.UNHEALTHY,)
-        self._problems["database"] = READ_ONLY if is_read_only else None
-        return (Status.DEGRADED if is_read_only else Status.HEALTHY,)
+        self._problems["database"] = problem
+        return (Status.DEGRADED if problem else Status.HEALTHY,)
 
     def _ask_disk(self) -> tuple[Status]:
         """Check the free space, and that the data folder can be written. A disk that hangs keeps this thread."""
@@ -204,6 +206,14 @@ def advice_for(settings: Settings, misread_projects: int) -> str | None:
         return None
     projects = "1 project has" if misread_projects == 1 else f"{misread_projects:,} projects have"
     return f"{projects} many memories in languages that the embedding model does not support well. {what}"
+
+
+def _why_only_read(database: Database) -> str | None:
+    """Return why the database, which answers, takes no writes, or None if it does."""
+    if not database.is_sqlite:
+        return READ_ONLY if postgres.is_read_only(database.engine) else None
+    code = sqlite.write_refusal(database.engine)
+    return None if code is None else HELD if code == sqlite3.SQLITE_BUSY else READ_ONLY
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:

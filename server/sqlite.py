@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -24,6 +25,12 @@ PRAGMAS = (
 
 NO_FILE = ("file:", ":")
 """A database whose name begins so is not a plain path: a URI, or memory."""
+
+PROBE_SECONDS = 1.0
+"""How long `write_refusal` waits for a writer that does not commit."""
+
+PRIMARY_CODE = 0xFF
+"""The bits of an error code that hold the primary code."""
 
 SIGNS_OF_USE = (SECRET_KEY_FILE, INDEX_LOCK_FILE)
 """Files that a server creates in its data folder only after the database has tables."""
@@ -54,6 +61,25 @@ def listen(engine: sa.Engine) -> None:
         event.listen(engine, "begin", lambda _connection: _require_file(file))
     event.listen(engine, "begin", _on_begin)
     event.listen(engine, "handle_error", _on_error)
+
+
+def write_refusal(engine: sa.Engine) -> int | None:
+    """Return the primary error code with which the file refuses a writer now, or None. If it is busy because others
+    commit one transaction after the other, that is no refusal.
+    """
+    with closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        before = cursor.execute("PRAGMA data_version").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout={int(PROBE_SECONDS * 1000)}")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            is_in_use = before != cursor.execute("PRAGMA data_version").fetchone()
+            return None if is_in_use else error.sqlite_errorcode & PRIMARY_CODE
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
+    return None
 
 
 def turn_off_foreign_keys(engine: sa.Engine) -> None:

@@ -1,0 +1,76 @@
+"""What the health check says about a SQLite file that can be read and not written."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from server.settings import Settings
+from tests.conftest import Tenant
+
+pytestmark = pytest.mark.usefixtures("_fresh")
+
+
+@pytest.fixture
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.sqlite.PROBE_SECONDS", 0.2)
+
+
+@pytest.fixture
+def other_program(settings: Settings, client: httpx.AsyncClient) -> Iterator[sqlite3.Connection]:
+    """A database browser, for example, that has the same file open."""
+    file = sa.make_url(settings.database_url.get_secret_value()).database
+    assert file is not None
+    assert Path(file).exists()
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as connection:
+        yield connection
+
+
+async def database_check(client: httpx.AsyncClient) -> dict[str, str]:
+    answer = await client.get("/health")
+    check: dict[str, str] = answer.json()["checks"]["database"]
+    return check
+
+
+async def test_a_program_that_keeps_writers_out_degrades_the_database_until_it_lets_go(
+    client: httpx.AsyncClient, alice: Tenant, other_program: sqlite3.Connection
+) -> None:
+    assert (await database_check(client))["status"] == "healthy"
+    other_program.execute("BEGIN IMMEDIATE")
+    held = await database_check(client)
+    assert held["status"] == "degraded"
+    assert "Another program holds the database" in held["problem"]
+    assert (await client.get("/health/ready")).status_code == 200
+    assert (await client.get("/api/memories", headers=alice.auth)).status_code == 200
+    other_program.execute("ROLLBACK")
+    healed = await database_check(client)
+    assert healed["status"] == "healthy"
+    assert "problem" not in healed
+
+
+async def test_a_program_that_commits_again_and_again_is_no_problem(
+    client: httpx.AsyncClient, other_program: sqlite3.Connection
+) -> None:
+    stopping = threading.Event()
+
+    def write() -> None:
+        while not stopping.is_set():
+            other_program.execute("BEGIN IMMEDIATE")
+            other_program.execute("CREATE TABLE IF NOT EXISTS other (number INTEGER)")
+            other_program.execute("INSERT INTO other VALUES (1)")
+            stopping.wait(0.05)
+            other_program.execute("COMMIT")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert {(await database_check(client))["status"] for _ in range(5)} == {"healthy"}
+    finally:
+        stopping.set()
+        writer.join()
