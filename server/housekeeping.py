@@ -35,7 +35,7 @@ AFTER_FAILURE_SECONDS = 30
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
     """Run the tasks until the block ends. Leaving the block waits for the current round."""
-    finish = partial(finish_begun_work, runtime, now())
+    finish = partial(finish_begun_work, runtime, now(), unfinished.Idle())
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
         group.start_soon(_repeat, finish, FINISH_SECONDS, "unfinished work was not resumed")
@@ -97,11 +97,11 @@ async def purge_memories(runtime: Runtime) -> int:
     return purged
 
 
-async def finish_begun_work(runtime: Runtime, started_at: datetime) -> None:
+async def finish_begun_work(runtime: Runtime, started_at: datetime, idle: unfinished.Idle) -> None:
     """Finish what no process works on any more: publish committed imports, batches and words, discard abandoned
     imports, and delete the rest of what was being deleted. Raises Unavailable.
     """
-    await _finish_imports(runtime, started_at)
+    await _finish_imports(runtime, started_at, idle)
     for deletion_id in await runtime.read(deletions.left_behind, started_at):
         while await runtime.run(deletions.delete_more, deletion_id):
             pass
@@ -109,8 +109,9 @@ async def finish_begun_work(runtime: Runtime, started_at: datetime) -> None:
         runtime.index.wake()
 
 
-async def _finish_imports(runtime: Runtime, started_at: datetime) -> None:
-    for left in await runtime.read(unfinished.left_behind, started_at):
+async def _finish_imports(runtime: Runtime, started_at: datetime, idle: unfinished.Idle) -> None:
+    found = await runtime.read(unfinished.left_behind, started_at)
+    for left in [*(left for left in found if left.is_committed), *idle.discardable(found)]:
         if await runtime.run(unfinished.take_over, left):
             step = imports.publish if left.is_committed else imports.discard
             while await runtime.run(step, None, left.import_id):

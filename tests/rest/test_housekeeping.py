@@ -15,9 +15,18 @@ from server import housekeeping
 from server.app import close_runtime, create_app, open_runtime
 from server.database import Database
 from server.domain import retention
-from server.domain.memory import expiry
+from server.domain.memory import expiry, unfinished
 from server.metrics import Metrics
-from server.models import AuditEvent, BegunDeletion, BrowserSession, Invitation, MailedToken, Memory, Notification
+from server.models import (
+    AuditEvent,
+    BegunDeletion,
+    BrowserSession,
+    Import,
+    Invitation,
+    MailedToken,
+    Memory,
+    Notification,
+)
 from server.models.base import new_id, now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationRole
@@ -160,10 +169,27 @@ async def test_a_deletion_of_all_memories_that_was_interrupted_is_finished_after
         then = now() + set_back
         begun = BegunDeletion(project_id=alice.project_id, newest=newest, created_at=then, touched_at=then)
         session.add(begun)
-    await housekeeping.finish_begun_work(runtime, now())
+    await housekeeping.finish_begun_work(runtime, now(), unfinished.Idle())
     found = (await client.get("/api/memories", headers=alice.auth)).json()
     assert [memory["content"] for memory in found["results"]] == ["A kayak"]
     assert count(database, BegunDeletion) == [0]
+
+
+@pytest.mark.parametrize("behind", [timedelta(hours=1), timedelta(days=7)])
+async def test_an_import_of_a_process_whose_clock_is_behind_is_discarded_only_when_it_stands_still(
+    runtime: Runtime, database: Database, alice: Tenant, behind: timedelta
+) -> None:
+    idle, started_at = unfinished.Idle(), now()
+    with database.write() as session:
+        session.add(Import(id="imp_1", project_id=alice.project_id, touched_at=now() - behind))
+    for _ in range(2 * unfinished.LOOKS):
+        with database.write() as session:
+            session.get_one(Import, "imp_1").touched_at = now() - behind
+        await housekeeping.finish_begun_work(runtime, started_at, idle)
+    assert count(database, Import) == [1]
+    for _ in range(unfinished.LOOKS):
+        await housekeeping.finish_begun_work(runtime, started_at, idle)
+    assert count(database, Import) == [0]
 
 
 async def test_a_rule_that_fails_stops_neither_the_server_nor_the_other_rules(

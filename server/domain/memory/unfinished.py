@@ -21,6 +21,9 @@ from server.models.projects import deleted_projects
 ABANDONED_AFTER = timedelta(minutes=30)
 """An uncommitted import that does not continue for this long is discarded."""
 
+LOOKS = 30
+"""How many times in a row a process must see that an uncommitted import has not continued before it discards it."""
+
 TAKEN_OVER_AFTER = timedelta(seconds=3)
 """If publishing a committed import does not continue for this long, another process takes it over."""
 
@@ -31,6 +34,20 @@ class LeftBehind(NamedTuple):
     import_id: str
     is_committed: bool
     touched_at: datetime
+
+
+class Idle:
+    """Counts how often a process looked at uncommitted imports that have not continued since. Their times alone do not
+    tell: another machine's clock may be half an hour ahead of this one's, and a laptop may have slept for as long.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[LeftBehind, int] = {}
+
+    def discardable(self, found: Iterable[LeftBehind]) -> list[LeftBehind]:
+        """Return those that this process has now seen unchanged `LOOKS` times in a row."""
+        self._looks = {left: self._looks.get(left, 0) + 1 for left in found if not left.is_committed}
+        return [left for left, looks in self._looks.items() if looks >= LOOKS]
 
 
 def left_behind(session: Session, started_at: datetime) -> list[LeftBehind]:
