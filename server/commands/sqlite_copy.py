@@ -13,9 +13,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from server import waits
-from server.database_failures import PRIMARY_CODE
 from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
+from server.sqlite import PRIMARY_CODE
 
 MAGIC = b"SQLite format 3\0"
 _TABLE = "selfmemory_backup"
