@@ -113,18 +113,6 @@ def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes 
         assert "docs/" not in refused.value.detail
 
 
-def test_a_table_keeps_line_ends_in_cells_labels_and_times(path: Path) -> None:
-    (line,) = read(path, '\ufeffCONTENT;Tags;User ID;created_at\r\n"one\r\ntwo; three";"a,b";ann;2024-01-01\r\n\r\n')
-    assert (line.content.splitlines(), line.metadata["tags"], line.user_id) == (["one", "two; three"], "a,b", "ann")
-    assert line.created_at.year == 2024
-
-
-def test_columns_with_the_same_name_are_named(path: Path) -> None:
-    warnings = Warnings()
-    read(path, "content,tags,Tags\ntea,a,b\n", warnings=warnings)
-    assert warnings.sentences() == ["only one of several columns with the same name is read, such as tags (1 time)"]
-
-
 def test_warnings_beyond_a_hundred_are_counted(path: Path) -> None:
     warnings = Warnings()
     read(path, json.dumps({"content": "tea"} | {f"f{number}": 1 for number in range(130)}), warnings=warnings)

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import IO, Any
 
 from server.domain.memory.exchange.entries import LABEL_FIELDS, Entry, Foreign, Warnings
@@ -31,26 +32,24 @@ def separator_of(first_line: str) -> str | None:
 def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
     """Yield the rows. Raises Invalid with the line of a row that cannot be read."""
     csv.field_size_limit(MAX_VALUE_LENGTH)
-    start = 1
-    mark = None
-    while mark is None:
-        line = file.readline(MAX_VALUE_LENGTH)
-        mark = separator_of(line)
-        if mark is None and not ((line.strip() == "" and line) or line.casefold().startswith("sep=")):
-            raise Invalid(f"must name the columns, one of them {', '.join(CONTENT_NAMES)}.", field=f"line {start}")
-        start += 1
-    names = _header(line, mark)
+    before = 0
+    while (mark := separator_of(line := file.readline(MAX_VALUE_LENGTH))) is None:
+        before += 1
+        if not ((line.strip() == "" and line) or line.casefold().startswith("sep=")):
+            raise Invalid(f"must name the columns, one of them {', '.join(CONTENT_NAMES)}.", field=f"line {before}")
     is_spaced = f"{mark} " in line
-    for name, count in Counter(filter(None, names)).items():
-        if count > 1:
-            warnings.add("only one of several columns with the same name is read", name)
-    rows = csv.reader(file, delimiter=mark, skipinitialspace=is_spaced, strict=True)
-    place = f"line {start}"
+    rows = csv.reader(chain([line], file), delimiter=mark, skipinitialspace=is_spaced, strict=True)
+    place = f"line {before + 1}"
     try:
+        names = _names(next(rows))  # a name in quotation marks may have several lines
+        for name, count in Counter(filter(None, names)).items():
+            if count > 1:
+                warnings.add("only one of several columns with the same name is read", name)
+        place = f"line {before + rows.line_num + 1}"
         for row in rows:
             if any(cell.strip() for cell in row):
                 yield from read_record(place, _record(place, names, row), warnings)
-            place = f"line {start + rows.line_num}"
+            place = f"line {before + rows.line_num + 1}"
     except csv.Error as error:
         raise Invalid(f"{_problem(str(error))}.", field=place) from None
 
@@ -81,7 +80,10 @@ def write_header(file: IO[str]) -> None:
 
 
 def _header(line: str, mark: str) -> list[str]:
-    row = next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
+    return _names(next(csv.reader([line], delimiter=mark, skipinitialspace=True), []))
+
+
+def _names(row: list[str]) -> list[str]:
     return ["_".join(name.replace("\ufeff", "").casefold().split()) for name in row]
 
 

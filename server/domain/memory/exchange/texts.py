@@ -18,6 +18,11 @@ _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
 )  # fmt: skip
+_UTF_16 = {b"\1\0\1\0": "utf-16-le", b"\0\1\0\1": "utf-16-be"}
+"""Which of the first four bytes are not zero in UTF-16 without a byte order mark, if it begins with two ASCII
+characters, as JSON and tables do. Texts in Chinese have few other zeros.
+"""
+
 _UNPACK = "Use a text file, a folder, or a zip."
 SAVE_AS_MARKDOWN = "Save its text as a Markdown file (.md), and import that."
 _OTHERS = (
@@ -42,6 +47,8 @@ def encoding_of(head: bytes) -> str:
     for mark, kind, advice in _OTHERS:
         if head.startswith(mark):
             raise Invalid(f"This is {kind}. {advice}")
+    if utf_16 := _UTF_16.get(bytes(map(bool, head[:4]))):
+        return utf_16
     zeros = (head[0::2].count(0), head[1::2].count(0))
     if not any(zeros):
         return "utf-8"
@@ -63,7 +70,10 @@ def undecodable(opener: Opener) -> Invalid:
         for number, line in enumerate(iter(lambda: file.readline(HEAD_BYTES), b""), 1):  # noqa: B007 - used below
             if not _is_utf8(line):
                 break
-    return Invalid("is not UTF-8 or UTF-16 text. Save the file as UTF-8 and try again.", field=f"line {number}")
+    return Invalid(
+        "is not UTF-8 or UTF-16 text. Save the file as UTF-8 (in Excel: CSV UTF-8) and try again.",
+        field=f"line {number}",
+    )
 
 
 def storable(text: str) -> str:
