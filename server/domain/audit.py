@@ -103,6 +103,8 @@ def record_memories(
     details |= {"count": count, "credential": "command"}
     if principal is not None:
         details |= {"credential": principal.kind, "credential_id": principal.credential_id}
+        if not principal.is_session:  # a key or application, whose name is lost when it is deleted
+            details["credential_name"] = principal.credential_name
     actor_id = principal.user_id if principal else None
     record(session, event, actor_id, project.organization_id, project.id, **details)
 

@@ -208,6 +208,7 @@ async def test_deleting_everything_leaves_its_trace_in_the_audit(
     assert of_one["metadata"]["only_one_end_user"]
     assert of_one["metadata"]["credential"] == "api_key"
     assert of_one["metadata"]["credential_id"].startswith("key_")
+    assert of_one["metadata"]["credential_name"]
     assert of_all["metadata"]["count"] == 1
     assert not of_all["metadata"]["only_one_end_user"]
     assert of_all["metadata"]["credential"] == "session"

@@ -161,8 +161,9 @@ def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
     related = [names.get(str(event.details.get(reference))) for reference in audit.REFERENCES]
     memories, reason = event.details.get("count"), event.details.get("reason")
     counted = count(memories, "memory", "memories") if isinstance(memories, int) else None
-    parts = [actor, names.get(event.target), *related, _role_change(event), counted, str(reason) if reason else None]
-    return " · ".join(dict.fromkeys(part for part in parts if part))
+    target = names.get(event.target) or event.details.get("name")
+    parts = [actor, target, *related, _role_change(event), counted, reason]
+    return " · ".join(dict.fromkeys(str(part) for part in parts if part))
 
 
 async def entries_of(request: PageRequest) -> list[ProjectEntry]:

@@ -15,7 +15,7 @@ from server.domain.people import sessions
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
 from server.models import ApiKey, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
-from server.models.base import now
+from server.models.base import JSON, now
 from server.principal import Principal
 
 PERMISSIONS = ("read", "write")
@@ -90,8 +90,7 @@ def create(session: Session, principal: Principal, project_id: str, new: NewKey)
 
 def announce(session: Session, project: Project, row: ApiKey, actor_id: str | None) -> None:
     """Record the new key and notify the project's administrators. `actor_id` is None for the command line."""
-    details = {"project_id": project.id, "permissions": row.permissions}
-    audit.record(session, Event.KEY_CREATED, actor_id, project.organization_id, row.id, **details)
+    _record(session, Event.KEY_CREATED, actor_id, project, row, permissions=row.permissions)
     _notify_administrators(session, project, row, Notice.KEY_CREATED, "created", actor_id)
 
 
@@ -111,7 +110,7 @@ def rename(session: Session, principal: Principal, project_id: str, key_id: str,
     """Rename the principal's own key or, for an admin, any key. Raises Invalid, NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
     key.name = parse_key_name(name)
-    audit.record(session, Event.KEY_RENAMED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    _record(session, Event.KEY_RENAMED, principal.user_id, project, key)
     return key
 
 
@@ -119,7 +118,7 @@ def delete(session: Session, principal: Principal, project_id: str, key_id: str)
     """Delete the principal's own key or, for an admin, any key. Raises NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
     session.delete(key)
-    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    _record(session, Event.KEY_DELETED, principal.user_id, project, key)
     _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
     return key
 
@@ -158,6 +157,14 @@ def _require_room(session: Session, project: Project, user_id: str) -> None:
     keys = sa.select(sa.func.count()).where(col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == user_id)
     if session.execute(keys).scalar_one() >= MAX_PER_PERSON:
         raise TooManyKeys
+
+
+def _record(
+    session: Session, event: Event, actor_id: str | None, project: Project, key: ApiKey, **details: JSON
+) -> None:
+    """Record the event with the key's name, which nothing else tells once the key is deleted."""
+    details |= {"project_id": project.id, "name": key.name, "prefix": key.prefix}
+    audit.record(session, event, actor_id, project.organization_id, key.id, **details)
 
 
 def _notify_administrators(

@@ -111,3 +111,15 @@ async def test_administrators_are_notified_of_new_and_deleted_keys(team: Team) -
         assert [one["type"] for one in answer["notifications"]] == ["api_key_deleted", "api_key_created"]
         assert answer["unread_count"] == 2
     assert (await team["viewer"].get("/api/notifications")).json()["notifications"] == []
+
+
+async def test_the_audit_trail_still_names_a_deleted_key(team: Team) -> None:
+    created = (await team["editor"].post(keys(team), {"name": "old laptop"})).json()
+    await team["editor"].send("PATCH", keys(team, created["id"]), {"name": "laptop"})
+    await team["editor"].delete(keys(team, created["id"]))
+    events = (await team["owner"].get(f"/api/organizations/{team.organization_id}/audit")).json()["events"]
+    named = [(one["type"], one["metadata"]["name"]) for one in events if one["target"] == created["id"]]
+    assert named == [("api_key.deleted", "laptop"), ("api_key.renamed", "laptop"), ("api_key.created", "old laptop")]
+    assert {one["metadata"]["prefix"] for one in events if one["target"] == created["id"]} == {created["prefix"]}
+    page = await team["owner"].send("GET", f"/dashboard/organizations/{team.organization_id}/activity")
+    assert page.text.count("laptop") == 3
