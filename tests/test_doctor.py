@@ -8,10 +8,10 @@ from sqlmodel import select
 
 from server import data_folder
 from server.commands import doctor
-from server.commands.output import command_line
 from server.database import Database
 from server.models import ProjectIndex, SecondFactor, User
 from server.models.base import now
+from server.own_command import command_line
 from tests.index.test_served_chroma import FakeChroma
 from tests.support.commands import Run, lines
 from tests.support.postgres import Databases

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlmodel import Session, col, select
 
 from server.commands.existing import existing
-from server.commands.output import command_line, print_message, print_result
+from server.commands.output import print_message, print_result
 from server.commands.sqlite_copy import database_file
 from server.database import migrated
 from server.domain import addresses, letters, names
@@ -19,6 +19,7 @@ from server.errors import Invalid
 from server.mail import open_mailer
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
+from server.own_command import command_line
 from server.settings import Settings
 
 

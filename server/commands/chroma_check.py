@@ -5,10 +5,10 @@ from sqlmodel import col
 
 from server.commands.checks import CheckFailed
 from server.commands.existing import existing
-from server.commands.output import command_line
 from server.database import Database
 from server.index.chroma.failures import ChromaFailed
 from server.models import IndexTask, Project, ProjectIndex
+from server.own_command import command_line
 from server.plurals import count
 from server.settings import Settings
 

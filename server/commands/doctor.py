@@ -18,7 +18,6 @@ from server.commands import model_checks, start_warnings
 from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
-from server.commands.output import command_line
 from server.commands.sqlite_copy import require_database
 from server.commands.upkeep import open_model
 from server.database import Database
@@ -30,6 +29,7 @@ from server.models import IndexTask, Mail, Memory, Piece, Project, SecondFactor
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
 from server.oidc import CALLBACK, ProviderAway, open_provider
+from server.own_command import command_line
 from server.plurals import count
 from server.postgres import is_pooled
 from server.sealing import Purpose, key_id, seal_for

@@ -2,15 +2,9 @@
 
 import io
 import os
-import shlex
 import shutil
 import sys
 from typing import IO
-
-
-def command_line(*arguments: str) -> str:
-    """Return a command of this program as people have to type it here, with the Python that runs it."""
-    return shlex.join([sys.orig_argv[0], "-m", "server", *arguments])
 
 
 def print_result(result: str) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from server import data_folder
 from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
-from server.commands.output import command_line, print_message
+from server.commands.output import print_message
 from server.commands.sqlite_copy import MAGIC
 from server.file_locks import try_lock
+from server.own_command import command_line
 from server.settings import INDEX_LOCK_FILE, Settings, SettingsError
 
 LOCKS = ("server.lock", INDEX_LOCK_FILE)

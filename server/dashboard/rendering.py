@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
@@ -13,6 +12,7 @@ from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.domain.memory.labels import as_text
 from server.models.base import JSON
+from server.own_command import shown_command
 from server.plurals import count, with_article
 
 
@@ -71,7 +71,8 @@ def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
-        "browser": browser, "shell_quoted": shlex.quote, "as_text": as_text,
+        "browser": browser, "as_text": as_text,
         "with_article": with_article,
     }  # fmt: skip
+    environment.globals["command"] = shown_command
     return environment

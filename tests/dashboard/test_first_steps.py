@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -150,6 +152,25 @@ async def test_a_server_without_mail_shows_the_command_instead_of_sending_a_link
     assert "python -m server reset-password --email ann@example.com" in answer
     odd = seen(await client.post("/forgot-password", data={"email": "ann;date@example.com"}))
     assert "--email 'ann;date@example.com'" in odd or "--email" not in odd
+
+
+@pytest.mark.parametrize(
+    ("python", "script", "shown"),
+    [
+        (".venv/bin/python", "server/__main__.py", ".venv/bin/python -m server"),
+        (f"{Path.cwd()}/.venv/bin/python", "server/__main__.py", ".venv/bin/python -m server"),
+        ("python", "server/__main__.py", "python -m server"),
+        ("/srv/ann/bin/python3", "server/__main__.py", "python3 -m server"),
+        ("/srv/ann/bin/python3", "/srv/ann/bin/selfmemory-server", "selfmemory-server"),
+    ],
+)
+async def test_a_page_names_the_command_as_it_has_to_be_typed(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, python: str, script: str, shown: str
+) -> None:
+    monkeypatch.setattr(sys, "orig_argv", [python])
+    monkeypatch.setattr(sys, "argv", [script])
+    answer = await client.post("/forgot-password", data={"email": "ann@example.com"})
+    assert f">{shown} reset-password --email ann@example.com<" in answer.text
 
 
 async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:

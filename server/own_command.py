@@ -1,0 +1,25 @@
+"""Names the commands of this program as people have to type them here."""
+
+import shlex
+import sys
+from pathlib import Path
+
+SCRIPT = "selfmemory-server"
+"""The program that pip installs."""
+
+
+def command_line(*arguments: str) -> str:
+    """Return a command for the person who runs one here, with the Python that runs it."""
+    return shlex.join([sys.orig_argv[0], "-m", "server", *arguments])
+
+
+def shown_command(*arguments: str) -> str:
+    """Return a command for a page, which strangers may see too: of folders, it names only those below the one in which
+    the server was started, because people type commands there.
+    """
+    if Path(sys.argv[0]).name == SCRIPT:
+        return shlex.join([SCRIPT, *arguments])
+    python = Path(sys.orig_argv[0])
+    if python.is_absolute():  # also in worker processes
+        python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else Path(python.name)
+    return shlex.join([str(python), "-m", "server", *arguments])
