@@ -8,6 +8,7 @@ key.
 import asyncio
 import base64
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -23,6 +24,8 @@ from server.index.model.failures import ModelAway, TextRefused
 from server.index.model.mean import mean_of
 from server.index.model.prompts import prompts_of_name
 from server.index.types import Vector, Vectors
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 15.0
@@ -65,6 +68,7 @@ class EndpointModel:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._serve, name="embedding-endpoint", daemon=True).start()
         self._breaker = Breaker()
+        self._is_away = False
         self.prompts = prompts_of_name(model)
         self.dimensions = 0
         with contextlib.ExitStack() as opened:
@@ -78,10 +82,29 @@ class EndpointModel:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway, which is TextRefused if the
         endpoint embeds other texts.
         """
+        try:
+            vectors = self._encode(texts)
+        except TextRefused:
+            raise
+        except ModelAway as error:
+            self._note(is_away=True, sentence=f"{error} Until it works again, memories are found by their words.")
+            raise
+        self._note(is_away=False, sentence="the embedding endpoint works again")
+        return vectors
+
+    def _note(self, *, is_away: bool, sentence: str) -> None:
+        """Log that the endpoint failed or works again, if it did the opposite before. While the model is being opened,
+        whoever opens it does so.
+        """
+        if is_away != self._is_away and self.dimensions:
+            log.log(logging.WARNING if is_away else logging.INFO, sentence)
+            self._is_away = is_away
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
         answer = self._ask_again_and_again(texts)
         if answer.status_code in _TOO_MUCH and len(texts) > 1:
             middle = len(texts) // 2
-            return np.concatenate([self.encode(texts[:middle]), self.encode(texts[middle:])])
+            return np.concatenate([self._encode(texts[:middle]), self._encode(texts[middle:])])
         _require_success(answer.status_code, self._model)
         return _vectors(answer, len(texts), self.dimensions)
 
