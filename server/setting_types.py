@@ -37,7 +37,7 @@ OPAQUE_ORIGIN = "null"
 """The origin of a sandboxed frame, a local file and some desktop applications."""
 
 
-PATHS = ("_DATA_DIR", "_DATABASE_URL", "_EMBEDDING_MODEL")
+PATHS = ("_DATA_DIR", "_DATABASE_URL", "_EMBEDDING_MODEL", "_FILE")
 """The ends of the names of variables whose bytes may be in any encoding, because they name files."""
 
 VERBATIM = frozenset({"secret_key", "chroma_token", "embedding_key", "metrics_token", "oidc_client_secret"})
@@ -78,7 +78,7 @@ def unwrapped(name: str | None, value: object) -> object:
     return text
 
 
-def _expanded(path: str) -> str:
+def expanded(path: str) -> str:
     """Return the path with the home folder for `~`, and with values for names such as `$HOME`, as in a shell. Raises
     ValueError if there is no such value: a folder of that name would be created. Earlier versions did create such
     folders, so one that exists is used.
@@ -126,7 +126,7 @@ def _check_database(url: SecretStr) -> SecretStr:
     is_known = parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg")
     if not is_known or not parts.database or parts.database == ":memory:":  # each connection would have its own
         raise ValueError(DATABASE_FORMS)
-    path = _expanded(parts.database) if parts.drivername == "sqlite" else parts.database
+    path = expanded(parts.database) if parts.drivername == "sqlite" else parts.database
     if path != parts.database:
         text = parts.set(database=path).render_as_string(hide_password=False)
     return SecretStr(text)
@@ -266,8 +266,8 @@ def _check_token(token: SecretStr) -> SecretStr:
 
 LISTED = BeforeValidator(_listed)
 ANY_CASE = BeforeValidator(_lower)
-Folder = Annotated[Path, BeforeValidator(lambda value: _expanded(str(value)))]
-Model = Annotated[str, AfterValidator(_expanded)]
+Folder = Annotated[Path, BeforeValidator(lambda value: expanded(str(value)))]
+Model = Annotated[str, AfterValidator(expanded)]
 Rate = Annotated[str, AfterValidator(_check_rate)]
 Token = Annotated[SecretStr, AfterValidator(_check_token)]
 Workers = Annotated[int, BeforeValidator(_count_workers)]

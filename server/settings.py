@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import io
 import os
 import secrets
 import tempfile
@@ -10,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server import machine
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.reasons import reason_of
+from server.setting_files import PREFIX, file_of, read_secrets, values_in
 from server.setting_types import (
     ANY_CASE,
     IN_ASCII,
@@ -45,7 +44,6 @@ from server.setting_types import (
 from server.spelling import nearest
 from server.urls import has_path, is_loopback, is_private, origin_of, sqlite_url
 
-PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
 INDEX_LOCK_FILE = "index.lock"
@@ -170,6 +168,9 @@ class Settings(BaseSettings):
         return f"{self.public_url}/mcp"
 
 
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+
+
 def _public_origin(url: str) -> str:
     """Return PUBLIC_URL as an origin. Raises ValueError, which says why it cannot be used."""
     if has_path(url):
@@ -192,24 +193,38 @@ def _public_origin(url: str) -> str:
 
 def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> Settings:
     """Read settings from `overrides`, the environment or a file, in this order. Raises SettingsError with one line."""
-    ours = [name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX)]
+    ours = _ours(env_file)
+    values = {name.upper().removeprefix(PREFIX).lower(): value for name, value in ours.items()}
+    known = (*Settings.model_fields, *map(file_of, SECRETS))
     for name in sorted(ours):
         bare = name.upper().removeprefix(PREFIX)
-        if bare.lower() in Settings.model_fields or is_of_service(bare, os.environ.get(name, "")):
+        if bare.lower() in known or is_of_service(bare, os.environ.get(name, "")):
             continue
-        known = nearest(bare.lower(), Settings.model_fields)
-        suggestion = f"; did you mean {PREFIX}{known.upper()}?" if known else ";"
+        similar = nearest(bare.lower(), known)
+        suggestion = f"; did you mean {PREFIX}{similar.upper()}?" if similar else ";"
         raise SettingsError(f"{name} is not a setting{suggestion} docs/configuration.md lists them all")
     if unreadable := first_unreadable(ours, os.environ):
         raise SettingsError(f"{unreadable}: must be UTF-8 text")
     try:
-        return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]  # pydantic checks every value
+        given = read_secrets(SECRETS, values) | overrides
+        return Settings(_env_file=env_file, **given)  # type: ignore[arg-type]  # pydantic checks every value
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         name = f"{field.upper()}: " if field else ""
         option = f"--{field} or " if field in overrides else ""
         raise SettingsError(option + PREFIX + name + reason_of(first)) from None
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _ours(env_file: Path | None) -> dict[str, str]:
+    """Return the variables of the environment and of the file that begin with our prefix. Raises SettingsError."""
+    try:
+        written = values_in(env_file) | os.environ
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return {name: value for name, value in written.items() if name.upper().startswith(PREFIX)}
 
 
 def hand_down(values: Mapping[str, object]) -> None:
@@ -280,21 +295,3 @@ def _key_in(path: Path) -> str:
 def make_private(folder: Path) -> None:
     """Create a folder that only its owner can read. Leave an existing one unchanged."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _names_in_file(path: Path | None) -> list[str]:
-    """Return the names that the file sets. Raises SettingsError, without the value, for a setting that is not written
-    as NAME=value, because it would be ignored.
-    """
-    if path is None or not path.is_file():
-        return []
-    try:
-        statements = list(parse_stream(io.StringIO(path.read_text("utf-8"))))
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text") from None
-    for statement in statements:
-        is_unread = statement.error or (statement.key and statement.value is None)  # a name alone has the value None
-        if is_unread and PREFIX in statement.original.string.upper():
-            place = f"line {statement.original.line} of {path}"
-            raise SettingsError(f"{place} cannot be read: write NAME=value, with both quotation marks or none")
-    return [statement.key for statement in statements if statement.key]
