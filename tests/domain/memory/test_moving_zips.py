@@ -189,3 +189,18 @@ def test_an_office_document_is_not_taken_for_a_zip_of_notes(path: Path, name: st
 def test_activities_of_google_as_html_are_refused_with_what_to_choose(path: Path, name: str) -> None:
     with pytest.raises(Invalid, match=r"activities as HTML, for which Google Takeout has JSON,"):
         read(zipped(path, {f"Takeout/My Activity/Gemini Apps/{name}": "<html>"}))
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "gbk", "big5", "cp437", "cp866"])
+def test_a_file_whose_name_is_in_an_old_encoding_is_read_and_its_name_doubted(path: Path, encoding: str) -> None:
+    """Windows packs files so. The second byte of some Chinese and Japanese characters is that of a backslash."""
+    name = {"cp437": "M\u00fcller", "cp866": "Чай", "gbk": "乗", "big5": "功"}.get(encoding, "表").encode(encoding)
+    zipped(path, {"#" * len(name) + ".md": "tea", "folder\\b.md": "milk"})
+    path.write_bytes(path.read_bytes().replace(b"#" * len(name), name))
+    warnings = Warnings()
+    lines = read(path, warnings=warnings)
+    assert sorted(line.content for line in lines) == ["milk", "tea"]
+    assert "folder/b.md" in [line.metadata["file"] for line in lines]
+    assert [one.partition(",")[0] for one in warnings.sentences()] == [
+        "names of files that are not in UTF-8 may be wrong"
+    ]

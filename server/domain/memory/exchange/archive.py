@@ -75,12 +75,15 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = _printable(_path_of(info))
+        path, is_known = _path_of(info)
+        name = _printable(path)
         if _is_to_be_read(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
                 warnings.add(LEFT_OUT.format("files with the same name as another"), name)
             if info.flag_bits & 1:
                 raise Invalid("is encrypted. Unpack the zip with its password, and import its files.", field=name)
+            if not is_known:
+                warnings.add("names of files that are not in UTF-8 may be wrong", name)
             taken[name] = info
     return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in sorted(taken.items())]  # type: ignore[misc]
 
@@ -137,18 +140,26 @@ def _is_memory(member: Member) -> bool:
     return b'"conversations_memory"' in head_of(member.opener)
 
 
-def _name_of(info: zipfile.ZipInfo) -> str:
-    """Return the file's name. macOS writes names in UTF-8 without the flag that says so."""
-    if not info.flag_bits & _SAYS_UTF_8:
-        with contextlib.suppress(UnicodeError):
-            return info.filename.encode("cp437").decode()
-    return info.filename
+def _path_of(info: zipfile.ZipInfo) -> tuple[str, bool]:
+    """Return the path with slashes, and whether its encoding is known. Some programs write backslashes, and bsdtar
+    begins each path with `./`.
+    """
+    name, is_known = _name_of(info)
+    # In an encoding of Chinese, Japanese or Korean, a backslash may be the second byte of a character.
+    parts = re.split(r"[/\\]" if is_known else r"/|(?<![^\x00-\x7f])\\", name)
+    return "/".join(part for part in parts if part != "."), is_known
 
 
-def _path_of(info: zipfile.ZipInfo) -> str:
-    """Return the path with slashes. Some programs write backslashes, and bsdtar begins each path with `./`."""
-    parts = _name_of(info).replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part != ".")
+def _name_of(info: zipfile.ZipInfo) -> tuple[str, bool]:
+    """Return the file's name, and whether its encoding is known. macOS writes names in UTF-8 without the flag that says
+    so. Windows writes some in the encoding of its language, which nothing names.
+    """
+    if info.flag_bits & _SAYS_UTF_8:
+        return info.filename, True
+    try:
+        return info.filename.encode("cp437").decode(), True
+    except UnicodeError:
+        return info.filename, False
 
 
 def _printable(name: str) -> str:
