@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,24 @@ def test_properties_of_logseq_are_metadata_and_its_ids_are_no_text(tmp_path: Pat
     (line,) = read(tmp_path / "Anna.md", f"alias:: Ann\ntags:: [[people]], friends\nempty::\n\n{block}")
     assert line.content == "- Likes tea\n\t- green:: yes"
     assert line.metadata == {"title": "Anna", "file": "Anna.md", "alias": "Ann", "tags": "people, friends"}
+
+
+def test_toml_between_plus_signs_is_front_matter_as_in_hugo(path: Path) -> None:
+    head = (
+        'title = "Rome"\ndate = 2024-05-01T10:30:00+02:00\ntags = ["#trip", "food"]\ndraft = false\n[image]\nn = 1.5\n'
+    )
+    (line,) = read(path, f"+++\r\n{head}+++\r\n\r\nNice.\n")
+    assert (line.content, line.created_at) == ("Nice.", datetime(2024, 5, 1, 8, 30, tzinfo=UTC))
+    assert line.metadata == {
+        "title": "Rome", "file": "given", "tags": ["trip", "food"], "draft": False, "image": {"n": 1.5},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["title: Rome", "x = nan", "x = " + "[" * 9_000, ".".join("a" * 50_000) + " = 1"])
+def test_toml_that_cannot_be_read_stays_in_the_text_and_takes_no_time(path: Path, head: str) -> None:
+    warnings = Warnings()
+    began = time.monotonic()
+    first, *_ = read(path, f"+++\n{head}\n+++\nNice.\n", warnings=warnings)
+    assert time.monotonic() - began < 2
+    assert first.content.startswith("+++")
+    assert warnings.sentences() == ["front matter that is not TOML stays in the text, such as given (1 time)"]

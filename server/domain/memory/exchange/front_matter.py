@@ -1,8 +1,9 @@
-"""Reads and writes front matter: YAML, as people and note programs write it."""
+"""Reads and writes front matter: YAML, as people and note programs write it. Reads TOML too."""
 
 import contextlib
 import json
 import re
+import tomllib
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,10 @@ MOST_EVENTS = 20_000
 
 MOST_NESTED = 64
 MOST_REPAIRED = 100_000
-"""Longer front matter, in characters, is not repaired."""
+"""Longer front matter, in characters, is not repaired, and not read if it is TOML."""
+
+MOST_POINTS = 1000
+"""TOML with more is not read: a key with 50,000 points in it takes half a minute."""
 
 _VALUE = re.compile(r"([\w][\w .-]*:[ \t]+|[ \t]*-[ \t]+)(\S.*)")
 """A line with a key and a value, or with an item of a list."""
@@ -67,6 +71,16 @@ def read(text: str) -> Any:
         if isinstance(error, Unsafe) or len(text) > MOST_REPAIRED:
             raise
         return _read("\n".join(map(_repaired, text.split("\n"))))
+
+
+def read_toml(text: str) -> Any:
+    """Like `read`, for TOML."""
+    try:
+        if text.count(".") > MOST_POINTS or len(text) > MOST_REPAIRED:
+            raise Unsafe
+        return json.loads(json.dumps(tomllib.loads(text), default=_as_text, allow_nan=False))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is not TOML") from error
 
 
 def write(head: dict[str, Any]) -> str:

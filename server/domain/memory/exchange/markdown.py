@@ -16,6 +16,9 @@ from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.index.words.tokenizer import MARKS
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_TOML = re.compile(r"\A\+\+\+[ \t]*\r?\n(.*?)(?<=\n)\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+"""The front matter of Hugo and Zola."""
+
 _PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
 """What Logseq writes as front matter."""
 
@@ -88,16 +91,16 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
 
 
 def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
-    """Return the front matter and the text after it. Front matter that is not YAML stays in the text."""
+    """Return the front matter and the text after it. Front matter that cannot be read stays in the text."""
     text = text.removeprefix("\ufeff")
-    match = _FRONT_MATTER.match(text)
+    match = _FRONT_MATTER.match(text) or _TOML.match(text)
     if match is None:
         properties = _PROPERTIES.match(text)
         return _properties(properties[0]) if properties else {}, text[properties.end() if properties else 0 :]
     try:
-        head = front_matter.read(match[1])
+        head = front_matter.read_toml(match[1]) if match.re is _TOML else front_matter.read(match[1])
     except ValueError:
-        warnings.add("front matter that is not YAML stays in the text", name)
+        warnings.add(f"front matter that is not {'TOML' if match.re is _TOML else 'YAML'} stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
 

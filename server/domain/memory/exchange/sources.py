@@ -175,7 +175,7 @@ def _format_of(member: Member) -> Format:
         return Format.JSON
     if _names_a_text(text):
         return Format.CSV
-    if text.startswith("---") or any(_is_heading(line) for line in lines):
+    if text.startswith(("---", "+++")) or any(_is_heading(line) for line in lines):
         return Format.MARKDOWN
     if not beginning and len(text) < HEAD_BYTES // 4:
         return Format.JSON  # an empty file has no lines
