@@ -29,7 +29,8 @@ from server.domain.teams.api_keys import NewKey
 from server.hashing import hash_of_no_password
 from server.machine import cpu_count
 from server.models import Organization, Project
-from server.settings import PREFIX, Settings, read_settings
+from server.setting_files import PREFIX
+from server.settings import Settings, read_settings
 from tests.support.commands import command as command
 from tests.support.commands import data_dir as data_dir
 from tests.support.commands import project_id as project_id

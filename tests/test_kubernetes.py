@@ -12,7 +12,8 @@ from rest.routes import ENDPOINTS
 from server import __version__
 from server.commands.serving import OPTIONS
 from server.health import CHECK_TIMEOUT_SECONDS
-from server.settings import PREFIX, Settings
+from server.setting_files import PREFIX
+from server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "kubernetes"
