@@ -161,6 +161,21 @@ async def test_a_memory_of_several_messages_is_restored_completely(ann: Visitor)
     assert restored.json()["messages"] == messages
 
 
+async def test_a_memory_that_is_too_large_for_a_form_is_brought_back_only_from_the_trash(ann: Visitor) -> None:
+    memory = {"messages": [{"role": "user", "content": "茶" * 9_000}] * 15}
+    for days, notice in (("7", "It stays in the trash for 7 days"), ("0", "so it cannot be brought back.")):
+        await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": days})
+        added = await ann.client.post("/api/memories/batch", json={"memories": [memory]}, headers=ann.tenant.auth)
+        (result,) = added.json()["results"]
+        confirmed = {"permanently": "1"}
+        deleted = await ann.post(f"/dashboard/memories/{result['memory_id']}/delete", confirmed)
+        assert notice in seen(deleted)
+        assert ("Undo" in seen(deleted)) is (days == "7")
+        if days == "7":
+            location = await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
+            assert location.endswith("?done=restored")
+
+
 async def test_a_memory_is_restored_into_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
     deleted = await ben.post(f"/dashboard/memories/{await ben.remember('Hers now.')}/delete")
     kept = hidden(deleted, "kept")

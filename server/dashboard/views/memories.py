@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from server.dashboard.dates import by_day, zone_of
 from server.dashboard.fields import parse_fields
-from server.dashboard.pages import PageRequest
+from server.dashboard.pages import FORM_BYTES, PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import facets, memories, saved_views, search, trash
@@ -26,6 +27,11 @@ from server.models import Memory
 from server.models.base import JSON, JsonObject
 
 PAGE_SIZE = 25
+MOST_ENCODED = 3
+"""How many bytes a byte may take in a form."""
+
+OTHER_BYTES = 10_000
+"""How many bytes of a form are left for its other fields."""
 
 Ranked = list[tuple[SearchResult, Strength]]
 
@@ -57,7 +63,9 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
     views = await request.call.read(saved_views.list_own, project_id)
-    kept = restore_form(deleted) if deleted else request.text("kept") or None
+    is_deleted = deleted is not None or bool(request.text("kept"))
+    trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
+    kept = restore_form(deleted, is_in_trash=trash_days > 0) if deleted else request.text("kept")
     return await request.render(
         "memories.html",
         project_id,
@@ -65,7 +73,8 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results=results,
         days=by_day(results.rows, zone_of(request.http.cookies)),
         kept=kept,
-        trash_days=await request.call.read(trash.days, project_id) if kept else 0,
+        is_deleted=is_deleted,
+        trash_days=trash_days,
         targets=[
             entry for entry in (await request.frame()).projects if entry.project.id != project_id and entry.may("write")
         ],
@@ -83,10 +92,12 @@ def _parameters(request: PageRequest) -> dict[str, str]:
     return dict(request.http.query_params) or dict(parse_qsl(request.text("back").removeprefix("?")))
 
 
-def restore_form(memory: Memory) -> str:
-    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash.
+def restore_form(memory: Memory, *, is_in_trash: bool) -> str:
+    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash. Return "" if
+    neither is possible.
 
-    A text that is longer than one message, because a version of several messages was restored, cannot be added again.
+    A text that is longer than one message, because a version of several messages was restored, cannot be added again,
+    nor can a memory that is too large for a form.
     """
     messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
     fields: JsonObject = {
@@ -99,10 +110,11 @@ def restore_form(memory: Memory) -> str:
         "pinned": memory.pinned,
         "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
-    try:
-        return NewMemory.model_validate(fields).model_dump_json()
-    except ValidationError:
-        return json.dumps({"id": memory.id})
+    with suppress(ValidationError):
+        form = NewMemory.model_validate(fields).model_dump_json()
+        if MOST_ENCODED * len(form.encode()) < FORM_BYTES - OTHER_BYTES:
+            return form
+    return json.dumps({"id": memory.id}) if is_in_trash else ""
 
 
 async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
