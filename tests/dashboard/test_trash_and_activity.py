@@ -4,6 +4,8 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor
 
@@ -31,6 +33,21 @@ async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
     page = await ann.see(location)
     assert "Memory deleted permanently" in page
     assert LISBON not in page
+
+
+@pytest.mark.parametrize("days", ["7", "0"])
+async def test_fewer_days_in_the_trash_take_nothing_away(ann: Visitor, days: str) -> None:
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "30"})
+    memory_id = await ann.remember("The window seat.")
+    await ann.post(f"/dashboard/memories/{memory_id}/delete")
+    (before,) = (await ann.client.get("/api/memories/trash", headers=ann.tenant.auth)).json()["results"]
+    assert "What is in the trash keeps its date." in await ann.see(f"{ann.project}/settings")
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": days})
+    (after,) = (await ann.client.get("/api/memories/trash", headers=ann.tenant.auth)).json()["results"]
+    assert after["deleted_until"] == before["deleted_until"]
+    assert "The window seat." in await ann.see(f"{ann.project}/trash")
+    await ann.do(f"{ann.project}/trash/{memory_id}/restore", {})
+    assert "The window seat." in await ann.see(f"{ann.project}/memories")
 
 
 async def test_a_page_after_the_end_of_the_trash_leads_to_the_first(ann: Visitor) -> None:
