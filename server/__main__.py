@@ -123,7 +123,9 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 def _add_reset(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True, help="the address of the account; the link is valid for an hour")
     verb.add_argument(
-        "--remove-second-factor", action="store_true", help="also remove the authenticator app and the recovery codes"
+        "--remove-second-factor",
+        action="store_true",
+        help="also remove the authenticator app and the recovery codes, at once",
     )
 
 

@@ -63,9 +63,13 @@ def reset_password(settings: Settings, args: Namespace) -> None:
     with existing(settings) as database, database.write() as session:
         address, token = passwords.issue_reset(session, names.parse_email(args.email), was_mailed=False)
         user = users.by_email(session, address)
-        if args.remove_second_factor and user is not None:
-            second_factors.remove(session, user)
+        is_removed = args.remove_second_factor and user is not None and second_factors.remove(session, user)
     print_result(letters.reset_link(settings.public_url, token))
+    if is_removed:
+        print_message(
+            "The authenticator app and the recovery codes no longer work. Until somebody opens the link and sets a new "
+            "password, the current password alone signs in."
+        )
 
 
 def change_email(settings: Settings, args: Namespace) -> None:

@@ -101,11 +101,17 @@ async def test_another_secret_key_leaves_recovery_codes(enrolled: Enrolled, sett
 
 
 async def test_an_operator_can_remove_a_second_factor(
-    enrolled: Enrolled, settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None
+    enrolled: Enrolled,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    own_logging: None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
     arguments = ["reset-password", "--email", EMAIL]
     assert await asyncio.to_thread(main, arguments) == 0
     assert (await sign_in(fresh(enrolled.client))).headers["location"].startswith(STEP)
+    assert "authenticator" not in capsys.readouterr().err
     assert await asyncio.to_thread(main, [*arguments, "--remove-second-factor"]) == 0
+    assert "the current password alone signs in." in capsys.readouterr().err
     assert (await sign_in(fresh(enrolled.client))).headers["location"] == "/dashboard"

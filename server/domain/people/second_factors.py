@@ -156,11 +156,13 @@ def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
     letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned off.")
 
 
-def remove(session: Session, user: User) -> None:
-    """Remove the user's second factor, if there is one, without asking for a code."""
-    if is_on(session, user.id):
-        discard(session, user.id)
-        audit.record_account_event(session, Event.SECOND_FACTOR_REMOVED, user.id)
+def remove(session: Session, user: User) -> bool:
+    """Remove the user's second factor without asking for a code. Return whether there was one."""
+    if not is_on(session, user.id):
+        return False
+    discard(session, user.id)
+    audit.record_account_event(session, Event.SECOND_FACTOR_REMOVED, user.id)
+    return True
 
 
 def discard(session: Session, user_id: str) -> None:
