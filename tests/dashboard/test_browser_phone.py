@@ -41,6 +41,28 @@ def test_what_a_thumb_presses_in_a_list_is_large_enough(tmp_path: Path) -> None:
             assert ann.driver.execute_script(SMALL) == [], page
 
 
+BROKEN = """
+return [...document.querySelectorAll("main :is(.button, .confirm > summary)")].flatMap((button) => {
+  const isWord = (node) => node.nodeType === Node.TEXT_NODE && /^\\s*\\S+\\s*$/.test(node.data);
+  const text = [...button.childNodes].find(isWord);
+  const range = document.createRange();
+  if (text && button.checkVisibility()) range.selectNodeContents(text);
+  return new Set([...range.getClientRects()].map((line) => line.top)).size > 1 ? [button.outerHTML] : [];
+});
+"""
+
+
+def test_no_button_breaks_its_word(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        project = ann.begin("Anna likes tea.")
+        ann.use_phone()
+        ann.open(f"{project}/keys")
+        ann.write("Name", "Laptop")
+        ann.press("Create API key")
+        assert ann.named("Copy API key")
+        assert ann.driver.execute_script(BROKEN) == []
+
+
 CHAT = "You said:\nWhere?\nBot said:\nInto the box.\nYou said:\nThanks!\nBot said:\nMaren may not take penicillin."
 IS_SHOWN = """
 const mark = document.querySelector("main mark"), row = mark.closest(".text");
