@@ -90,6 +90,17 @@ def test_a_passkey_is_added_and_signs_in_also_on_the_way_to_an_application(site:
         assert [entry for entry in problems if "Content Security Policy" in entry["message"]] == []
 
 
+def test_a_browser_that_has_no_passkeys_says_so(site: Settings) -> None:
+    with browsing(site.public_url) as browser:
+        without = {"source": "delete window.PublicKeyCredential;"}
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", without)
+        browser.open("/sign-up")
+        browser.sign_up("old@example.com", "Ann")
+        browser.open("/dashboard/account/passkeys")
+        assert browser.shows("This browser does not support passkeys.")
+        assert "Add passkey" not in browser.text
+
+
 def test_a_device_without_a_passkey_of_this_server_gets_a_sentence(site: Settings) -> None:
     with with_device(site) as browser:
         browser.open("/sign-in")

@@ -100,6 +100,10 @@ for (const place of document.querySelectorAll("[data-passkey]")) {
   }
 }
 
+if (!window.PublicKeyCredential) {
+  for (const message of document.querySelectorAll("[data-no-passkeys]")) message.hidden = false;
+}
+
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload(); // the challenge of a page from the browser's cache may have ended
 });
