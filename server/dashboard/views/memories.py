@@ -14,7 +14,7 @@ from server.dashboard.fields import parse_fields
 from server.dashboard.pages import FORM_BYTES, PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import facets, memories, saved_views, search, trash
+from server.domain.memory import facets, memories, model_notes, saved_views, search, trash
 from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import NewMemory
@@ -62,6 +62,8 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
+    runtime = request.call.runtime
+    model = await request.call.read(model_notes.of_project, project_id, runtime.settings) if query.q else None
     views = await request.call.read(saved_views.list_own, project_id)
     is_deleted = deleted is not None or bool(request.text("kept"))
     trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
@@ -72,6 +74,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         query=query,
         results=results,
         days=by_day(results.rows, zone_of(request.http.cookies)),
+        work=model.work if model and model.is_changing else None,
         kept=kept,
         is_deleted=is_deleted,
         trash_days=trash_days,

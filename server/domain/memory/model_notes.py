@@ -12,7 +12,8 @@ from server.settings import Settings
 
 
 class ModelNotes(NamedTuple):
-    """`models` names the models that made the server's vectors; `work` is a job and its progress.
+    """`models` names the models that made the server's vectors; `work` is a job and its progress. `is_changing` says
+    that the job gives memories the vectors of another model.
 
     `advice` names the setting to change if the model does not suit the languages of much of the project.
     """
@@ -20,6 +21,7 @@ class ModelNotes(NamedTuple):
     models: list[str]
     work: str | None
     advice: str | None
+    is_changing: bool
 
 
 def of_project(session: Session, principal: Principal, project_id: str, settings: Settings) -> ModelNotes:
@@ -27,4 +29,5 @@ def of_project(session: Session, principal: Principal, project_id: str, settings
     project = require_project(session, principal, project_id, Action.READ)
     counts = survey.read(session)
     advice = languages.advice(settings) if survey.is_misread(session, project.id) else None
-    return ModelNotes([name for name in counts.models if name != survey.NO_MODEL], counts.work, advice)
+    models = [name for name in counts.models if name != survey.NO_MODEL]
+    return ModelNotes(models, counts.work, advice, is_changing=counts.work is not None and len(counts.models) > 1)
