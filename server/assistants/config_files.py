@@ -159,10 +159,12 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
         file.write(text)
     try:
         if not is_new:
-            shutil.copy2(target, target.with_name(target.name + ".bak"))
-            shutil.copymode(target, file.name)
+            backup = target.with_name(target.name + ".bak")
+            shutil.copy2(target, backup)
             if sys.platform != "win32":
-                os.chown(file.name, target.stat().st_uid, -1)  # with sudo, the file stays its user's
+                for name in (file.name, backup):  # with sudo, the files stay their user's
+                    os.chown(name, target.stat().st_uid, target.stat().st_gid)
+            shutil.copymode(target, file.name)
         os.replace(file.name, target)
     except OSError:
         with contextlib.suppress(OSError):
