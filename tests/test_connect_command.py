@@ -185,16 +185,6 @@ def test_a_linked_file_stays_a_link(home: Path) -> None:
     assert entry_in(real) == {"url": URL}
 
 
-def test_the_file_of_another_user_and_its_backup_are_that_users(home: Path) -> None:
-    file = home / FILES["cursor"]
-    file.parent.mkdir()
-    file.write_text("{}")
-    owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    os.chown(file, *owner)
-    assert main(["connect", "cursor", "--write"]) == 0
-    assert {(one.stat().st_uid, one.stat().st_gid) for one in file.parent.iterdir()} == {owner}
-
-
 def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

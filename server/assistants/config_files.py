@@ -163,7 +163,9 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
             shutil.copy2(target, backup)
             if sys.platform != "win32":
                 for name in (file.name, backup):  # with sudo, the files stay their user's
-                    os.chown(name, target.stat().st_uid, target.stat().st_gid)
+                    os.chown(name, target.stat().st_uid, -1)
+                    with contextlib.suppress(PermissionError):  # without, of a group that its user may not give away
+                        os.chown(name, -1, target.stat().st_gid)
             shutil.copymode(target, file.name)
         os.replace(file.name, target)
     except OSError:
