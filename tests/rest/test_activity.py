@@ -94,6 +94,23 @@ async def test_every_memory_of_a_batch_is_found_in_the_activity(api: Caller, eve
         assert (event["kind"], event["count"], event["memory_ids"]) == ("add", 250, ids[:100])
 
 
+async def test_events_before_a_memory_are_not_searched_for_it(
+    api: Caller, alice: Tenant, events: Any, database: Database
+) -> None:
+    """But a clock that was set back hides none."""
+    memory_id = await api.add("The red canoe.")
+    (added,) = await events(f"?memory_id={memory_id}")
+    with database.write() as session:
+        for hours in (23, 48):
+            row = session.get_one(ActivityEvent, added["id"])
+            fields = row.model_dump(warnings=False) | {
+                "id": new_id("act_", now() - timedelta(hours=hours)),
+                "query": f"{hours}",
+            }
+            session.add(ActivityEvent(**fields))
+    assert [event["query"] for event in await events(f"?memory_id={memory_id}")] == [None, "23"]
+
+
 async def test_emptying_a_trash_is_an_event(api: Caller, events: Any) -> None:
     await api.delete(f"/api/memories/{await api.add('The red canoe.')}")
     assert (await api.delete("/api/memories")).json()["deleted_count"] == 0

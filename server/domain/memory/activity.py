@@ -17,11 +17,12 @@ from sqlmodel import Session, col
 
 from server.database import insert_for, is_sqlite
 from server.domain.access import Action, require_project
+from server.domain.memory.filters import CLOCK_SLACK
 from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
 from server.domain.retention import delete_chunk
 from server.models import ActivityEvent, Project, User, metadata
 from server.models.activity import ActivityKind
-from server.models.base import new_id, now
+from server.models.base import is_id, new_id, now
 from server.models.projects import IS_DELETED
 from server.principal import Principal
 
@@ -172,8 +173,20 @@ def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:
     if filters.memory_id is not None:
         written = sa.cast(col(ActivityEvent.memory_ids), sa.Text)
         matching.append(written.contains(filters.memory_id, autoescape=True))
+        matching.append(col(ActivityEvent.id) >= _first_id(filters.memory_id))
     if filters.kind is not None:
         matching.append(col(ActivityEvent.kind) == filters.kind)
     if filters.before is not None:
         matching.append(col(ActivityEvent.id) < filters.before)
     return matching
+
+
+def _first_id(memory_id: str) -> str:
+    """Return the smallest id of an event that can be about the memory, because no event is older than its memories.
+
+    The text of each event has to be searched, so a question about a new memory does not read all of them.
+    """
+    if not is_id("mem_", memory_id):
+        return ""
+    milliseconds = int(memory_id[len("mem_") :][:12], 16)
+    return f"act_{max(0, milliseconds - CLOCK_SLACK // timedelta(milliseconds=1)):012x}"
