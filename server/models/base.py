@@ -120,6 +120,11 @@ def new_id(prefix: str, at: datetime | None = None) -> str:
     return f"{prefix}{value:032x}"
 
 
+def smallest_id(prefix: str, milliseconds: int) -> str:
+    """Return the lower bound of all ids from this time since 1970 on: a UUIDv7 begins with 48 bits of milliseconds."""
+    return f"{prefix}{min(max(milliseconds, 0), 2**48 - 1):012x}"
+
+
 def is_id(prefix: str, text: str) -> bool:
     """Return whether the text has the form of an id with this prefix."""
     return text.startswith(prefix) and _ID.fullmatch(text, len(prefix)) is not None

@@ -22,7 +22,7 @@ from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_com
 from server.domain.retention import delete_chunk
 from server.models import ActivityEvent, Project, User, metadata
 from server.models.activity import ActivityKind
-from server.models.base import is_id, new_id, now
+from server.models.base import is_id, new_id, now, smallest_id
 from server.models.projects import IS_DELETED
 from server.principal import Principal
 
@@ -189,4 +189,4 @@ def _first_id(memory_id: str) -> str:
     if not is_id("mem_", memory_id):
         return ""
     milliseconds = int(memory_id[len("mem_") :][:12], 16)
-    return f"act_{max(0, milliseconds - CLOCK_SLACK // timedelta(milliseconds=1)):012x}"
+    return smallest_id("act_", milliseconds - CLOCK_SLACK // timedelta(milliseconds=1))

@@ -11,7 +11,7 @@ from server.domain.memory.labels import distinct, stored_entries, stored_forms
 from server.domain.memory.source import source_conditions
 from server.errors import Invalid
 from server.models import Label, Memory
-from server.models.base import JsonObject, now
+from server.models.base import JsonObject, now, smallest_id
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 
@@ -156,6 +156,5 @@ def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condi
 
 
 def _smallest_id(moment: datetime, slack: timedelta) -> str:
-    """Return the lower bound of all ids from `moment + slack` on: a UUIDv7 begins with 48 bits of milliseconds."""
-    milliseconds = int((moment.timestamp() + slack.total_seconds()) * 1000)
-    return f"mem_{min(max(milliseconds, 0), 2**48 - 1):012x}"
+    """Return the lower bound of the ids of memories from `moment + slack` on. That sum may be no datetime."""
+    return smallest_id("mem_", int((moment.timestamp() + slack.total_seconds()) * 1000))
