@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -70,16 +71,24 @@ def write_refusal(engine: sa.Engine) -> int | None:
     with closing(engine.raw_connection()) as connection:
         cursor = connection.cursor()
         before = cursor.execute("PRAGMA data_version").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout={int(PROBE_SECONDS * 1000)}")
         try:
-            cursor.execute("BEGIN IMMEDIATE")
-            cursor.execute("ROLLBACK")
+            with waiting(cursor.execute, PROBE_SECONDS):
+                cursor.execute("BEGIN IMMEDIATE")
+                cursor.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             is_in_use = before != cursor.execute("PRAGMA data_version").fetchone()
             return None if is_in_use else error.sqlite_errorcode & PRIMARY_CODE
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
     return None
+
+
+@contextmanager
+def waiting(execute: Callable[[str], object], seconds: float) -> Iterator[None]:
+    """Let the connection of `execute` wait this long for a lock, instead of as long as any other."""
+    execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        execute(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
 
 
 def turn_off_foreign_keys(engine: sa.Engine) -> None:
@@ -109,13 +118,8 @@ def _on_begin(connection: sa.Connection) -> None:
         return
     with waits.counted() as left:
         is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS
-        if is_shorter:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left * 1000)}")
-        try:
+        with waiting(connection.exec_driver_sql, left) if is_shorter else nullcontext():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        finally:
-            if is_shorter:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
 
 
 def _on_error(context: ExceptionContext) -> CommitUnknown | None:

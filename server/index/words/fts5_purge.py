@@ -8,9 +8,13 @@ import sqlite3
 import sqlalchemy as sa
 
 from server.database import Database
+from server.sqlite import waiting
 
 MERGE_PAGES = 64
 """How many pages one transaction merges. Other writers wait for it, about 10 ms."""
+
+CHECKPOINT_SECONDS = 0.1
+"""How long a checkpoint waits for readers and writers."""
 
 MAX_STRUCTURE_BYTES = 1_000
 """The size of FTS5's structure record at which the index is rebuilt.
@@ -71,14 +75,10 @@ def _checkpoint(database: Database) -> bool:
     connection = database.engine.raw_connection()
     try:
         cursor = connection.cursor()
-        (timeout_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
-        cursor.execute("PRAGMA busy_timeout = 100")
-        try:
+        with waiting(cursor.execute, CHECKPOINT_SECONDS):
             (is_busy, _, _) = cursor.execute(_CHECKPOINT).fetchone()
-        except sqlite3.OperationalError as error:
-            raise sa.exc.OperationalError(_CHECKPOINT, None, error) from error
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {int(timeout_ms)}")
         return not is_busy
+    except sqlite3.OperationalError as error:
+        raise sa.exc.OperationalError(_CHECKPOINT, None, error) from error
     finally:
         connection.close()
