@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,8 +13,19 @@ import pytest
 from tests.support.server_process import started, workers_of
 
 
+@pytest.fixture
+def handle_hangup() -> Iterator[Callable[[signal.Handlers], object]]:
+    """Set how this process handles SIGHUP until the end of the test; child processes inherit it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_closed_terminal_stops_the_server_cleanly(tmp_path: Path, workers: str) -> None:
+def test_a_closed_terminal_stops_the_server_cleanly(
+    tmp_path: Path, workers: str, handle_hangup: Callable[[signal.Handlers], object]
+) -> None:
+    handle_hangup(signal.SIG_DFL)  # the tests themselves may run under nohup
     with started(tmp_path, "--workers", workers) as server:
         children = workers_of(server)
         for child in children:
@@ -28,10 +41,9 @@ def test_a_closed_terminal_stops_the_server_cleanly(tmp_path: Path, workers: str
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_that_nohup_started_stays_when_its_terminal_is_closed(
-    tmp_path: Path, workers: str, request: pytest.FixtureRequest
+    tmp_path: Path, workers: str, handle_hangup: Callable[[signal.Handlers], object]
 ) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; child processes inherit it
-    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
+    handle_hangup(signal.SIG_IGN)  # as nohup does
     with started(tmp_path, "--workers", workers) as server:
         for pid in (*workers_of(server), server.process.pid):
             os.kill(pid, signal.SIGHUP)
