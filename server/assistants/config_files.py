@@ -162,10 +162,11 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
             backup = target.with_name(target.name + ".bak")
             shutil.copy2(target, backup)
             if sys.platform != "win32":
+                owner = target.stat()
                 for name in (file.name, backup):  # with sudo, the files stay their user's
-                    os.chown(name, target.stat().st_uid, -1)
-                    with contextlib.suppress(PermissionError):  # without, of a group that its user may not give away
-                        os.chown(name, -1, target.stat().st_gid)
+                    os.chown(name, owner.st_uid, -1)
+                    with contextlib.suppress(PermissionError):  # its user may have left the group
+                        os.chown(name, -1, owner.st_gid)
             shutil.copymode(target, file.name)
         os.replace(file.name, target)
     except OSError:

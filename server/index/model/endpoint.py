@@ -93,8 +93,8 @@ class EndpointModel:
         return vectors
 
     def _note(self, *, is_away: bool, sentence: str) -> None:
-        """Log that the endpoint failed or works again, if it did the opposite before. While the model is being opened,
-        whoever opens it does so.
+        """Log that the endpoint failed or works again, unless the last line said so. The caller of `__init__` reports
+        its failures itself.
         """
         if is_away != self._is_away and self.dimensions:
             log.log(logging.WARNING if is_away else logging.INFO, sentence)
