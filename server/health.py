@@ -212,8 +212,10 @@ def _why_only_read(database: Database) -> str | None:
     """Return why the database, which answers, takes no writes, or None if it does."""
     if not database.is_sqlite:
         return READ_ONLY if postgres.is_read_only(database.engine) else None
-    code = sqlite.write_refusal(database.engine)
-    return None if code is None else HELD if code == sqlite3.SQLITE_BUSY else READ_ONLY
+    refusal = sqlite.write_refusal(database.engine)
+    if refusal is None:
+        return None
+    return HELD if refusal == sqlite3.SQLITE_BUSY else READ_ONLY
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:
