@@ -16,10 +16,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 X_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 
 # Possessive, and begun only where a match can begin: a client's part of a header passes through its proxy, and must not
-# take longer than its length asks.
+# take longer than its length asks. The two groups that may fail after their first character are not possessive: up to
+# Python 3.11.4, they would match what they read before they failed.
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_CLOSED = re.compile(rf'(?:[^"]|{_QUOTED})*+')
-_ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})++')
+_CLOSED = re.compile(rf'(?:[^"]++|{_QUOTED})*')
+_ELEMENT = re.compile(rf'(?:[^,"]++|{_QUOTED})+')
 _PAIR = re.compile(r'(?<![\w-])([\w-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;,"\s]++))')
 
 

@@ -27,8 +27,11 @@ _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
 """Characters that belong to the character before them: joiners, variants, skin tones."""
 
-_MARKER_LINES = re.compile(r"\s*+(?:(?:`{3,}+\S*+|~{3,}+\S*+|-{3,}+|\*{3,}+|={3,}+)[ \t]*+(?:\r?\n\s*+|$))*+")
-"""The lines at the beginning that only open a block of code, or only separate: they are no title."""
+_MARKER_LINES = re.compile(r"\s*+(?:(?:`{3,}+\S*+|~{3,}+\S*+|-{3,}+|\*{3,}+|={3,}+)[ \t]*+(?:\r?\n\s*+|$))*")
+"""The lines at the beginning that only open a block of code, or only separate: they are no title.
+
+The outer group is not possessive, because up to Python 3.11.4, it would also match the beginning of a line that fails.
+"""
 
 
 _SPEAKER_LINE = re.compile(r"([^\n]{1,40}[:：])[ \t\r]*+\n\s*+(?=[^-*+#>|`~\d])")

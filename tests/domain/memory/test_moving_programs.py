@@ -172,6 +172,7 @@ def gemini(html: str) -> dict[str, Any]:
         ('<SCRIPT>if (a<b) "</p>"</SCRIPT>tea<style>', "tea"),
         ("<h1>Tea</h1><p>Green.<br/>Black.<td>a</td><td>b</td>", "Tea\nGreen.\nBlack. a b"),
         ("tea <unclosed &#" + "1" * 5_000, "tea <unclosed &#" + "1" * 5_000),
+        ("1 <a '> 2 <a href=\"> 3", "1 <a '> 2 <a href=\"> 3"),
     ],
 )
 def test_the_html_of_gemini_is_read_as_its_text(path: Path, html: str, text: str) -> None:

@@ -14,9 +14,14 @@ _INVISIBLE_ENDS = {
     **{name: re.compile(f"</{name}\\b[^<>]*+>?", re.IGNORECASE) for name in ("script", "style", "head")},
 }
 _TAG = re.compile(
-    r"<(?P<comment>!--)|<(?P<closing>/?)(?P<name>[A-Za-z][^\s/<>]*+)(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+>|<[!?][^<>]*+>"
+    r"<(?P<comment>!--)|<(?P<closing>/?)(?P<name>[A-Za-z][^\s/<>]*+)"
+    r"(?:[^<>\"']|\"[^\"<]*+\"?|'[^'<]*+'?)*+>|<[!?][^<>]*+>"
 )
-"""A tag, the beginning of a comment, or a declaration. It ends before the next `<`, so a text is read once."""
+"""A tag, the beginning of a comment, or a declaration. It ends before the next `<`, so a text is read once.
+
+A quotation without an end reaches that `<`, so it is in no tag. Its last mark is optional, so that the possessive group
+never fails after its first character: up to Python 3.11.4, it would match what it read before it failed.
+"""
 
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n(?: ?\n)+ ?")
