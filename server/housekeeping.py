@@ -1,4 +1,6 @@
-"""Finishes what a dead process has begun, and removes expired rows: at startup and repeatedly."""
+"""Finishes what a dead process has begun, at the start and repeatedly, and removes expired rows, soon after the start
+and repeatedly.
+"""
 
 import contextlib
 import logging
@@ -21,6 +23,9 @@ from server.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
+REMOVE_AFTER_SECONDS = 1
+"""How long after the start to remove rows for the first time. It would slow down the first requests."""
+
 INTERVAL_SECONDS = 3600
 PURGE_SECONDS = 600
 """How often to delete the memories that have expired or whose time in the trash is over."""
@@ -37,9 +42,9 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     """Run the tasks until the block ends. Leaving the block waits for the current round."""
     finish = partial(finish_begun_work, runtime, now(), unfinished.Idle())
     async with anyio.create_task_group() as group:
-        group.start_soon(_repeat, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
         group.start_soon(_repeat, finish, FINISH_SECONDS, "unfinished work was not resumed")
-        group.start_soon(_repeat, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
+        group.start_soon(_remove, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
+        group.start_soon(_remove, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
         if runtime.metrics.is_shared:
             group.start_soon(_repeat, partial(_show_state, runtime), REFRESH_SECONDS, "metrics were not updated")
         yield
@@ -57,6 +62,11 @@ async def _repeat(work: Callable[[], Awaitable[object]], seconds: float, failure
             log.exception(failure)
             pause = max(seconds, AFTER_FAILURE_SECONDS)
         await anyio.sleep(pause)
+
+
+async def _remove(work: Callable[[], Awaitable[object]], seconds: float, failure: str) -> None:
+    await anyio.sleep(REMOVE_AFTER_SECONDS)
+    await _repeat(work, seconds, failure)
 
 
 async def _show_state(runtime: Runtime) -> None:

@@ -19,7 +19,7 @@ from sqlmodel import select
 from starlette.types import ASGIApp
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
 
-from server import hashing
+from server import hashing, housekeeping
 from server.app import create_app
 from server.database import Database, _engine, migrate
 from server.domain.people import second_factors, users
@@ -73,6 +73,7 @@ def pytest_collection_finish() -> None:
     """Keep what was imported out of garbage collection, and collect seldom: it would be a twentieth of the time."""
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -146,6 +147,19 @@ def _share_compiled_statements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("server.database._engine", sharing_statements(_engine))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _late_removal() -> Iterator[None]:
+    """Let no app remove expired rows, which was a tenth of a short test's time, unless the test asks for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(housekeeping, "REMOVE_AFTER_SECONDS", 3600)
+        yield
+
+
+@pytest.fixture
+def prompt_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "REMOVE_AFTER_SECONDS", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,6 @@ async def test_017_the_same_client_again_counts_for_no_limit(client: httpx.Async
     assert (await client.post("/oauth/register", json=PLAIN)).status_code == 201
 
 
-@pytest.mark.settings(client_retention_days=3650)  # so that the app's own housekeeping leaves the client alone
 async def test_021_a_client_that_registers_again_is_not_forgotten_meanwhile(
     client: httpx.AsyncClient, database: Database, ann: Person
 ) -> None:

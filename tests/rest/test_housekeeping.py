@@ -192,6 +192,7 @@ async def test_an_import_of_a_process_whose_clock_is_behind_is_discarded_only_wh
     assert count(database, Import) == [0]
 
 
+@pytest.mark.usefixtures("prompt_removal")
 async def test_a_rule_that_fails_stops_neither_the_server_nor_the_other_rules(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,12 +1,10 @@
 """Idempotency keys: a create request that is sent twice runs once."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session
 
 from server.database import Database
 from server.domain.memory import idempotency
@@ -105,16 +103,8 @@ async def test_a_key_is_1_to_255_printable_characters(api: Caller) -> None:
     assert (await api.post("/api/memories", said("x"), Idempotency_Key="k" * 255)).status_code == 200
 
 
-@pytest.fixture
-def remove_expired(monkeypatch: pytest.MonkeyPatch) -> Callable[[Session], int]:
-    """What housekeeping would do. Name it before `api`, so that the app starts without it."""
-    remove = idempotency.remove_expired
-    monkeypatch.setattr(idempotency, "remove_expired", lambda _session: 0)
-    return remove
-
-
 async def test_a_request_removes_only_its_callers_expired_keys(
-    remove_expired: Callable[[Session], int], api: Caller, stranger: Caller, database: Database
+    api: Caller, stranger: Caller, database: Database
 ) -> None:
     """On Postgres, callers who delete the same rows wait for each other. Housekeeping removes the rest."""
     await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
@@ -126,4 +116,4 @@ async def test_a_request_removes_only_its_callers_expired_keys(
         kept = session.scalars(sa.select(IdempotencyKey)).all()
     assert len({key.project_id for key in kept}) == len(kept) == 2
     with database.write() as session:
-        assert [remove_expired(session) for _ in range(2)] == [1, 0]
+        assert [idempotency.remove_expired(session) for _ in range(2)] == [1, 0]
