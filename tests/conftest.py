@@ -61,7 +61,9 @@ for _name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name): is left out where a thing of `tests.support.needs` is missing")
-    config.addinivalue_line("markers", "sqlite_only: asks something of SQLite itself")
+    config.addinivalue_line(
+        "markers", "sqlite_only: asks something of SQLite itself, or of the door before any database"
+    )
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -15,6 +15,8 @@ from rest.routes import ENDPOINTS
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 
+pytestmark = pytest.mark.sqlite_only
+
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
