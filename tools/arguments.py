@@ -31,6 +31,9 @@ FROM_CLIENTS = {
 }
 """Arguments that clients add to calls for themselves. Models cannot leave them out."""
 
+WRAPPERS = {"arguments", "params", "parameters", "args", "input", "kwargs"}
+"""Names under which some clients and models wrap all arguments once more."""
+
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments that choose a user or project in other services. Here the credential does."""
 
@@ -39,23 +42,40 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
     """Return the arguments that the caller gave, converted to the schema's types.
 
     Null means left out. For an optional argument, blank text and the words of `NOTHING` mean the same, and so does a
-    limit of 0. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
+    limit of 0. Names may be written in another case, as some clients rewrite them: `createdAt` is `created_at`.
+
+    Raises Invalid, which names an argument that cannot be read, that occurs twice or that the tool does not have.
     """
     properties, required = schema["properties"], schema.get("required", ())
+    names = {_plain(name): name for name in properties}
     values: dict[str, object] = {}
-    for name, value in (arguments or {}).items():
-        if value is None or name in FROM_CLIENTS:
+    for written, value in _unwrapped(arguments or {}).items():
+        name = names.get(_plain(written), written)
+        if name not in required and _is_nothing(value):
             continue
-        if name in required:
-            values[name] = _read(name, properties[name], value)
-        elif not _is_nothing(value):
-            if name not in properties:
-                raise Invalid(_unknown(tool, name, properties))
-            read = _read(name, properties[name], value)
-            if read is not None:
-                values[name] = read
+        if name not in properties:
+            raise Invalid(_unknown(tool, name, properties))
+        if name in values:
+            raise Invalid(f"give {name} only once.", field=shortened(written))
+        read = _read(name, properties[name], value)
+        if read is not None or name in required:
+            values[name] = read
     require_storable(values)
     return values
+
+
+def _unwrapped(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the model wrote and is not null, or the arguments inside the only argument if that is a wrapper."""
+    written = {name: value for name, value in arguments.items() if value is not None and name not in FROM_CLIENTS}
+    match [*written.items()]:
+        case [(name, dict(inner))] if name in WRAPPERS:
+            return _unwrapped(inner)
+    return written
+
+
+def _plain(name: str) -> str:
+    """Return the name without its separators and its case."""
+    return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def _is_nothing(value: object) -> bool:

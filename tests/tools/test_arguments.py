@@ -145,14 +145,12 @@ async def test_an_address_that_was_given_is_an_id(mcp: Mcp, two: list[str]) -> N
     ("tool", "name", "nearest"),
     [
         ("search", "tag", "tags"),
-        ("search", "Tags", "tags"),
         ("search", "top_k", "limit"),
         ("search", "topK", "limit"),
         ("search", "max-results", "limit"),
         ("search", "q", "query"),
         ("search", "category", "topic_category"),
         ("search", "people", "people_mentioned"),
-        ("search", "createdAfter", "created_after"),
         ("search", "since", "created_after"),
         ("search", "filters", "metadata"),
         ("search", "min_score", "threshold"),
@@ -183,6 +181,29 @@ async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
         "user_id is not an argument of search: your credential"
     )
     assert await mcp.found("plans", project_id=None, user_id="") == []  # nothing that was said is ignored
+
+
+@pytest.mark.parametrize(
+    "name", ["topicCategory", "TopicCategory", "TOPIC_CATEGORY", "topic-category", "topic category"]
+)
+async def test_an_argument_may_be_written_in_another_case(mcp: Mcp, two: list[str], name: str) -> None:
+    assert await mcp.found("plans", **{name: "health"}) == ["Anna plans"]
+    await mcp.call("update_memory", Id=two[1], **{name: "health"})
+    assert len(await mcp.found("plans", topic_category="health")) == 2
+    for twice in ({name: "x", "topic_category": "health"}, {"topic_category": "health", name: "x"}):
+        assert (await mcp.refusal("search", query="plans", **twice)).endswith("give topic_category only once.")
+
+
+@pytest.mark.parametrize("name", ["arguments", "params", "parameters", "args", "input", "kwargs"])
+async def test_arguments_may_be_wrapped_once_more(mcp: Mcp, two: list[str], name: str) -> None:
+    inner = {"query": "plans", "topicCategory": "health"}
+    (result,) = (await mcp.call("search", toolCallId="call_1", **{name: inner}))["results"]
+    assert result["id"] == two[0]
+    for other in ("plans", ["plans"], 5, {"arguments": "plans"}):
+        assert (
+            (await mcp.refusal("search", **{name: other})).partition(" ")[2].startswith("is not an argument of search")
+        )
+    assert (await mcp.refusal("search", query="plans", **{name: inner})).startswith(f"{name} is not an argument")
 
 
 async def test_what_clients_add_for_themselves_has_no_effect(mcp: Mcp) -> None:
