@@ -196,7 +196,7 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
     accepts_only_events = EVENTS in accepted and not accepted & JSON_TYPES
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        answer = one_event(send) if accepts_only_events else send
+        answer = untyped_if_empty(one_event(send) if accepts_only_events else send)
         await app(with_header(connection, "accept", f"{JSON}, {EVENTS}"), receive, answer)
 
     return run
@@ -206,6 +206,19 @@ def with_header(connection: Connection, name: str, value: str | None) -> Connect
     """Return the connection with this value of the header alone, or without the header if it is None."""
     headers = [(key, old) for key, old in connection["headers"] if key != name.encode()]
     return {**connection, "headers": headers if value is None else [*headers, (name.encode(), value.encode())]}
+
+
+def untyped_if_empty(send: Send) -> Send:
+    """Return a `send` that leaves the media type out of a 202, the answer to a notification. Clients that see one parse
+    the content, and fail.
+    """
+
+    async def send_untyped(message: Message) -> None:
+        if message.get("status") == 202:
+            message = {**message, "headers": [line for line in message["headers"] if line[0] != b"content-type"]}
+        await send(message)
+
+    return send_untyped
 
 
 def one_event(send: Send) -> Send:

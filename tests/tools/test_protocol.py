@@ -87,8 +87,15 @@ async def test_a_client_that_takes_only_events_gets_one(caller: Caller, accept: 
     assert answer.status_code == 200
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert event_of(answer)["result"]["structuredContent"] == {"results": [], "total": 0}
-    note = await caller.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, Accept=accept, **headers)
-    assert (note.status_code, note.content.strip()) == (202, b"")
+
+
+@pytest.mark.parametrize("accept", ["application/json, text/event-stream", "text/event-stream", "*/*"])
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_notification_gets_neither_content_nor_a_type_of_it(caller: Caller, accept: str, revision: str) -> None:
+    body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    note = await caller.post(body, Accept=accept, MCP_Protocol_Version=revision, Mcp_Method=body["method"])
+    assert (note.status_code, note.content) == (202, b"")
+    assert "content-type" not in note.headers  # strict clients parse what has a type
 
 
 async def test_a_large_answer_is_one_event_too(caller: Caller) -> None:
