@@ -26,13 +26,14 @@ from server.domain.access import Action, require_project
 from server.errors import Forbidden
 from server.principal import Principal, Scope
 from server.settings import Settings
-from server.spelling import nearest, shortened
+from server.spelling import shortened
 from tools import prompts, resources
 from tools.call import Context, call_of, run_tool
 from tools.catalog import BY_NAME, SCOPES, TOOLS
 from tools.errors import protocol_errors
 from tools.gate import BODY_LIMIT, gate
 from tools.messages import TOOLS_THERE_ARE
+from tools.naming import suggested_tool
 
 INSTRUCTIONS = (
     "SelfMemory keeps what the user wants remembered, across conversations and assistants. Search it before you "
@@ -89,7 +90,7 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
 
 def unknown_tool(name: str) -> str:
     """Return the error message for a name that no tool has."""
-    suggestion = nearest(name, (tool.name for tool in TOOLS))
+    suggestion = suggested_tool(name)
     return f"Unknown tool: {shortened(name)}{f'; did you mean {suggestion}?' if suggestion else '.'} {TOOLS_THERE_ARE}"
 
 
