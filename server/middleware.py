@@ -41,7 +41,8 @@ PLAIN_REFERRER_POLICY = "same-origin"
 LONGEST_HOST = 260
 """A name and a port (RFC 1035 section 2.3.4). The answers for longer texts would only fill the memory."""
 
-HSTS = "max-age=31536000; includeSubDomains"
+HSTS = "max-age=31536000"
+"""For this host only. The names below it may be other services, which plain http would no longer reach."""
 
 
 Answer = Callable[[Request[State], Exception], Awaitable[Response]]
