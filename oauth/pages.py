@@ -71,10 +71,10 @@ async def authorize(request: Request[State]) -> Response:
     if len(unquote_to_bytes(query)) > QUERY_LIMIT:
         raise TooLarge(f"This request is too long: send at most {QUERY_LIMIT // 1000} KB.")
     runtime, fields = request.state["runtime"], fields_of(query)
-    visitor = await visitor_of(request)
+    visitor, sign_in = await visitor_of(request), sign_in_url(f"{request.url.path}?{query}")
     if visitor is None:
         await runtime.read(authorization.check_before_sign_in, runtime.settings, fields)
-        return redirect_to(sign_in_url(f"{request.url.path}?{query}"))
+        return redirect_to(sign_in)
     await authorization.refresh_document(visitor.call, fields.get("client_id", [""])[0])
     try:
         consent = await visitor.call.run(authorization.prepare_consent, runtime.settings, fields)
@@ -83,7 +83,8 @@ async def authorize(request: Request[State]) -> Response:
             raise
         answer = {"error": error.error, "error_description": error.get_error_description()}
         return redirect_to(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
-    html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
+    context = context_of(visitor, consent) | {"other_account": f"{sign_in}&switch=1"}
+    html = await runtime.in_thread(render, "consent.html", context)
     return HTMLResponse(html, headers=HEADERS)
 
 

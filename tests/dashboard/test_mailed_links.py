@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections import Counter
+from html import unescape
 
 import httpx
 import pytest
@@ -128,6 +129,9 @@ async def test_an_invitation_leads_through_sign_up_and_back(client: httpx.AsyncC
     assert path != f"/accept-invitation/{sent['token']}"
     foreign = await client.get(path)
     assert "You are signed in as boss@example.com" in foreign.text
+    other = unescape(re.findall(r'href="([^"]*)">Use another account<', foreign.text)[0])
+    assert path in (form := (await client.get(other)).text)
+    assert 'value="ann@example.com"' in form
     guest = fresh(client)
     shown = await guest.get(path)
     href = re.findall(r'href="(/sign-up[^"]*)"', shown.text)[0]

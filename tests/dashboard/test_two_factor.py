@@ -30,6 +30,21 @@ async def test_after_the_password_a_code_is_asked_for(enrolled: Enrolled, half_w
     assert await is_signed_in(half_way)
 
 
+async def test_the_second_step_is_also_for_a_person_who_is_signed_in(
+    enrolled: Enrolled, client: httpx.AsyncClient
+) -> None:
+    """A person who changes accounts. They went on as before, in silence."""
+    async with fresh(client) as browser:
+        await sign_up(browser, "ben@example.com")
+        sent = await browser.post("/sign-in?switch=1&next=/x", data={"email": EMAIL, "password": PASSWORD})
+        assert sent.headers["location"] == f"{STEP}?next=/x"
+        assert "Enter a code" in seen(await browser.get(sent.headers["location"]))
+        assert (await browser.get("/api/users/me")).json()["email"] == "ben@example.com"
+        await enter(browser, enrolled.app.code())
+        assert (await browser.get("/api/users/me")).json()["email"] == EMAIL
+        assert (await browser.get(STEP)).headers["location"] == "/dashboard"
+
+
 async def test_half_a_sign_in_is_no_session(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
     value = half_way.cookies["sign_in_step"]
     for headers in ({"Authorization": f"Session {value}"}, {"Cookie": f"{COOKIE}={value}"}):

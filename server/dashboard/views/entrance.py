@@ -37,6 +37,9 @@ REASONS = {
 }
 """Why a person who was redirected here has to sign in, by destination."""
 
+SWITCH = "switch"
+"""With this parameter, the forms are shown to a person who is signed in, who wants to use another account."""
+
 Fields = Mapping[str, str]
 
 
@@ -181,9 +184,16 @@ async def call_of(request: Request[State]) -> Call | None:
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
-    if await call_of(request) is not None:
+    if SWITCH not in request.query_params and await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
     return await render_page(request, template)
+
+
+def _query_for(request: Request[State], path: str) -> str:
+    """Return the query with which the forms and links of a page lead to `path`."""
+    parts = [f"next={quote(path, safe='/')}"] if path != HOME else []
+    parts += [f"{SWITCH}=1"] if SWITCH in request.query_params else []
+    return f"?{'&'.join(parts)}" if parts else ""
 
 
 async def render_page(
@@ -207,7 +217,7 @@ async def render_page(
         "problem": problem.detail if problem and not field_errors else None,
         "errors": field_errors,
         "typed": typed,
-        "query": f"?next={quote(path, safe='/')}" if path != HOME else "",
+        "query": _query_for(request, path),
         "reason": next((reason for start, reason in REASONS.items() if path.startswith(start)), None),
         "may_sign_up": runtime.settings.sign_up != "closed",
         "done": done_message(request.query_params),

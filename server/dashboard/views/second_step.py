@@ -21,13 +21,11 @@ HEADERS = {"Content-Security-Policy": csp.FLOW}
 
 
 async def show(request: Request[State]) -> Response:
-    path = next_of(request, {})
-    if await call_of(request) is not None:
-        return RedirectResponse(path, 303)
-    step = request.cookies.get(STEP_COOKIE, "")
-    if await request.state["runtime"].read(sessions.second_step_of, step) is None:
-        return _to_sign_in(request, path)
-    return await _page(request, path)
+    """Show the form, even to a person who is signed in: they entered the password of another account."""
+    path, step = next_of(request, {}), request.cookies.get(STEP_COOKIE, "")
+    if await request.state["runtime"].read(sessions.second_step_of, step) is not None:
+        return await _page(request, path)
+    return RedirectResponse(path, 303) if await call_of(request) is not None else _to_sign_in(request, path)
 
 
 async def verify(request: Request[State]) -> Response:
