@@ -88,6 +88,16 @@ async def test_a_recovery_code_works_once_in_any_spelling(enrolled: Enrolled, ha
         assert (await enter(second, enrolled.recovery_codes[1])).status_code == 303
 
 
+async def test_a_code_may_be_in_the_digits_of_another_keyboard(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
+    arabic = enrolled.app.code().translate({ord(str(digit)): 0x660 + digit for digit in range(10)})
+    assert (await enter(half_way, f"\u200e{arabic[:3]}\u00a0{arabic[3:]}")).status_code == 303
+    full_width = {code: code + 0xFEE0 for code in range(ord("!"), ord("~"))}
+    for code in (enrolled.recovery_codes[0].translate(full_width), enrolled.recovery_codes[1].replace("-", "\u2013")):
+        async with fresh(half_way) as browser:
+            await sign_in(browser)
+            assert (await enter(browser, code)).status_code == 303
+
+
 async def test_the_second_step_is_bound_to_the_browser(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
     async with fresh(half_way) as other:
         answer = await enter(other, enrolled.app.code())

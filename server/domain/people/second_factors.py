@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import unicodedata
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from pyotp.utils import strings_equal
 from sqlmodel import Session, col, select
 
+from server.characters import normalize
 from server.domain import audit, letters
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -272,4 +274,9 @@ def _is_of(
 
 
 def _normalized(code: str) -> str:
-    return "".join(code.split()).replace("-", "").lower()
+    """Return the letters and digits of the code, the digits in ASCII.
+
+    Keyboards also write full-width and Arabic digits, and what is pasted has other hyphens and invisible marks.
+    """
+    characters = (str(unicodedata.decimal(each, each)) for each in normalize("NFKC", code) if each.isalnum())
+    return "".join(characters).lower()
