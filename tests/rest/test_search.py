@@ -153,7 +153,11 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"query": "x", "filters": {"metadata": "a"}}, "filters.metadata: must be a JSON object."),
     ({"query": "x", "metadata": {"n": {"gte": 5}}}, f"metadata.n: has {OPERATOR}"),
     ({"query": "x", "metadata": {"n": {"$in": [5]}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"in": [5]}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {">=": 5, "<": 9}}}, f"metadata.n: has {OPERATOR}"),
     ({"query": "x", "filters": {"metadata": {"OR": [{"n": 5}]}}}, f"metadata.OR: is {OPERATOR}"),
+    ({"query": "x", "metadata": {"NOT": {"n": 5}}}, f"metadata.NOT: is {OPERATOR}"),
+    ({"query": "x", "metadata": {"must": [{"key": "n"}]}}, f"metadata.must: is {OPERATOR}"),
     ({"query": "x", "filters": {"timezone": "Mars/Base"}}, "timezone: must be an IANA name such as Europe/Berlin."),
     ({"query": "x", "filters": {"created_after": "soon"}}, f"created_after: {ISO}"),
     ({"query": "x", "filters": {"created_before": "2024-02-30"}}, f"created_before: {ISO}"),
@@ -175,6 +179,8 @@ async def test_metadata_with_the_name_of_an_operator_is_compared_like_any_other(
     await api.add("Muesli", metadata={"contains": ["nuts"]})
     assert await api.found("muesli", metadata={"contains": ["nuts"]}) == ["Muesli"]
     assert await api.found("muesli", metadata={"contains": ["milk"]}) == []
+    await api.add("Shelf", metadata={"width": {"in": 30}, "not": "heavy"})
+    assert await api.found("shelf", metadata={"width": {"in": 30}, "not": "heavy"}) == ["Shelf"]
 
 
 async def test_a_read_only_caller_can_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:

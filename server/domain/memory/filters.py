@@ -11,7 +11,7 @@ from server.domain.memory.labels import distinct, stored_entries, stored_forms
 from server.domain.memory.source import source_conditions
 from server.errors import Invalid
 from server.models import Label, Memory
-from server.models.base import JsonObject, now, smallest_id
+from server.models.base import JSON, JsonObject, now, smallest_id
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 
@@ -19,8 +19,14 @@ Condition = sa.ColumnElement[bool]
 LabelGroup = tuple[LabelKind, list[str]]
 """A kind of label, and the values to look for in the form of `labels.fold`."""
 
-_OPERATORS = frozenset(("eq", "ne", "gt", "gte", "lt", "lte", "nin", "contains", "icontains", "and", "or", "not"))
-"""What other memory servers write for a comparison, perhaps with a `$` before it: {"price": {"gte": 5}}."""
+_CONNECTIVES = frozenset(("and", "or", "not", "must", "should", "must_not"))
+"""What other memory servers write, perhaps with a `$` before it, to combine filters: {"OR": [{"price": 5}, …]}."""
+
+_COMPARISONS = frozenset((
+    *("eq", "ne", "neq", "gt", "gte", "lt", "lte", "nin", "contains", "icontains"),
+    *("=", "==", "!=", ">", ">=", "<", "<=", "and", "or", "not"),
+))  # fmt: skip
+"""What they write for a comparison: {"price": {"gte": 5}}. Before a list, `in` is one too."""
 
 CLOCK_SLACK = timedelta(days=1)
 """Ids embed a time that may differ from `created_at` by this much, e.g. after the clock was set back."""
@@ -48,11 +54,11 @@ class Filters:
     def __post_init__(self) -> None:
         """Raises Invalid for an operator in `metadata`: values are compared as a whole, so it would match nothing."""
         for key, value in self.metadata.items():
-            if _is_operator(key) and isinstance(value, list) and all(isinstance(part, dict) for part in value):
+            if _combines(key, value):
                 raise Invalid(
                     "is an operator, but filters compare exact values: leave it out.", field=f"metadata.{key}"
                 )
-            if isinstance(value, dict) and value and all(map(_is_operator, value)):
+            if isinstance(value, dict) and value and all(_compares(*part) for part in value.items()):
                 raise Invalid(
                     "has an operator, but filters compare exact values: leave it out.", field=f"metadata.{key}"
                 )
@@ -68,8 +74,17 @@ class Filters:
         return all(one is None for one in others) and bool(label_groups(self))
 
 
-def _is_operator(key: str) -> bool:
-    return key.startswith("$") or key.casefold() in _OPERATORS
+def _combines(key: str, value: JSON) -> bool:
+    """Return whether the entry combines other filters."""
+    filters = value if isinstance(value, list) else [value]
+    is_connective = key.startswith("$") or key.casefold() in _CONNECTIVES
+    return is_connective and all(isinstance(part, dict) for part in filters)
+
+
+def _compares(name: str, value: JSON) -> bool:
+    """Return whether the entry compares a value."""
+    word = name.casefold()
+    return name.startswith("$") or word in _COMPARISONS or (word in ("in", "not_in") and isinstance(value, list))
 
 
 _NO_FILTERS = Filters()
