@@ -93,6 +93,21 @@ def test_times_with_javascript_names_are_read(path: Path) -> None:
     assert warnings.sentences() == ["memories that were deleted there were left out, such as item 3 (1 time)"]
 
 
+def test_times_with_the_names_of_google_are_read(path: Path) -> None:
+    warnings = Warnings()
+    (line,) = read(path, json.dumps({"content": "tea", "createTime": AT, "updateTime": AT}), warnings=warnings)
+    assert (line.created_at.year, line.updated_at.year, warnings.sentences()) == (2024, 2024, [])
+
+
+def test_a_memory_of_mem0_expires_after_its_last_day(path: Path) -> None:
+    warnings = Warnings()
+    days = ("2099-01-31", "2024-02-01", None)
+    records = [{"memory": "tea", "hash": "h", "expiration_date": day} for day in days]
+    expiries = [str(line.expires_at) for line in read(path, json.dumps(records), warnings=warnings)]
+    assert expiries == ["2099-02-01 00:00:00+00:00", "2024-02-02 00:00:00+00:00", "None"]
+    assert warnings.sentences() == []
+
+
 def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
     names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
     (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))

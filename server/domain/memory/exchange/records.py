@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import objects_in
@@ -14,8 +15,14 @@ from server.errors import Invalid
 CONTENT_NAMES = ("content", "memory", "text")
 """The names for the text. All mean the same, and the first one with a value is used."""
 
-TIMES = {"createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at"}
-"""The names that programs in JavaScript give to times."""
+TIMES = {
+    "createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at",
+    "createTime": "created_at", "updateTime": "updated_at",
+}  # fmt: skip
+"""The names that programs in JavaScript, and those that follow Google's guide for APIs, give to times."""
+
+LAST_DAY = "expiration_date"
+"""mem0's name for the last day on which a memory is true, in UTC."""
 
 ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organization_id", "event"})
 """Fields that mean something only on the server that the record comes from."""
@@ -71,7 +78,11 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
 def _with_our_times(record: Foreign) -> Foreign:
     """Return the record with its times under our names, of which those that it has already stay."""
     times = {TIMES[name]: value for name, value in record.items() if name in TIMES}
-    return times | {name: value for name, value in record.items() if name not in TIMES}
+    others = {name: value for name, value in record.items() if name not in TIMES}
+    with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # what is no day is named as unknown
+        times["expires_at"] = (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat()
+        del others[LAST_DAY]
+    return times | others
 
 
 def _object_of(metadata: Any) -> Any:
