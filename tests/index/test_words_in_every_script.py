@@ -131,6 +131,15 @@ FOUND = [
     ("IBAN DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
     ("IBAN GB33BUKB20201555555555", "GB33 BUKB 2020 1555 5555 55"),
     ("Call +49 30 1234 5678", "493012345678"),
+    ("Call (415) 555-2671", "4155552671"),
+    ("Call 4155552672", "(415) 555-2672"),
+    ("Call +1 323 706 9264", "+13237069264"),
+    ("Call +13237069265", "323 706 9265"),
+    ("Call +1 (323) 706-9266", "3237069266"),
+    ("Call 030/901821", "030901821"),
+    ("Call 030 901822", "+49 30 901822"),
+    ("Call +49 (0)30 901823", "030901823"),
+    ("Call 0049 30 901824", "+4930901824"),
     ("Printer 00:1A:2B:3C:4D:5E", "001a2b3c4d5e"),
     ("Scanner 001A2B3C4D5F", "00:1a:2b:3c:4d:5f"),
     # emoji
@@ -190,6 +199,9 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         "20.11.0": ("Node v20.11.0 crashed", "Node v20.11.1 is pinned"),
         "v20.11.1": ("Node v20.11.1 is pinned", "Node v20.11.0 crashed"),
         "10.0.0.17": ("The printer is 10.0.0.17.", "The scanner is 10.0.0.18."),
+        "chapter 5.3": ("Chapter 5.3 is about dogs", "Chapter 3.5 is about cats"),
+        "gpt-4.1": ("They use gpt-4.1 here", "They use gpt-1.4 there"),
+        "$19.90": ("Tea costs $19.90", "Milk costs $90.19"),
     }
     add_apart(world, [text for pair in rivals.values() for text in pair])
     for question, (right, wrong) in rivals.items():

@@ -32,11 +32,44 @@ _DIGIT = re.compile(r"[\dA-Fa-f]")
 LEAST_JOINED = 8
 """Groups with fewer digits in total are not joined: they are numbers in a row."""
 
+_PHONE = re.compile(
+    r"(?<![\w.,:/+-])(?:(?:\+|00)\d[\d ()./-]{6,20}\d"  # +49 (0)30 901-820
+    r"|\(\d{2,5}\) ?\d[\d ./-]{3,12}\d"  # (415) 555-2671
+    r"|0\d{1,4}[ /-]{1,3}\d[\d -]{3,12}\d)(?!\w|[.,:]\d)"  # 030/901820
+)
+LONGEST_COUNTRY_CODE = 3
+MOST_JOINED = 15
+"""No phone number has more digits."""
+
+_DECIMAL = re.compile(r"(?<![\d.,:])(\d+)\.(\d{1,2})(?!\d|[.,:]\d)")
+_LETTERS = str.maketrans("0123456789", "bcdfghjklm")
+
 
 def joined(text: str) -> str:
-    """Return the numbers that a text has in groups, each without blanks or colons: `4111 1111 1111 1111` as a whole."""
+    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks or
+    colons, a phone number as `_dialed`, and `3.5` in letters, because 35 is another number.
+    """
     groups = (re.sub("[ :]", "", group) for group in _GROUPS.findall(text))
-    return " ".join(group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED)
+    words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
+    words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
+    words += [f"{whole}.{part}".translate(_LETTERS).replace(".", "o") + "q" for whole, part in _DECIMAL.findall(text)]
+    return " ".join(words)
+
+
+def _dialed(phone: str) -> list[str]:
+    """Return the digits as people dial them: with the code of the country, and without it, with and without a 0.
+
+    A code has one to three digits, and nothing tells how many.
+    """
+    number = re.sub(r"\D", "", phone.replace("(0)", ""))
+    is_international = phone.startswith(("+", "00"))
+    number = number.removeprefix("00") if is_international else number
+    if not LEAST_JOINED <= len(number) <= MOST_JOINED:
+        return []
+    if not is_international:
+        return [number, number.removeprefix("0")] if number.startswith("0") else [number]
+    national = [number[length:] for length in range(1, LONGEST_COUNTRY_CODE + 1)]
+    return [number, *national, *(f"0{rest}" for rest in national)]
 
 
 def spelled_out(text: str) -> str:

@@ -11,7 +11,7 @@ from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, joined, spelled_out
 
-VERSION = 8
+VERSION = 9
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
