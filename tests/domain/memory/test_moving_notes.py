@@ -169,6 +169,13 @@ def test_a_daily_note_is_of_its_day(tmp_path: Path, name: str) -> None:
     assert line.created_at.isoformat() == "2024-01-05T00:00:00+00:00"
 
 
+def test_the_dates_that_a_linter_adds_are_read(path: Path) -> None:
+    head = "date created: Friday, January 5th 2024, 3:22:11 pm\ndate modified: 2024-02-01\nby: Anna"
+    (line,) = read(path, f"---\n{head}\n---\nMet Anna.")
+    assert (str(line.created_at), line.updated_at.month) == ("2024-01-05 15:22:11+00:00", 2)
+    assert line.metadata.keys() == {"title", "file", "by"}
+
+
 @pytest.mark.parametrize("name", ["2999-01-05", "2024-13-45", "2024-01-055"])
 def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> None:
     (line,) = read(tmp_path / f"{name}.md", "Met Anna.")

@@ -31,6 +31,7 @@ _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
+    "date created": "created_at", "date modified": "updated_at",
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
 }  # fmt: skip
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
