@@ -42,6 +42,8 @@ def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
         ("created: 2024-05-01\ndate: 2024-05-02\nupdated: soon", {"date": "2024-05-02", "updated": "soon"}),
         ("tags: 2024\npeople: {a: 1}", {"tags": ["2024"], "people": {"a": 1}}),
         ("at: 10:30\nzip: 01234\nn: -7\nx: 1.5", {"at": "10:30", "zip": "01234", "n": -7, "x": 1.5}),
+        ("tags: [3.10, yes, on, true]\npeople: no", {"tags": ["3.10", "yes", "on", "true"], "people_mentioned": "no"}),
+        ("v: 1.10\ndone: no\nok: true\nx: 2.0", {"v": "1.10", "done": "no", "ok": True, "x": 2.0}),
         ("tag: a\ntags: [b]\nempty:", {"tags": ["b"], "tag": "a"}),
         ("people: '[[Anna]], [[People/Ben Li|Ben]]'", {"people_mentioned": "Anna, Ben Li"}),
         ("people:\n  - '[[Anna]]'\n  - Li, B", {"people_mentioned": ["Anna", "Li, B"]}),

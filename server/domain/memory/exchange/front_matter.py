@@ -32,8 +32,17 @@ class Unsafe(ValueError):
     """Front matter that could take much memory or time."""
 
 
+_ENDS_IN_ZERO = re.compile(r"-?[0-9]+\.[0-9]+0")
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # some builds have no libyaml
-    """Safe YAML with decimal numbers only. `1:30` and `012` stay text, as people mean them."""
+    """Safe YAML with decimal numbers, `true` and `false` only. `1:30`, `012`, `yes`, and `3.10`, which is another
+    version than 3.1, stay text, as people mean them.
+    """
+
+    def construct_truth(self, node: yaml.ScalarNode) -> bool | str:
+        word = str(node.value)
+        return word.casefold() == "true" if word.casefold() in ("true", "false") else word
 
     def construct_integer(self, node: yaml.ScalarNode) -> int | str:
         return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
@@ -43,9 +52,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             number = float(node.value)
         except ValueError:
             return str(node.value)
-        return number
+        return str(node.value) if _ENDS_IN_ZERO.fullmatch(node.value) else number
 
 
+_Loader.add_constructor("tag:yaml.org,2002:bool", _Loader.construct_truth)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
 

@@ -1,6 +1,7 @@
 """Reads and writes Markdown files with front matter, as Obsidian does."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -176,9 +177,13 @@ def _listed_as_texts(metadata: Foreign) -> None:
     for name in _LISTS:
         value = metadata.get(name)
         if isinstance(value, int | float):
-            metadata[name] = [str(value)]
+            metadata[name] = [_as_text(value)]
         elif isinstance(value, list):
-            metadata[name] = [str(item) for item in value if item is not None]
+            metadata[name] = [_as_text(item) for item in value if item is not None]
+
+
+def _as_text(value: object) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _without_signs(metadata: Foreign) -> None:
@@ -194,7 +199,7 @@ def _without_signs(metadata: Foreign) -> None:
 def _names(label: object) -> list[str]:
     if isinstance(label, list):  # YAML reads [[Anna]] without quotes as a list in a list
         return [name for part in label if part is not None for name in _names(part)]
-    text = _LINK.sub(r"\1", str(label)).strip()
+    text = _LINK.sub(r"\1", _as_text(label)).strip()
     words = [word.lstrip("#") for word in text.split()] if text.startswith("#") else [text]
     return [word for word in words if word]
 
