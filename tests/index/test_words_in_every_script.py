@@ -202,6 +202,7 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         "chapter 5.3": ("Chapter 5.3 is about dogs", "Chapter 3.5 is about cats"),
         "gpt-4.1": ("They use gpt-4.1 here", "They use gpt-1.4 there"),
         "$19.90": ("Tea costs $19.90", "Milk costs $90.19"),
+        "at 09:30": ("The bus leaves at 09:30", "The tram with 30 seats leaves at 09:45"),
     }
     add_apart(world, [text for pair in rivals.values() for text in pair])
     for question, (right, wrong) in rivals.items():

@@ -41,18 +41,20 @@ LONGEST_COUNTRY_CODE = 3
 MOST_JOINED = 15
 """No phone number has more digits."""
 
-_DECIMAL = re.compile(r"(?<![\d.,:])(\d+)\.(\d{1,2})(?!\d|[.,:]\d)")
-_LETTERS = str.maketrans("0123456789", "bcdfghjklm")
+_PAIR = re.compile(r"(?<![\d.,:])(\d{1,3}(?:,\d{3})+|\d+)([.:])(\d{1,2})(?!\d|[.,:]\d)")
+"""A number with a point, or a time: 3.5, 1,250.50, 14:30."""
+
+_LETTERS = str.maketrans("0123456789.:", "bcdfghjklmou")
 
 
 def joined(text: str) -> str:
     """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks or
-    colons, a phone number as `_dialed`, and `3.5` in letters, because 35 is another number.
+    colons, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
     """
     groups = (re.sub("[ :]", "", group) for group in _GROUPS.findall(text))
     words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
     words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
-    words += [f"{whole}.{part}".translate(_LETTERS).replace(".", "o") + "q" for whole, part in _DECIMAL.findall(text)]
+    words += [f"{''.join(pair)}q".replace(",", "").translate(_LETTERS) for pair in _PAIR.findall(text)]
     return " ".join(words)
 
 
