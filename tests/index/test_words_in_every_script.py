@@ -210,6 +210,20 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         assert found.get(wrong, 0) < 0.8 * found[right], question
 
 
+def test_a_word_that_is_found_does_not_miss_its_parts(world: World) -> None:
+    """A question's word has parts, because memories may have it so. They count against no memory with the word."""
+    whole = {
+        "91157d5": "Commit 91157d5f1474683acb984da361574803b9191d5c broke it",
+        "$1,136.18": "The bill is $1136.18",
+        "dark-mode": "It has darkmode",
+        "v4.2": "Release 4.2 is out",
+    }
+    add_apart(world, whole.values())
+    for question, text in whole.items():
+        assert shares(world, question)[text] > 0.6, question
+    assert shares(world, "dark or dark-mode")["It has darkmode"] < 0.6
+
+
 def test_a_normalized_text_stays_as_it_is() -> None:
     for text in [*(text for pair in FOUND + KEPT_APART for text in pair), "Ё Й ў ї ﬁ ½ ₀ Ǆ ΐ ᾳ क़ 각"]:
         assert normalize(normalize(text)) == normalize(text)

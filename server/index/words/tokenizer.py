@@ -60,6 +60,9 @@ _DOTTED = r"\d+(?:\.\d+){2,}(?!\w)"
 _COMPOUND = re.compile(f"[vV](?={_DOTTED})|{_DOTTED}|{_WORD}(?:{_JOINER}{_WORD})*")
 """A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`, 20.11.1 also in `v20.11.1`."""
 
+_VERSION_SIGN = re.compile(r"(?<![^\W_])[vV](?=\d+\.\d)")
+"""Half of the texts write 4.0 for v4.0."""
+
 _UPPER, _LOWER = "A-Z\u0391-\u03a9\u0400-\u042f", "a-z\u03b1-\u03c9\u0430-\u045f"
 _PART = re.compile(
     f"[{_UPPER}]{{2,}}s(?![{_LOWER}])"  # URLs
@@ -118,11 +121,13 @@ def _spell_emoji(match: re.Match[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Question:
     """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
-    ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ.
+    ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ. `whole_of` has the
+    whole of each term that the question asks only as a part.
     """
 
     terms: list[str]
     wholes: frozenset[str]
+    whole_of: dict[str, str]
 
 
 def terms_of(text: str) -> list[str]:
@@ -240,6 +245,7 @@ def read_question(question: str) -> Question:
 
     Stop words are left out, unless there are no other terms.
     """
+    question = _VERSION_SIGN.sub("", question)
     by_compound = _question_terms_of(question)
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
@@ -254,7 +260,10 @@ def read_question(question: str) -> Question:
     repeats = others.difference(own)
     if latin and is_certainly_serbian(question):  # every memory in Serbian also has the words in Latin letters
         repeats = repeats - latin_terms | set(filter(is_cyrillic, own))
-    return Question(terms, frozenset(wholes | repeats))
+    whole_of = {part: terms[-1] for terms in by_compound if terms[-1] in wholes for part in terms[:-1]}
+    for part in {term for terms in by_compound if terms[-1] not in wholes for term in terms}:
+        whole_of.pop(part, None)
+    return Question(terms, frozenset(wholes | repeats), whole_of)
 
 
 def _flat(by_compound: list[list[str]]) -> set[str]:

@@ -29,7 +29,7 @@ from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
 from server.index.words.protocol import TermScores, WordIndex
-from server.index.words.tokenizer import MAX_QUESTION_TERMS, beginning_of, read_question
+from server.index.words.tokenizer import MAX_QUESTION_TERMS, Question, beginning_of, read_question
 from server.models import metadata
 from server.statements import Query
 
@@ -125,10 +125,9 @@ def search(
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
         counts, narrowed = dict.fromkeys(terms, 0), None
     scores = index.scores(session, project_id, counts, MAX_ROWS, narrowed)
-    wholes = np.array([term in asked.wholes for term in counts])
     lacking = scores.counts == 0
     scores = _with_beginnings(session, index, project_id, [*counts], scores)
-    rows = _rows(scores, memory_count, wholes, np.where(lacking, BEGINNING_CREDIT, 1.0))
+    rows = _rows(scores, memory_count, _repeating(asked, [*counts], scores), np.where(lacking, BEGINNING_CREDIT, 1.0))
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
         positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
@@ -136,6 +135,14 @@ def search(
         return NO_MATCHES
     windows = windows_of(session, rows, positions, known)
     return WordMatches(rows.numbers[positions], rows.shares[positions], windows, asked=True)
+
+
+def _repeating(asked: Question, terms: Sequence[str], scores: TermScores) -> NDArray[np.bool_]:
+    """Return which terms repeat others, so that they do not count where the project lacks them: a whole repeats its
+    parts, and a part repeats a whole that the project has.
+    """
+    present = {term for term, count in zip(terms, scores.counts.tolist(), strict=True) if count}
+    return np.array([term in asked.wholes or asked.whole_of.get(term) in present for term in terms])
 
 
 def windows_of(session: Session, rows: Rows, positions: NDArray[np.intp], known: Places) -> NDArray[np.float32]:
@@ -200,12 +207,12 @@ def _with_beginnings(
     )
 
 
-def _rows(scores: TermScores, memory_count: int, wholes: NDArray[np.bool_], most: NDArray[np.float64]) -> Rows:
+def _rows(scores: TermScores, memory_count: int, repeating: NDArray[np.bool_], most: NDArray[np.float64]) -> Rows:
     """Add up the credits of each memory, each times the rarity (IDF) of its term in the project. `most` is the largest
     credit of each term.
     """
     rarities = _rarities(memory_count, scores.counts)
-    rarities[wholes & (scores.counts == 0)] = 0.0  # the question has their parts as terms of their own
+    rarities[repeating & (scores.counts == 0)] = 0.0
     numbers, positions = np.unique(scores.numbers, return_inverse=True)
     least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[scores.terms]
     credits = np.zeros((len(numbers), len(rarities)))
