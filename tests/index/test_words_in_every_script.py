@@ -131,6 +131,8 @@ FOUND = [
     ("IBAN DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
     ("IBAN GB33BUKB20201555555555", "GB33 BUKB 2020 1555 5555 55"),
     ("Call +49 30 1234 5678", "493012345678"),
+    ("Paid INV/2024/0057", "INV20240057"),
+    ("Paid INV-2024-0058", "INV/2024/0058"),
     ("Call (415) 555-2671", "4155552671"),
     ("Call 4155552672", "(415) 555-2672"),
     ("Call +1 323 706 9264", "+13237069264"),
@@ -202,6 +204,7 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         "chapter 5.3": ("Chapter 5.3 is about dogs", "Chapter 3.5 is about cats"),
         "gpt-4.1": ("They use gpt-4.1 here", "They use gpt-1.4 there"),
         "$19.90": ("Tea costs $19.90", "Milk costs $90.19"),
+        "05/03/2025": ("Budget of 05/03/2025", "Budget of 03/05/2025"),
         "at 09:30": ("The bus leaves at 09:30", "The tram with 30 seats leaves at 09:45"),
     }
     add_apart(world, [text for pair in rivals.values() for text in pair])

@@ -26,7 +26,8 @@ _CERTAINLY_SERBIAN = re.compile("[ђјљњћџѓѕќ]", re.IGNORECASE)
 _GROUPS = re.compile(
     r"(?<![\w.,:-])(?:\d{2,5}(?: \d{2,5}){2,6}"  # a card, a phone number
     r"|[A-Za-z]{2}\d\d(?: [A-Za-z\d]{4}){2,7}(?: [A-Za-z\d]{1,3})?"  # an IBAN
-    r"|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2})(?![\w:]|[.,]\d)"  # the address of a network card
+    r"|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2}"  # the address of a network card
+    r"|(?<!/)[A-Za-z\d]{1,6}(?:/\d{1,6}){2,3}(?!/))(?![\w:]|[.,]\d)"  # an invoice, a date
 )
 _DIGIT = re.compile(r"[\dA-Fa-f]")
 LEAST_JOINED = 8
@@ -48,10 +49,10 @@ _LETTERS = str.maketrans("0123456789.:", "bcdfghjklmou")
 
 
 def joined(text: str) -> str:
-    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks or
-    colons, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
+    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks,
+    colons or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
     """
-    groups = (re.sub("[ :]", "", group) for group in _GROUPS.findall(text))
+    groups = (re.sub("[ :/]", "", group) for group in _GROUPS.findall(text))
     words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
     words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
     words += [f"{''.join(pair)}q".replace(",", "").translate(_LETTERS) for pair in _PAIR.findall(text)]
