@@ -204,6 +204,8 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         "chapter 5.3": ("Chapter 5.3 is about dogs", "Chapter 3.5 is about cats"),
         "gpt-4.1": ("They use gpt-4.1 here", "They use gpt-1.4 there"),
         "$19.90": ("Tea costs $19.90", "Milk costs $90.19"),
+        "Jun 7": ("Dentist on June 7, 2025", "Doctor on May 7, 2025"),
+        "13 January": ("Car wash: 13 Jan.", "New tyres: 13 Feb."),
         "05/03/2025": ("Budget of 05/03/2025", "Budget of 03/05/2025"),
         "at 09:30": ("The bus leaves at 09:30", "The tram with 30 seats leaves at 09:45"),
     }

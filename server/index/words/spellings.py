@@ -5,6 +5,7 @@ numbers in groups or as a whole.
 """
 
 import re
+from collections.abc import Iterator
 
 from server import characters
 
@@ -47,16 +48,37 @@ _PAIR = re.compile(r"(?<![\d.,:])(\d{1,3}(?:,\d{3})+|\d+)([.:])(\d{1,2})(?!\d|[.
 
 _LETTERS = str.maketrans("0123456789.:", "bcdfghjklmou")
 
+_MONTHS = (
+    *("january", "february", "march", "april", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+_OTHER_NAMES = {month[:3]: month for month in _MONTHS} | {month: month[:3] for month in _MONTHS} | {"sept": "september"}
+"""The other name of each month that has two."""
+
+_HAS_DIGIT = re.compile(r"\d")
+
 
 def joined(text: str) -> str:
-    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks,
-    colons or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
+    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks, colons
+    or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number. Return the
+    other names of months in dates too.
     """
+    if not _HAS_DIGIT.search(text):
+        return ""
     groups = (re.sub("[ :/]", "", group) for group in _GROUPS.findall(text))
     words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
     words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
     words += [f"{''.join(pair)}q".replace(",", "").translate(_LETTERS) for pair in _PAIR.findall(text)]
-    return " ".join(words)
+    return " ".join([*words, *_other_months(text)])
+
+
+def _other_months(text: str) -> Iterator[str]:
+    """Yield `jun` for June 7 and 7 June, and `june` for Jun 7."""
+    words = text.split()
+    for place, word in enumerate(words):
+        other = _OTHER_NAMES.get(word.strip("(.,;:)").lower())
+        if other and any(_HAS_DIGIT.search(beside) for beside in words[max(place - 1, 0) : place + 2]):
+            yield other
 
 
 def _dialed(phone: str) -> list[str]:
