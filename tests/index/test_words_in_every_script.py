@@ -205,6 +205,7 @@ def test_a_number_of_several_parts_counts_as_a_whole(world: World) -> None:
         "gpt-4.1": ("They use gpt-4.1 here", "They use gpt-1.4 there"),
         "$19.90": ("Tea costs $19.90", "Milk costs $90.19"),
         "Jun 7": ("Dentist on June 7, 2025", "Doctor on May 7, 2025"),
+        "Sept 3": ("Exam on September 3", "Exam on October 3"),
         "13 January": ("Car wash: 13 Jan.", "New tyres: 13 Feb."),
         "05/03/2025": ("Budget of 05/03/2025", "Budget of 03/05/2025"),
         "at 09:30": ("The bus leaves at 09:30", "The tram with 30 seats leaves at 09:45"),

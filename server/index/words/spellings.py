@@ -5,7 +5,6 @@ numbers in groups or as a whole.
 """
 
 import re
-from collections.abc import Iterator
 
 from server import characters
 
@@ -52,16 +51,16 @@ _MONTHS = (
     *("january", "february", "march", "april", "june", "july"),
     *("august", "september", "october", "november", "december"),
 )
-_OTHER_NAMES = {month[:3]: month for month in _MONTHS} | {month: month[:3] for month in _MONTHS} | {"sept": "september"}
-"""The other name of each month that has two."""
+_OTHER_NAMES = {month[:3]: month for month in _MONTHS} | {month: month[:3] for month in _MONTHS}
+_OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": "sep sept"}
+"""The other names of each month that has several."""
 
 _HAS_DIGIT = re.compile(r"\d")
 
 
 def joined(text: str) -> str:
     """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks, colons
-    or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number. Return the
-    other names of months in dates too.
+    or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
     """
     if not _HAS_DIGIT.search(text):
         return ""
@@ -69,16 +68,18 @@ def joined(text: str) -> str:
     words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
     words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
     words += [f"{''.join(pair)}q".replace(",", "").translate(_LETTERS) for pair in _PAIR.findall(text)]
-    return " ".join([*words, *_other_months(text)])
+    return " ".join(words)
 
 
-def _other_months(text: str) -> Iterator[str]:
-    """Yield `jun` for June 7 and 7 June, and `june` for Jun 7."""
+def other_months(text: str) -> str:
+    """Return the other names of the months in dates: `jun` for June 7 and 7 June, and `june` for Jun 7."""
+    if not _HAS_DIGIT.search(text):
+        return ""
     words = text.split()
-    for place, word in enumerate(words):
-        other = _OTHER_NAMES.get(word.strip("(.,;:)").lower())
-        if other and any(_HAS_DIGIT.search(beside) for beside in words[max(place - 1, 0) : place + 2]):
-            yield other
+    others = ((place, _OTHER_NAMES.get(word.strip("(.,;:)").lower())) for place, word in enumerate(words))
+    return " ".join(
+        other for place, other in others if other and _HAS_DIGIT.search(" ".join(words[max(place - 1, 0) : place + 2]))
+    )
 
 
 def _dialed(phone: str) -> list[str]:

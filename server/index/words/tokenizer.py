@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
-from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, joined, spelled_out
+from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, joined, other_months, spelled_out
 
 VERSION = 9
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
@@ -136,8 +136,8 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
-    if wholes := joined(text):
-        text = f"{text} {wholes}"
+    if others := f"{joined(text)} {other_months(text)}".strip():
+        text = f"{text} {others}"
     if not text.isascii():
         latin = in_latin(text)
         text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
