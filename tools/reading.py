@@ -12,9 +12,10 @@ from server.domain.memory.search import SearchPage, SearchRequest
 from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
-from tools.inputs import ContextArguments, FetchArguments, ListArguments, SearchArguments
+from tools.inputs import MEMORY_ID, ContextArguments, FetchArguments, ListArguments, SearchArguments
 from tools.sources import SourceView
 from tools.views import (
+    BY_ID,
     WEAK,
     Answer,
     Document,
@@ -134,7 +135,8 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
     )
     fitted = fitting(matches, as_json)
     omitted = page.omitted + len(page.results) - len(fitted)
-    view = Matches(results=fitted, omitted=omitted, weak=page.weak, note=WEAK if page.weak else "")
+    note = BY_ID if MEMORY_ID.search(query) else WEAK if page.weak else ""
+    view = Matches(results=fitted, omitted=omitted, weak=page.weak, note=note)
     return Answer(view, as_json(view))
 
 

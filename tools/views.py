@@ -54,6 +54,7 @@ class Match(Entry):
 
 
 WEAK = "Even the closest result is no better than what unrelated questions find. Perhaps nothing answers this one."
+BY_ID = "A search does not look for ids: fetch reads this memory."
 
 
 class Matches(BaseModel):
@@ -61,7 +62,7 @@ class Matches(BaseModel):
     weak: bool = Field(
         default=False, exclude_if=lambda value: not value, description="true if probably no result answers the query"
     )
-    note: str = Field(default="", exclude_if=lambda value: not value, description="a note if the results are weak")
+    note: str = Field(default="", exclude_if=lambda value: not value, description="a note about the results")
     omitted: int = Field(
         default=0, exclude_if=lambda value: value == 0, description="how many other results did not fit"
     )

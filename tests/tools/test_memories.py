@@ -26,6 +26,14 @@ async def test_the_text_of_a_search_says_that_nothing_stored_is_near(mcp: Mcp) -
     assert "weak" not in await mcp.call("search", query="walnuts")
 
 
+async def test_a_search_for_an_id_names_the_tool_that_reads_it(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Anna is allergic to walnuts.")
+    for query in (memory_id, f"{ORIGIN}/dashboard/memories/{memory_id}"):
+        found = await mcp.call("search", query=query)
+        assert found["note"] == "A search does not look for ids: fetch reads this memory."
+    assert "note" not in await mcp.call("search", query="walnuts")
+
+
 @pytest.mark.parametrize(("tool", "arguments"), [("search", {"query": "tea"}), ("fetch", {"id": ""})])
 async def test_c16_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
     mcp: Mcp, tool: str, arguments: dict[str, str]
