@@ -53,6 +53,8 @@ async def test_the_text_parts_of_a_message_become_lines(api: Caller) -> None:
     parts = [{"type": "text", "text": "Where is it?"}, {"type": "input_text", "text": "Here?"}]
     created = (await api.post("/api/memories", {"messages": [{"role": "user", "content": parts}]})).json()
     assert created["operations"][0]["memory"] == "Where is it?\nHere?"
+    created = (await api.post("/api/memories", {"messages": [{"role": "user", "content": parts[0]}]})).json()
+    assert created["operations"][0]["memory"] == "Where is it?"
 
 
 async def test_several_messages_are_one_memory_and_are_stored_in_full(api: Caller) -> None:

@@ -34,6 +34,7 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     (said(""), "messages.0.content: must not be blank."),
     (said(" \n\t"), "messages.0.content: must not be blank."),
     (said([{"type": "image_url", "image_url": {"url": "x"}}]), f"messages.0.content: {PARTS}."),
+    (said({"type": "image_url", "image_url": {"url": "x"}}), f"messages.0.content: {PARTS}."),
     (said([]), "messages.0.content: must not be blank."),
     (said("x" * 10_001), f"messages.0.content: {TOO_LONG}."),
     (said("x\0y"), "messages.0.content: NUL characters and infinite numbers cannot be stored."),

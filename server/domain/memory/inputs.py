@@ -40,14 +40,14 @@ TextKind = Literal["text", "input_text", "output_text"]
 
 
 def join_parts(content: object) -> object:
-    """Return the text of a list of text parts, as chat APIs send it, or the content itself if it is not a list.
+    """Return the text of a list of text parts, as chat APIs send it, or of one part, or else the content itself.
 
     Raises ValueError for any other part.
     """
-    if not isinstance(content, list):
+    if not isinstance(content, list | dict):
         return content
     texts = []
-    for part in content:
+    for part in [content] if isinstance(content, dict) else content:
         kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
         if kind not in get_args(TextKind) or not isinstance(text, str):
             raise ValueError('must be text, or a list of parts such as {"type": "text", "text": "Hello"}')
@@ -60,6 +60,9 @@ class TextPart(BaseModel):
     text: str
 
 
+Sent = str | TextPart | list[TextPart]
+
+
 class Message(BaseModel):
     """Unknown fields are kept so that the answer can name them. They are not stored."""
 
@@ -68,8 +71,8 @@ class Message(BaseModel):
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
-    content: Annotated[Content, BeforeValidator(join_parts, json_schema_input_type=str | list[TextPart])] = Field(
-        description="the text, or a list of text parts, which become lines"
+    content: Annotated[Content, BeforeValidator(join_parts, json_schema_input_type=Sent)] = Field(
+        description="the text, a text part, or a list of text parts, which become lines"
     )
 
     @property
