@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from server.index.words.normalization import INVISIBLE, normalize, pattern_of
-from server.index.words.tokenizer import ARTICLE, EMOJI, MARKS, question_terms, terms_of
+from server.index.words.tokenizer import ARTICLE, EMOJI, MARKS, read_question, terms_of
 
 _FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\u309b\u309c\uff9e\uff9f]*"
 """Marks, joiners, and parts of syllables that people see as one character with the character before them."""
@@ -40,8 +40,10 @@ class Highlighter:
     """
 
     def __init__(self, question: str) -> None:
-        terms = question_terms(question) if question.strip() else []
+        asked = read_question(question)
+        terms = asked.terms if question.strip() else []
         self._stems = {_stem(term) for term in terms if _has_case(term)}
+        self._repeating = self._stems & {_stem(term) for term in asked.wholes}
         pieces = [term for term in terms if len(term) <= LONGEST_PIECE and not _has_case(term)]
         self._pieces = [_pattern_of(piece) for piece in sorted(pieces, key=len, reverse=True)]
 
@@ -51,12 +53,14 @@ class Highlighter:
         return _apart(sorted([*words, *self._exact(text)]))
 
     def coverage(self, text: str) -> float:
-        """Return the part of the question's words that the text holds, from 0 to 1."""
+        """Return the part of the question's words that the text holds, from 0 to 1. Another spelling that the text
+        lacks does not count.
+        """
         text = text[:LOOKED_AT]
-        term_count = len(self._stems) + len(self._pieces)
+        stems = self._stems & {_stem(term) for term in terms_of(text)}
+        term_count = len(self._stems - (self._repeating - stems)) + len(self._pieces)
         if not term_count:
             return 0.0
-        stems = self._stems & {_stem(term) for term in terms_of(text)}
         normalized = normalize(text) if self._pieces else ""
         return (len(stems) + sum(bool(re.search(piece, normalized)) for piece in self._pieces)) / term_count
 

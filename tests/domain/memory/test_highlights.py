@@ -9,6 +9,14 @@ from server.domain.memory.highlights import Highlighter
 
 
 @pytest.mark.parametrize(
+    ("text", "question"),
+    [("Call 030 901820", "+4930901820"), ("Release 4.2", "v4.2"), ("It has dark mode", "dark-mode")],
+)
+def test_other_spellings_of_a_word_do_not_count_as_missing(text: str, question: str) -> None:
+    assert Highlighter(question).coverage(text) > 0.5
+
+
+@pytest.mark.parametrize(
     ("text", "question", "marked"),
     [
         ("موعد طبيب الأسنان في المستشفى", "الاسنان المستشفي", ["الأسنان", "المستشفى"]),
