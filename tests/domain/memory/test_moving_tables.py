@@ -31,6 +31,10 @@ def test_a_name_of_a_column_may_have_several_lines(path: Path) -> None:
     assert texts(path, 'content;"when\r\nand where"\r\ntea;Rome\r\n') == ["tea"]
     with pytest.raises(Invalid, match=r"^line 4: has 3 cells"):
         read(path, 'content;"when\r\nand where"\r\ntea;Rome\r\nmilk;a;b\r\n')
+    before = '\ufeffsep=;\r\n"when\r\nand\r\nwhere";content;topic_category\r\n'
+    assert texts(path, f"{before}Rome;tea;a\r\n") == ["tea"]
+    with pytest.raises(Invalid, match=r"^line 6: has 4 cells"):
+        read(path, f"{before}Rome;tea;a\r\nRome;milk;a;b\r\n")
 
 
 @pytest.mark.parametrize("written", ["01.02.2024 09:12", "1.2.2024 09:12:00", "01.02.2024, 9:12"])

@@ -193,10 +193,10 @@ def _beginning_of(member: Member) -> str:
 
 def _names_a_text(beginning: str) -> bool:
     """Return whether the text begins as a table with a text column does."""
-    lines = beginning.lstrip().splitlines() or [""]
-    return (
-        table.separator_of(lines[1] if lines[0].casefold().startswith("sep=") and lines[1:] else lines[0]) is not None
-    )
+    lines = beginning.lstrip().splitlines(keepends=True)
+    if lines and lines[0].casefold().startswith("sep="):
+        lines = lines[1:]
+    return table.separator_of(lines) is not None
 
 
 def _is_heading(line: str) -> bool:

@@ -3,13 +3,14 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
 from server.domain.memory.exchange.entries import LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.json_values import MAX_VALUE_LENGTH
 from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
+from server.domain.memory.exchange.texts import HEAD_BYTES
 from server.domain.memory.labels import PEOPLE, TAGS
 from server.errors import Invalid
 
@@ -23,9 +24,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'
 """A cell that begins with one of these gets an apostrophe in front, which spreadsheets hide. Reading removes it."""
 
 
-def separator_of(first_line: str) -> str | None:
-    """Return the separator of a header that names a text column, or None if the line is not such a header."""
-    candidates = [(len(names), mark) for mark in _SEPARATORS if _has_text(names := _header(first_line, mark))]
+def separator_of(lines: Sequence[str]) -> str | None:
+    """Return the separator of a header that names a text column, or None if the lines do not begin with one."""
+    candidates = [(len(names), mark) for mark in _SEPARATORS if _has_text(names := _header(lines, mark))]
     return max(candidates)[1] if candidates else None
 
 
@@ -33,15 +34,15 @@ def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
     """Yield the rows. Raises Invalid with the line of a row that cannot be read."""
     csv.field_size_limit(MAX_VALUE_LENGTH)
     before = 0
-    while (mark := separator_of(line := file.readline(MAX_VALUE_LENGTH))) is None:
+    while (mark := separator_of(lines := _header_lines(file))) is None:
         before += 1
-        if not ((line.strip() == "" and line) or line.casefold().startswith("sep=")):
+        if not (lines[0].isspace() or lines[0].casefold().startswith("sep=")):
             raise Invalid(f"must name the columns, one of them {', '.join(CONTENT_NAMES)}.", field=f"line {before}")
-    is_spaced = f"{mark} " in line
-    rows = csv.reader(chain([line], file), delimiter=mark, skipinitialspace=is_spaced, strict=True)
+    is_spaced = f"{mark} " in "".join(lines)
+    rows = csv.reader(chain(lines, file), delimiter=mark, skipinitialspace=is_spaced, strict=True)
     place = f"line {before + 1}"
     try:
-        names = _names(next(rows))  # a name in quotation marks may have several lines
+        names = _names(next(rows))
         for name, count in Counter(filter(None, names)).items():
             if count > 1:
                 warnings.add("only one of several columns with the same name is read", name)
@@ -79,8 +80,19 @@ def write_header(file: IO[str]) -> None:
     csv.writer(file).writerow(COLUMNS)
 
 
-def _header(line: str, mark: str) -> list[str]:
-    return _names(next(csv.reader([line], delimiter=mark, skipinitialspace=True), []))
+def _header_lines(file: IO[str]) -> list[str]:
+    """Read a header. A column's name in quotation marks may have several lines."""
+    lines = [file.readline(MAX_VALUE_LENGTH)]
+    while sum(line.count('"') for line in lines) % 2 and sum(map(len, lines)) < HEAD_BYTES:
+        line = file.readline(MAX_VALUE_LENGTH)
+        if not line:
+            break
+        lines.append(line)
+    return lines
+
+
+def _header(lines: Sequence[str], mark: str) -> list[str]:
+    return _names(next(csv.reader(lines, delimiter=mark, skipinitialspace=True), []))
 
 
 def _names(row: list[str]) -> list[str]:
