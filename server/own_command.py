@@ -18,8 +18,11 @@ def shown_command(*arguments: str) -> str:
     the server was started, because people type commands there.
     """
     if Path(sys.argv[0]).name == SCRIPT:
-        return shlex.join([SCRIPT, *arguments])
-    python = Path(sys.orig_argv[0])
-    if python.is_absolute():  # also in worker processes
-        python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else Path(python.name)
-    return shlex.join([str(python), "-m", "server", *arguments])
+        return shlex.join([_shown(sys.argv[0]), *arguments])
+    return shlex.join([_shown(sys.orig_argv[0]), "-m", "server", *arguments])
+
+
+def _shown(program: str) -> str:
+    path = Path.cwd() / program  # a worker process has the whole path
+    is_below = ".." not in path.parts and path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd())) if is_below else path.name

@@ -161,7 +161,10 @@ async def test_a_server_without_mail_shows_the_command_instead_of_sending_a_link
         (f"{Path.cwd()}/.venv/bin/python", "server/__main__.py", ".venv/bin/python -m server"),
         ("python", "server/__main__.py", "python -m server"),
         ("/srv/ann/bin/python3", "server/__main__.py", "python3 -m server"),
+        ("../ann/bin/python3", "server/__main__.py", "python3 -m server"),
         ("/srv/ann/bin/python3", "/srv/ann/bin/selfmemory-server", "selfmemory-server"),
+        (f"{Path.cwd()}/.venv/bin/python", ".venv/bin/selfmemory-server", ".venv/bin/selfmemory-server"),
+        (f"{Path.cwd()}/.venv/bin/python", f"{Path.cwd()}/.venv/bin/selfmemory-server", ".venv/bin/selfmemory-server"),
     ],
 )
 async def test_a_page_names_the_command_as_it_has_to_be_typed(
