@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic_core import PydanticUseDefault
 
@@ -19,15 +20,15 @@ def values_in(env_file: Path | None) -> dict[str, str]:
     if env_file is None or not env_file.is_file():
         return {}
     try:
-        statements = list(parse_stream(io.StringIO(env_file.read_text("utf-8"))))
+        text = env_file.read_text("utf-8")
     except UnicodeDecodeError:
         raise ValueError(f"{env_file} is not UTF-8 text") from None
-    for statement in statements:
+    for statement in parse_stream(io.StringIO(text)):
         is_unread = statement.error or (statement.key and statement.value is None)  # a name alone has the value None
         if is_unread and PREFIX in statement.original.string.upper():
             place = f"line {statement.original.line} of {env_file}"
             raise ValueError(f"{place} cannot be read: write NAME=value, with both quotation marks or none")
-    return {statement.key: statement.value or "" for statement in statements if statement.key}
+    return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text)).items()}
 
 
 def file_of(name: str) -> str:

@@ -46,6 +46,8 @@ def test_the_env_file_may_name_the_file_of_a_secret(file: Path, tmp_path: Path) 
     env_file = tmp_path / ".env"
     env_file.write_text(f"SELFMEMORY_PUBLIC_URL=https://memory.example.com\nselfmemory_secret_key_file='{file}'\n")
     assert read_settings(env_file).secret_key.get_secret_value() == SECRET
+    env_file.write_text(f"FOLDER={tmp_path}\nSELFMEMORY_SECRET_KEY_FILE='${{FOLDER}}/{file.name}'\n")
+    assert read_settings(env_file).secret_key.get_secret_value() == SECRET
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
