@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,6 +29,9 @@ NO_FILE = ("file:", ":")
 
 PROBE_SECONDS = 1.0
 """How long `write_refusal` waits for a writer that does not commit."""
+
+REPLACED = "was replaced by another file, which the server uses after a restart"
+"""What the log says when another file has the name of the opened one."""
 
 PRIMARY_CODE = 0xFF
 """The bits of an error code that hold the primary code."""
@@ -59,7 +62,9 @@ def listen(engine: sa.Engine) -> None:
     event.listen(engine, "connect", _on_connect)
     file = engine.url.database
     if file and not file.startswith(NO_FILE):
-        event.listen(engine, "begin", lambda _connection: _require_file(file))
+        opened = _OpenedFile(engine, file)
+        event.listen(engine, "do_connect", opened.before_connect)
+        event.listen(engine, "begin", opened.before_begin)
     event.listen(engine, "begin", _on_begin)
     event.listen(engine, "handle_error", _on_error)
 
@@ -102,10 +107,52 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _require_file(file: str) -> None:
-    """Raises OperationalError if the file was moved or deleted, because SQLite would store what is lost at the end."""
-    if not os.path.exists(file):
-        raise sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError(f"{file} was moved or deleted"))
+class _OpenedFile:
+    """The file that a database has open. SQLite would go on to use it after it was moved, deleted or replaced, so that
+    what is stored then would be lost.
+    """
+
+    def __init__(self, engine: sa.Engine, path: str) -> None:
+        self._engine = engine
+        self._path = path
+        self._first: os.stat_result | None = None
+
+    def before_connect(self, *_arguments: object) -> None:
+        """Raises OperationalError if the path no longer leads to the file. The first connection explains itself."""
+        if self._first is not None and (problem := self._problem()):
+            raise self._error(problem)
+
+    def before_begin(self, connection: sa.Connection) -> None:
+        """Raises OperationalError if the path no longer leads to the file."""
+        problem = self._problem()
+        if problem == REPLACED and _empty_log(connection):
+            self._engine.dispose()
+        if problem:
+            raise self._error(problem)
+
+    def _problem(self) -> str | None:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return "was moved or deleted"
+        except OSError as error:
+            return f"cannot be used: {error.strerror}"
+        self._first = self._first or found
+        return None if os.path.samestat(self._first, found) else REPLACED
+
+    def _error(self, problem: str) -> sa.exc.OperationalError:
+        return sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError(f"{self._path} {problem}"))
+
+
+def _empty_log(connection: sa.Connection) -> bool:
+    """Move what the log holds into the connection's own file, and return whether the log is empty. SQLite would apply
+    the log to the file that now has the name.
+    """
+    cursor = connection.connection.cursor()
+    with suppress(sqlite3.Error), waiting(cursor.execute, PROBE_SECONDS):
+        (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+    return False
 
 
 def _on_begin(connection: sa.Connection) -> None:
