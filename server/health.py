@@ -160,16 +160,16 @@ class HealthChecks:
 
     def _ask_database(self) -> tuple[Status]:
         """Read what the index's worker counted, and whether every part of the index has an owner."""
+        self._problems["database"] = None
         try:
             with self._database.read() as session:
                 self._counts = survey.read(session)
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
-            problem = _why_only_read(self._database)
+            problem = self._problems["database"] = _why_only_read(self._database)
         except (sa.exc.SQLAlchemyError, sqlite3.Error):
             return (Status.UNHEALTHY,)
-        self._problems["database"] = problem
         return (Status.DEGRADED if problem else Status.HEALTHY,)
 
     def _ask_disk(self) -> tuple[Status]:

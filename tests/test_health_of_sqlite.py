@@ -1,5 +1,6 @@
 """What the health check says about a SQLite file that can be read and not written."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,19 @@ async def test_a_program_that_keeps_writers_out_degrades_the_database_until_it_l
     healed = await database_check(client)
     assert healed["status"] == "healthy"
     assert "problem" not in healed
+
+
+async def test_a_database_that_fails_no_longer_has_the_problem_that_it_had_before(
+    client: httpx.AsyncClient, other_program: sqlite3.Connection, settings: Settings, tmp_path: Path
+) -> None:
+    other_program.execute("BEGIN IMMEDIATE")
+    assert "problem" in await database_check(client)
+    os.rename(settings.data_dir, tmp_path / "away")
+    failed = await database_check(client)
+    os.rename(tmp_path / "away", settings.data_dir)
+    assert failed["status"] == "unhealthy"
+    assert "problem" not in failed
+    other_program.execute("ROLLBACK")
 
 
 async def test_a_program_that_commits_again_and_again_is_no_problem(
