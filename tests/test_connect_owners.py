@@ -30,6 +30,16 @@ def test_the_file_of_another_user_and_its_backup_are_that_users(file: Path) -> N
     assert {(one.stat().st_uid, one.stat().st_gid) for one in file.parent.iterdir()} == {owner}
 
 
+def test_a_backup_does_not_go_where_a_link_leads(file: Path, tmp_path: Path) -> None:
+    """With sudo, the owner of the folder could otherwise get any file of the machine."""
+    other = tmp_path / "other"
+    other.write_text("not a backup")
+    backup = file.with_name("mcp.json.bak")
+    backup.symlink_to(other)
+    assert main(["connect", "cursor", "--write"]) == 0
+    assert (other.read_text(), backup.read_text(), backup.is_symlink()) == ("not a backup", "{}", False)
+
+
 def test_a_file_of_a_group_that_its_user_is_not_in_is_changed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse_groups(_path: str, _user: int, group: int) -> None:
         if group != -1:

@@ -160,6 +160,7 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
     try:
         if not is_new:
             backup = target.with_name(target.name + ".bak")
+            backup.unlink(missing_ok=True)  # it may be a link to a file that its user must not get
             shutil.copy2(target, backup)
             if sys.platform != "win32":
                 owner = target.stat()
