@@ -18,9 +18,12 @@ from server.sqlite import PRIMARY_CODE
 
 READ_ONLY = "The database is read-only at the moment; nothing was changed. Try again later."
 DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell the server's administrator."
+NO_SPACE = "53100"
+"""The SQLSTATE of a full disk."""
+
 FOR_CALLERS = {
     "25006": READ_ONLY,
-    "53100": DISK_FULL,
+    NO_SPACE: DISK_FULL,
     "53300": "The database has no connection left; nothing was changed. Try again.",
     "57014": "The database took too long; nothing was changed. Ask for less, or try again.",
 }
@@ -53,7 +56,7 @@ OF_OPERATORS = frozenset({"42501", "3F000"})
 NO_CONNECTION = ("too many", "connection slots")
 """Words in the messages of failed connections, which have no SQLSTATE."""
 
-SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
+SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: NO_SPACE}
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def _is_bug(error: sa.exc.SQLAlchemyError) -> bool:
     """Return whether this server made a mistake, and not the person who set up the database."""
     if isinstance(error, sa.exc.ProgrammingError):
         return error.orig is None or not (
-            _state_of(error.orig) in OF_OPERATORS or UNKNOWN_OPTION.search(str(error.orig))
+            state_of(error.orig) in OF_OPERATORS or UNKNOWN_OPTION.search(str(error.orig))
         )
     return isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
 
@@ -84,10 +87,10 @@ def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
     """Return the error that callers see during an outage."""
     if isinstance(error, CommitUnknown):
         return MaybeStored()
-    return Unavailable(FOR_CALLERS.get(_state_of(getattr(error, "orig", None))))
+    return Unavailable(FOR_CALLERS.get(state_of(getattr(error, "orig", None))))
 
 
-def _state_of(origin: BaseException | None) -> str:
+def state_of(origin: BaseException | None) -> str:
     """Return the SQLSTATE of a failure, or of a similar failure of Postgres; "" if there is none."""
     if isinstance(origin, sqlite3.Error):
         return SQLITE_STATES.get(getattr(origin, "sqlite_errorcode", 0) & PRIMARY_CODE, "")

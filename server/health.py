@@ -1,6 +1,7 @@
 """Checks each part of this process. A part is healthy, degraded (it works, but slowly or not for long) or unhealthy."""
 
 import logging
+import math
 import os
 import shutil
 import sqlite3
@@ -13,10 +14,13 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExceptionContext
 
 from server import postgres, sqlite
 from server.amounts import Amounts, AmountsReader
 from server.database import Database
+from server.database_failures import NO_SPACE, state_of
 from server.index import MemoryIndex
 from server.index.model import languages
 from server.index.model.failures import ModelFailed
@@ -42,6 +46,10 @@ OWNERLESS = "No server keeps a part of the index up to date. Searches stay corre
 
 READ_ONLY = "The database is read-only: stored memories can be read, but nothing can be stored."
 HELD = "Another program holds the database: stored memories can be read, but nothing can be stored until it lets go."
+FULL = "The database has no space left on its disk: stored memories can be read, but little can be stored."
+FULL_SECONDS = 30.0
+"""How long a refused write tells that the database's disk is full, which cannot be asked."""
+
 NOT_WRITABLE = "The data folder cannot be written: check its disk, and who owns it."
 
 LOW_MEMORY_SHARE = 0.05
@@ -83,6 +91,8 @@ class HealthChecks:
         self._owned_at = time.monotonic()
         self._is_ownerless = False
         self._problems: dict[str, str | None] = {}
+        self._full_at = -math.inf
+        event.listen(database.engine, "handle_error", self._note_error)
         self._mailer = mailer
         self._parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
             ("database",): self._ask_database,
@@ -167,10 +177,15 @@ class HealthChecks:
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
-            problem = self._problems["database"] = _why_only_read(self._database)
+            is_full = time.monotonic() < self._full_at + FULL_SECONDS
+            problem = self._problems["database"] = FULL if is_full else _why_only_read(self._database)
         except (sa.exc.SQLAlchemyError, sqlite3.Error):
             return (Status.UNHEALTHY,)
         return (Status.DEGRADED if problem else Status.HEALTHY,)
+
+    def _note_error(self, context: ExceptionContext) -> None:
+        if state_of(context.original_exception) == NO_SPACE:
+            self._full_at = time.monotonic()
 
     def _ask_disk(self) -> tuple[Status]:
         """Check the free space, and that the data folder can be written. A disk that hangs keeps this thread."""

@@ -101,6 +101,19 @@ async def test_an_outage_is_a_503_that_says_what_it_is(
     assert count(database) == 0
 
 
+async def test_health_says_for_a_while_that_the_disk_of_the_database_was_full(
+    client: httpx.AsyncClient, alice: Tenant, at_insert: AddTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    assert "problem" not in (await client.get("/health")).json()["checks"]["database"]
+    at_insert("RAISE EXCEPTION 'full' USING ERRCODE = '53100'")
+    assert (await add(client, alice)).status_code == 503
+    check = (await client.get("/health")).json()["checks"]["database"]
+    assert (check["status"], "no space left on its disk" in check["problem"]) == ("degraded", True)
+    monkeypatch.setattr("server.health.FULL_SECONDS", 0.0)
+    assert (await client.get("/health")).json()["checks"]["database"]["status"] == "healthy"
+
+
 def test_a_database_that_refuses_another_connection_says_so(settings: Settings, database: Database) -> None:
     with database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE ROLE limited LOGIN CONNECTION LIMIT 0")
