@@ -88,8 +88,7 @@ class HealthChecks:
         self._database = database
         self._index = index
         self._counts = survey.NOTHING_COUNTED
-        self._owned_at = time.monotonic()
-        self._is_ownerless = False
+        self._ownerless_since: float | None = None
         self._problems: dict[str, str | None] = {}
         self._full_at = -math.inf
         event.listen(database.engine, "handle_error", self._note_error)
@@ -136,7 +135,7 @@ class HealthChecks:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
         checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._counts.work)
-        if self._is_ownerless:
+        if self._ownerless_since and time.monotonic() > self._ownerless_since + OWNERLESS_SECONDS:
             checks["vector_index"] = replace(checks["vector_index"], status=Status.DEGRADED, problem=OWNERLESS)
         for name, problem in self._problems.items():
             checks[name] = replace(checks[name], problem=problem)
@@ -174,9 +173,8 @@ class HealthChecks:
         try:
             with self._database.read() as session:
                 self._counts = survey.read(session)
-                if self._database.is_sqlite or all(leases.owners(session)):
-                    self._owned_at = time.monotonic()
-                self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
+                is_owned = self._database.is_sqlite or all(leases.owners(session))
+                self._ownerless_since = None if is_owned else self._ownerless_since or time.monotonic()
             is_full = time.monotonic() < self._full_at + FULL_SECONDS
             problem = self._problems["database"] = FULL if is_full else _why_only_read(self._database)
         except (sa.exc.SQLAlchemyError, sqlite3.Error):
