@@ -111,6 +111,17 @@ async def test_events_before_a_memory_are_not_searched_for_it(
     assert [event["query"] for event in await events(f"?memory_id={memory_id}")] == [None, "23"]
 
 
+async def test_the_activity_of_a_memory_is_found_after_its_clock_was_set_back(
+    api: Caller, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr("server.models.base.time.time_ns", lambda: real() + 3 * 86_400 * 10**9)
+        memory_id = await api.add("The red canoe.")
+    await api.delete(f"/api/memories/{memory_id}")
+    assert [event["kind"] for event in await events(f"?memory_id={memory_id}")] == ["add", "delete"]
+
+
 async def test_emptying_a_trash_is_an_event(api: Caller, events: Any) -> None:
     await api.delete(f"/api/memories/{await api.add('The red canoe.')}")
     assert (await api.delete("/api/memories")).json()["deleted_count"] == 0

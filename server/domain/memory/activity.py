@@ -184,9 +184,10 @@ def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:
 def _first_id(memory_id: str) -> str:
     """Return the smallest id of an event that can be about the memory, because no event is older than its memories.
 
-    The text of each event has to be searched, so a question about a new memory does not read all of them.
+    The text of each event has to be searched, so a question about a new memory does not read all of them. An id of the
+    future tells nothing: it was made before the clock was set back.
     """
-    if not is_id("mem_", memory_id):
+    if memory_id > new_id("mem_") or not is_id("mem_", memory_id):
         return ""
     milliseconds = int(memory_id[len("mem_") :][:12], 16)
     return smallest_id("act_", milliseconds - CLOCK_SLACK // timedelta(milliseconds=1))
