@@ -83,11 +83,11 @@ def write_header(file: IO[str]) -> None:
 def _header_lines(file: IO[str]) -> list[str]:
     """Read a header. A column's name in quotation marks may have several lines."""
     lines = [file.readline(MAX_VALUE_LENGTH)]
-    while sum(line.count('"') for line in lines) % 2 and sum(map(len, lines)) < HEAD_BYTES:
-        line = file.readline(MAX_VALUE_LENGTH)
-        if not line:
-            break
+    marks, length = lines[0].count('"'), len(lines[0])
+    while marks % 2 and length < HEAD_BYTES and (line := file.readline(MAX_VALUE_LENGTH)):
         lines.append(line)
+        marks += line.count('"')
+        length += len(line)
     return lines
 
 
