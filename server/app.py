@@ -47,6 +47,7 @@ from server.postgres import STATEMENT_SECONDS
 from server.runtime import Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
+from server.sqlite import require_shared_file
 from tools.server import mcp_route
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def open_runtime(
         with _blame_settings(settings), explained(url):
             open_files.raise_limit()
             sys.setswitchinterval(SWITCH_SECONDS)
+            require_shared_file()
             data_folder.require_writable(settings.data_dir)
             data_folder.provide_temporary_folder(settings.data_dir)
             migrate(url)

@@ -30,7 +30,7 @@ NO_FILE = ("file:", ":")
 PROBE_SECONDS = 1.0
 """How long `write_refusal` waits for a writer that does not commit."""
 
-REPLACED = "was replaced by another file, which the server uses after a restart"
+REPLACED = "was replaced by another file, which the server uses only after a restart"
 """What the log says when another file has the name of the opened one."""
 
 PRIMARY_CODE = 0xFF
@@ -57,14 +57,60 @@ def require_not_lost(file: Path) -> None:
     )
 
 
+class OpenedFile:
+    """The file that a database has open. SQLite would go on to use it after it was moved, deleted or replaced, so that
+    what is stored then would be lost.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._first: os.stat_result | None = None
+
+    def problem(self) -> str | None:
+        """Return why the path no longer leads to the file that it led to at the first call, or None."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return f"{self.path} was moved or deleted"
+        except OSError as error:
+            return f"{self.path} cannot be used: {error.strerror}"
+        self._first = self._first or found
+        return None if os.path.samestat(self._first, found) else f"{self.path} {REPLACED}"
+
+    def require(self, *_arguments: object) -> None:
+        """Raises OperationalError if there is a problem with a file that was opened before."""
+        if self._first is not None and (problem := self.problem()):
+            raise _refusal(problem)
+
+
+def file_of(url: sa.URL | str) -> OpenedFile | None:
+    """Return the file of the database, or None if it is no plain file."""
+    parts = sa.make_url(url)
+    path = parts.database if parts.get_backend_name() == "sqlite" else None
+    return OpenedFile(path) if path and not path.startswith(NO_FILE) else None
+
+
+_shared: OpenedFile | None = None
+
+
+def share(file: OpenedFile | None) -> None:
+    """Tell this worker process which file its parent opened."""
+    global _shared
+    _shared = file
+
+
+def require_shared_file() -> None:
+    """Raises SettingsError in a worker process if its parent's file is gone: it would create an empty one there."""
+    if _shared and (problem := _shared.problem()):
+        raise SettingsError(f"the database {problem}: put it back, or restart the server")
+
+
 def listen(engine: sa.Engine) -> None:
     """Prepare each connection, and make transactions begin read-only or as writers."""
     event.listen(engine, "connect", _on_connect)
-    file = engine.url.database
-    if file and not file.startswith(NO_FILE):
-        opened = _OpenedFile(engine, file)
-        event.listen(engine, "do_connect", opened.before_connect)
-        event.listen(engine, "begin", opened.before_begin)
+    if file := file_of(engine.url):
+        event.listen(engine, "do_connect", file.require)
+        event.listen(engine, "begin", lambda connection: _require_file(engine, file, connection))
     event.listen(engine, "begin", _on_begin)
     event.listen(engine, "handle_error", _on_error)
 
@@ -107,41 +153,18 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-class _OpenedFile:
-    """The file that a database has open. SQLite would go on to use it after it was moved, deleted or replaced, so that
-    what is stored then would be lost.
-    """
+def _require_file(engine: sa.Engine, file: OpenedFile, connection: sa.Connection) -> None:
+    """Raises OperationalError if the path no longer leads to the file."""
+    problem = file.problem()
+    if problem is None:
+        return
+    if os.path.exists(file.path) and _empty_log(connection):
+        engine.dispose()
+    raise _refusal(problem)
 
-    def __init__(self, engine: sa.Engine, path: str) -> None:
-        self._engine = engine
-        self._path = path
-        self._first: os.stat_result | None = None
 
-    def before_connect(self, *_arguments: object) -> None:
-        """Raises OperationalError if the path no longer leads to the file. The first connection explains itself."""
-        if self._first is not None and (problem := self._problem()):
-            raise self._error(problem)
-
-    def before_begin(self, connection: sa.Connection) -> None:
-        """Raises OperationalError if the path no longer leads to the file."""
-        problem = self._problem()
-        if problem == REPLACED and _empty_log(connection):
-            self._engine.dispose()
-        if problem:
-            raise self._error(problem)
-
-    def _problem(self) -> str | None:
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            return "was moved or deleted"
-        except OSError as error:
-            return f"cannot be used: {error.strerror}"
-        self._first = self._first or found
-        return None if os.path.samestat(self._first, found) else REPLACED
-
-    def _error(self, problem: str) -> sa.exc.OperationalError:
-        return sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError(f"{self._path} {problem}"))
+def _refusal(problem: str) -> sa.exc.OperationalError:
+    return sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError(problem))
 
 
 def _empty_log(connection: sa.Connection) -> bool:

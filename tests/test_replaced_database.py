@@ -1,6 +1,7 @@
 """What happens when another file takes the place of SQLite's while the server runs."""
 
 import os
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,9 @@ import sqlalchemy as sa
 from server.database import Database
 from server.settings import Settings
 from tests.conftest import Tenant
+from tests.live.test_server import client_of, new_key
+from tests.support.server_process import started, workers_of
+from tests.support.world import eventually
 
 
 @pytest.fixture
@@ -72,3 +76,16 @@ async def test_a_new_folder_in_the_place_of_the_data_folder_stays_empty(
     os.rmdir(file.parent)
     os.rename(tmp_path / "away", file.parent)
     assert await add(client, alice, "Back again.") == 200
+
+
+def test_a_new_worker_creates_no_database_in_the_place_of_one_that_was_moved(tmp_path: Path) -> None:
+    key = new_key(tmp_path)
+    with started(tmp_path, "--workers", "2") as server:
+        os.rename(tmp_path / "data", tmp_path / "away")
+        for worker in workers_of(server):
+            os.kill(worker, signal.SIGKILL)
+        eventually(lambda: "was moved or deleted: put it back" in "".join(server.log), 60)
+        assert not (tmp_path / "data").exists()
+        os.rename(tmp_path / "away", tmp_path / "data")
+        with client_of(server, key) as client:
+            assert client.get("/api/users/me").status_code == 200

@@ -30,6 +30,7 @@ from server.settings import (
     share_cores,
     share_metrics,
 )
+from server.sqlite import file_of
 from server.urls import bracketed
 
 log = logging.getLogger(__name__)
@@ -154,12 +155,15 @@ def stop_when_terminal_closes() -> None:
 
 def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    migrate(settings.database_url.get_secret_value())  # checked here, so that a problem is reported only once
+    url = settings.database_url.get_secret_value()
+    migrate(url)  # checked here, so that a problem is reported only once
+    if file := file_of(url):
+        file.problem()  # the first call remembers the file
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         share_cores(settings.workers)
         config = uvicorn.Config("server.app:from_environment", factory=True, workers=settings.workers, **OPTIONS)
-        workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url))
+        workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url), file)
         workers.run()
     return 1 if workers.have_failed else 0
 

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors.multiprocess import Process
 
+from server import sqlite
 from server.commands.bounded_server import BoundedServer
 
 log = logging.getLogger(__name__)
@@ -27,13 +28,20 @@ class WorkerProcess(Process):
     """`counts` is shared by all workers, and says how many connections each has. This worker writes at `slot`."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], counts: MutableSequence[int], slot: int
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        counts: MutableSequence[int],
+        slot: int,
+        database_file: sqlite.OpenedFile | None,
     ) -> None:
         super().__init__(config, sockets)
+        self._database_file = database_file
         self._counts = counts
         self._slot = slot
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
+        sqlite.share(self._database_file)
         gc.disable()  # collections would take a fifth of the time of the imports; `freeze_start` enables them again
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing terminal sends it to all: the parent ends the workers
         super().target(sockets)

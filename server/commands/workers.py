@@ -15,6 +15,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from server.commands.bounded_server import END_SECONDS
 from server.commands.worker_process import WorkerProcess
+from server.sqlite import OpenedFile
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,11 @@ class Workers(Multiprocess):
     """`run` returns after SIGTERM or SIGINT, or if no first worker could start; then `have_failed` is True."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        when_listening: Callable[[], None],
+        database_file: OpenedFile | None = None,
     ) -> None:
         hangup = signal.getsignal(signal.SIGHUP)
         super().__init__(config, sockets)
@@ -69,6 +74,7 @@ class Workers(Multiprocess):
             signal.signal(signal.SIGHUP, hangup)  # nohup started this process: it outlives its terminal
         self.have_failed = False
         self._when_listening = when_listening
+        self._database_file = database_file
         self._counts = multiprocessing.RawArray("i", config.workers)
         self._seen: defaultdict[Process, _WorkerState] = defaultdict(_WorkerState)
         self._failures: defaultdict[int, int] = defaultdict(int)
@@ -115,7 +121,7 @@ class Workers(Multiprocess):
 
     def _started(self, slot: int) -> Process:
         self._counts[slot] = ACCEPTS_NONE
-        process = WorkerProcess(self.config, self.sockets, self._counts, slot)
+        process = WorkerProcess(self.config, self.sockets, self._counts, slot, self._database_file)
         # The worker inherits this until it listens. Otherwise Ctrl-C during its imports would print a traceback.
         interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
