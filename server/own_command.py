@@ -1,5 +1,6 @@
 """Names the commands of this program as people have to type them here."""
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ def shown_command(*arguments: str) -> str:
 
 
 def _shown(program: str) -> str:
-    path = Path.cwd() / program  # a worker process has the whole path
-    is_below = ".." not in path.parts and path.is_relative_to(Path.cwd())
-    return str(path.relative_to(Path.cwd())) if is_below else path.name
+    with contextlib.suppress(FileNotFoundError):  # the folder was deleted
+        here = Path.cwd()
+        path = here / program  # a worker process has the whole path
+        if ".." not in path.parts and path.is_relative_to(here):
+            return str(path.relative_to(here))
+    return Path(program).name

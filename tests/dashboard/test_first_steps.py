@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -174,6 +175,17 @@ async def test_a_page_names_the_command_as_it_has_to_be_typed(
     monkeypatch.setattr(sys, "argv", [script])
     answer = await client.post("/forgot-password", data={"email": "ann@example.com"})
     assert f">{shown} reset-password --email ann@example.com<" in answer.text
+
+
+async def test_a_page_names_the_command_after_the_folder_of_the_start_was_deleted(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "started here"
+    os.mkdir(folder)
+    monkeypatch.chdir(folder)
+    os.rmdir(folder)
+    answer = await client.post("/forgot-password", data={"email": "ann@example.com"})
+    assert " -m server reset-password --email ann@example.com<" in answer.text
 
 
 async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:
