@@ -224,7 +224,7 @@ def test_a_word_that_is_found_does_not_miss_its_parts(world: World) -> None:
         "dark-mode": "It has darkmode",
         "v4.2": "Release 4.2 is out",
     }
-    add_apart(world, whole.values())
+    add_apart(world, [*whole.values()])
     for question, text in whole.items():
         assert shares(world, question)[text] > 0.6, question
     assert shares(world, "dark or dark-mode")["It has darkmode"] < 0.6
