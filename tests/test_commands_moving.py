@@ -65,9 +65,9 @@ def test_what_an_import_skips_is_counted_by_its_reason(run: Run, project_id: str
 
 
 def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
-    line = b'{"content": "Tea.", "expiration_date": "2030-01-01", "tag": "x"}\n'
+    line = b'{"content": "Tea.", "reviewed_on": "2030-01-01", "tag": "x"}\n'
     told = run("import", "--project", project_id, given=line).err
-    assert "warning: expiration_date: is not a field" in told
+    assert "warning: reviewed_on: is not a field" in told
     assert "warning: tag: is not a field; did you mean tags?" in told
 
 
