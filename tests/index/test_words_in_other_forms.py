@@ -62,6 +62,14 @@ ARABIC_AND_HEBREW = [
     ("װאָס", "וואס"),
     ("כלבים", "כלבימ"),
 ]
+HEBREW_PREFIXES = [
+    ("המפתח", "מפתח"),
+    ("הדרכון", "בַּדַּרְכּוֹן"),
+    ("לירושלים", "ירושלים"),
+    ("מהבנק", "הבנק"),
+    ("בתל־אביב", "תל אביב"),
+    ("בצה״ל", "צה״ל"),
+]
 INDIC_AND_SOUTHEAST = [
     ("हिन्दी", "हिंदी"),
     ("मुम्बई", "मुंबई"),
@@ -94,7 +102,7 @@ LATIN_AND_CYRILLIC = [
     ("Ђоковић", "djokovic"),
     ("ЉУБАВ", "ljubav"),
 ]
-PAIRS = KANA + HAN + ARABIC_AND_HEBREW + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC
+PAIRS = KANA + HAN + ARABIC_AND_HEBREW + HEBREW_PREFIXES + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC
 
 ENOUGH = 0.35
 """More than a match of the common parts of two words gives."""
@@ -111,6 +119,7 @@ KEPT_APART = [
     ("जन्म", "जंम"),
     ("Это сок", "eto"),
     ("đi chợ", "dji"),
+    ("בלון אדום", "מלון אדום"),
 ]
 
 

@@ -1,7 +1,7 @@
 """Other spellings of words, which the index stores beside the words of a text.
 
 People write Müller as Mueller and Đoković as Djoković, Serbian and Macedonian in Cyrillic or in Latin letters, and long
-numbers in groups or as a whole.
+numbers in groups or as a whole. Hebrew writes the article and short prepositions as part of the next word.
 """
 
 import re
@@ -56,6 +56,17 @@ _OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": 
 """The other names of each month that has several."""
 
 _HAS_DIGIT = re.compile(r"\d")
+
+_HEBREW = re.compile("[\u05d0-\u05ea]")
+_WITH_PREFIX = re.compile(
+    "(?<![\\w\u05be'\"\u05f3\u05f4-])(?=[\u05d0-\u05ea'\"\u05be\u05f3\u05f4-]{4})"
+    "(\u05d5?(?:\u05db?\u05e9)?[\u05d1\u05db\u05dc\u05de]?\u05d4?)"  # and, when, that, in, as, to, from, the
+    "([\u05d0-\u05ea'\"\u05be\u05f3\u05f4-]*)"
+)
+_ARTICLE = "\u05d4"
+MOST_PREFIXES = 2
+LEAST_IN_TEXT, LEAST_IN_QUESTION = 3, 4
+"""The fewest letters of a Hebrew word without its prefix. Many words begin with such a letter that is no prefix."""
 
 
 def joined(text: str) -> str:
@@ -117,6 +128,21 @@ def in_latin(text: str) -> str:
     if _OTHER_CYRILLIC.search(text):
         return ""
     return " ".join(filter(_CYRILLIC.search, text.split())).lower().translate(_IN_LATIN)
+
+
+def without_prefixes(text: str, least: int) -> str:
+    """Return the Hebrew words of a normalized text without the words that Hebrew writes before them: `key` for thekey
+    and fromthekey. At least three letters are left after the article, and `least` after the others.
+    """
+    if not _HEBREW.search(text):
+        return ""
+    words: list[str] = []
+    for prefixes, rest in _WITH_PREFIX.findall(text):
+        for length in range(1, min(len(prefixes), MOST_PREFIXES) + 1):
+            word = prefixes[length:] + rest
+            if len(word) >= (LEAST_IN_TEXT if prefixes[length - 1] == _ARTICLE else least):
+                words.append(word)
+    return " ".join(words)
 
 
 def is_cyrillic(term: str) -> bool:

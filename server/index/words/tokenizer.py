@@ -9,7 +9,17 @@ from itertools import pairwise
 
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
-from server.index.words.spellings import in_latin, is_certainly_serbian, is_cyrillic, joined, other_months, spelled_out
+from server.index.words.spellings import (
+    LEAST_IN_QUESTION,
+    LEAST_IN_TEXT,
+    in_latin,
+    is_certainly_serbian,
+    is_cyrillic,
+    joined,
+    other_months,
+    spelled_out,
+    without_prefixes,
+)
 
 VERSION = 9
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
@@ -141,6 +151,7 @@ def terms_of(text: str) -> list[str]:
     if not text.isascii():
         latin = in_latin(text)
         text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
+        text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)}"
     words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
@@ -249,7 +260,8 @@ def read_question(question: str) -> Question:
     by_compound = _question_terms_of(question)
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
-    others = latin_terms | _flat(_question_terms_of(f"{spelled_out(f'{question} {latin}')} {joined(question)}"))
+    bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
+    others = latin_terms | _flat(_question_terms_of(f"{spelled_out(f'{question} {latin}')} {joined(question)} {bare}"))
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
     terms = [*own, *sorted(others.difference(own))]
     terms = [term for term in terms if term not in STOP_WORDS] or terms
