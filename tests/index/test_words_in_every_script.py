@@ -101,6 +101,12 @@ FOUND = [
     ("금요일에 만나", "금요일"),
     ("차 한 잔", "차"),
     ("녹차", "차"),
+    ("Wi-Fiのパスワード", "wifi"),
+    ("用Node.js写后端", "nodejs"),
+    ("後でC#を習う", "C#"),
+    ("OPS-4417の件", "OPS4417"),
+    ("电话是+49 30 901825吗", "030901825"),
+    ("時刻は14:30です", "14:30"),
     # parts and wholes
     ("unlockWithBiometrics", "biometrics unlock"),
     ("unlock with biometrics", "unlockWithBiometrics"),

@@ -24,19 +24,19 @@ _OTHER_CYRILLIC = re.compile(f"(?![{_CYRILLIC_LETTERS}{''.join(_DIGRAPHS)}])[\u0
 _CERTAINLY_SERBIAN = re.compile("[ђјљњћџѓѕќ]", re.IGNORECASE)
 
 _GROUPS = re.compile(
-    r"(?<![\w.,:-])(?:\d{2,5}(?: \d{2,5}){2,6}"  # a card, a phone number
+    r"(?<![A-Za-z\d_.,:-])(?:\d{2,5}(?: \d{2,5}){2,6}"  # a card, a phone number
     r"|[A-Za-z]{2}\d\d(?: [A-Za-z\d]{4}){2,7}(?: [A-Za-z\d]{1,3})?"  # an IBAN
     r"|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2}"  # the address of a network card
-    r"|(?<!/)[A-Za-z\d]{1,6}(?:/\d{1,6}){2,3}(?!/))(?![\w:]|[.,]\d)"  # an invoice, a date
+    r"|(?<!/)[A-Za-z\d]{1,6}(?:/\d{1,6}){2,3}(?!/))(?![A-Za-z\d_:]|[.,]\d)"  # an invoice, a date
 )
 _DIGIT = re.compile(r"[\dA-Fa-f]")
 LEAST_JOINED = 8
 """Groups with fewer digits in total are not joined: they are numbers in a row."""
 
 _PHONE = re.compile(
-    r"(?<![\w.,:/+-])(?:(?:\+|00)\d[\d ()./-]{6,20}\d"  # +49 (0)30 901-820
+    r"(?<![A-Za-z\d_.,:/+-])(?:(?:\+|00)\d[\d ()./-]{6,20}\d"  # +49 (0)30 901-820
     r"|\(\d{2,5}\) ?\d[\d ./-]{3,12}\d"  # (415) 555-2671
-    r"|0\d{1,4}[ /-]{1,3}\d[\d -]{3,12}\d)(?!\w|[.,:]\d)"  # 030/901820
+    r"|0\d{1,4}[ /-]{1,3}\d[\d -]{3,12}\d)(?![A-Za-z\d_]|[.,:]\d)"  # 030/901820
 )
 LONGEST_COUNTRY_CODE = 3
 MOST_JOINED = 15

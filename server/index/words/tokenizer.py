@@ -163,7 +163,9 @@ def _terms_of_word(word: str) -> list[str]:
 
 
 def _compounds(text: str) -> list[str]:
-    """Return the compounds of a normalized text."""
+    """Return the compounds of a normalized text. A script without spaces does not join the words beside it."""
+    if not text.isascii():
+        text = _UNSPACED.sub(r" \g<0> ", text)
     for sign, pattern, name in _NAMES:
         if sign in text:
             text = pattern.sub(name, text)
@@ -176,8 +178,8 @@ def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
     """Return the parts of a compound in order, then the words of several parts, then the whole of several words."""
     if compound.isascii() and compound.isalpha() and (compound.islower() or compound[1:].islower()):
         return [compound.lower()]  # the case of most words
-    if _UNSPACED.search(compound):
-        return [term for word in _WORDS.findall(compound) for term in _split_unspaced(word, is_question)]
+    if _UNSPACED.match(compound):
+        return _characters_and_pairs(compound, is_question)
     words = [_ARTICLE.sub("", word) for word in _WORDS.findall(compound)]
     terms = [term for word in words for term in _split_word(word)]
     whole = "".join(words).casefold()
@@ -192,17 +194,6 @@ def _split_word(word: str) -> list[str]:
     if 1 < len(parts) <= MOST_PARTS:
         return [*(part.casefold() for part in parts), word.casefold()]
     return [word.casefold()]
-
-
-def _split_unspaced(word: str, is_question: bool) -> list[str]:
-    """Split `word` where an unspaced script begins or ends, and split the unspaced parts."""
-    terms: list[str] = []
-    end = 0
-    for match in _UNSPACED.finditer(word):
-        terms += _split_word(word[end : match.start()]) if match.start() > end else []
-        terms += _characters_and_pairs(match[0], is_question)
-        end = match.end()
-    return terms + _split_word(word[end:]) if end < len(word) else terms
 
 
 def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
