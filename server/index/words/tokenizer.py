@@ -197,7 +197,7 @@ def _split_word(word: str) -> list[str]:
 
 
 def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
-    """Return the characters of a run without their marks, and its pairs. A character keeps its marks in a pair.
+    """Return the characters of a run, with their marks, and its pairs.
 
     In a question of several characters, single letters or syllables are left out, because most texts contain them.
     """
@@ -205,7 +205,7 @@ def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
     pairs = [first + second for first, second in pairwise(characters)]
     if is_question and pairs:
         return [*filter(_HAN.match, characters), *pairs]
-    return [*(character[0] for character in characters), *pairs]
+    return [*characters, *pairs]
 
 
 def indexed_terms(text: str) -> list[str]:
