@@ -13,7 +13,7 @@ _ACCENTS = (
     "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
     "\u093c"  # nukta
-    "\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
+    "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
 )
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
 
@@ -25,13 +25,9 @@ INVISIBLE = (
 tones: they do not separate words.
 """
 
-_WITH_HAMZA = "\u0627\u0647\u06c1\u06d5"  # alef and heh
-
 _DROPPED = re.compile(
     f"[{_ACCENTS}{INVISIBLE}]"
     "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter from i
-    f"|(?:(?<=[{_WITH_HAMZA}])|(?<=[{_WITH_HAMZA}][\u064b-\u0652])|(?<=[{_WITH_HAMZA}][\u064b-\u0652]{{2}}))"
-    "[\u0653-\u0655]"  # madda and hamza, perhaps after vowel signs
 )
 
 _LETTERS = {

@@ -96,8 +96,8 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 
-ARTICLE = "(?:[\u0648\u0641\u0628\u0643]?\u0627\u0644|\u0644\u0644)"
-"""The article before an Arabic word, perhaps with and, then, with or as before it. Most nouns in a text have it."""
+ARTICLE = "(?:[\u0648\u0641]?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644))"
+"""The article before an Arabic word, perhaps with and, then, with, as or to before it. Most nouns in a text have it."""
 
 _ARTICLE = re.compile(rf"^{ARTICLE}(?=[^\W\d_]{{3}})")
 
