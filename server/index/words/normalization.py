@@ -12,7 +12,7 @@ from server.index.words.han import HAN, fold_han
 _ACCENTS = (
     "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
-    "\u093c"  # nukta
+    "\u093c\u0a3c"  # nuktas of Devanagari and Gurmukhi
     "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
 )
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
@@ -40,7 +40,7 @@ _LETTERS = {
     "ɓ": "b", "Ɓ": "B", "ɗ": "d", "Ɗ": "D", "ƙ": "k", "Ƙ": "K", "ƴ": "y", "Ƴ": "Y",
     "ٱ": "ا", "ە": "ه", "ھ": "ه", "ګ": "گ", "٬": ",", "٫": ".",
     "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ", "װ": "וו", "ױ": "וי", "ײ": "יי",
-    "\u0a81": "\u0a82", "ৎ": "ত্", "ஶ": "ஸ",
+    "ґ": "г", "Ґ": "Г", "\u0a70": "\u0a02", "\u0a81": "\u0a82", "ৎ": "ত্", "ஶ": "ஸ",
 }  # fmt: skip
 """Letters that Unicode does not decompose, each with the letters that people write instead."""
 
@@ -70,6 +70,8 @@ _LONG = re.compile(
 _COUNTED = re.compile(f"[ヶケｹ](?<=[0-9０-９{HAN}].)(?=[{HAN}])")  # 3ケ月, 霞ケ関
 _LATE_TONE = re.compile("([\u0e4d\u0ecd])([\u0e48-\u0e4b\u0ec8-\u0ecb]+)")  # Thai and Lao vowel, then tone
 
+_ARMENIAN_EV = re.compile("([Եե])([Ււ])")  # Երևան in capitals is ԵՐԵՎԱՆ, or ԵՐԵՒԱՆ
+
 _BLOCKS = (0x900, 0xA80, 0xC00, 0xC80)  # Devanagari, Gujarati, Telugu, Kannada
 _NASALS = "".join(chr(block + offset) for block in _BLOCKS for offset in (0x19, 0x1E, 0x23, 0x28, 0x2E))
 _VIRAMAS = "".join(chr(block + 0x4D) for block in _BLOCKS)
@@ -77,7 +79,7 @@ _NASAL = re.compile(f"[{_NASALS}][{_VIRAMAS}](?=(.))")
 
 _VOICED = re.compile("[\u309b\u309c](?<=[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d].)")  # marks beside kana
 _IN_CONTEXT = re.compile(
-    "[\u00b4\u02bb\u02bc\u0900-\u0dff\u0e00-\u0eff\u1780-\u17ff\u2e80-\u2fdf\u3005-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
+    "[\u00b4\u02bb\u02bc\u0552\u0582\u0587\u0900-\u0dff\u0e00-\u0eff\u1780-\u17ff\u2e80-\u2fdf\u3005-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
 )
 """Characters of the scripts whose rules depend on more than one character, and Han."""
 
@@ -110,6 +112,7 @@ def _with_common_spellings(letters: str) -> str:
     """Return decomposed letters with one spelling for what is spelled in several ways."""
     letters = _NASAL.sub(_anusvara, _LATE_TONE.sub(r"\2\1", letters))
     letters = letters.replace("เเ", "แ").replace("\u17d2\u178a", "\u17d2\u178f")  # Khmer: they look the same
+    letters = _ARMENIAN_EV.sub(lambda ev: ev[1] + ("Վ" if ev[2].isupper() else "վ"), letters)
     return fold_han(letters)
 
 
