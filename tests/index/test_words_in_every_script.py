@@ -156,6 +156,10 @@ FOUND = [
     ("I ❤️ Paris", "❤"),
     ("我爱🍜", "🍜"),
     ("Trip to 🇩🇪", "🇩🇪"),
+    ("Ate 🍕 with Bob", "pizza"),
+    ("A pizza in Naples", "🍕"),
+    ("Bought a 🎸", "guitars"),
+    ("Walked the 🐶", "dog"),
     ("The family 👨‍👩‍👧", "👩"),
 ]
 KEPT_APART = [
@@ -180,6 +184,7 @@ KEPT_APART = [
     ("Written in C++", "C#"),
     ("C++", "C"),
     ("Anna loves 🍕", "🍔"),
+    ("Thanks 😂🙏👍", "face hands sign tears"),
     ("Trip to 🇩🇪", "🇩🇰"),
 ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from server.index.words import emoji
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import (
@@ -117,16 +118,6 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 )
 """Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them out."""
 
-EMOJI = re.compile(
-    "[\U0001f1e6-\U0001f1ff]{2}|[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"  # a flag, or one
-)
-_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
-
-
-def _spell_emoji(match: re.Match[str]) -> str:
-    """Return a word for the emoji. Both databases drop symbols, and no stemmer changes a word that ends in q."""
-    return f" emoji{match[0].encode('utf-32-be').hex().translate(_LETTERS)}q "
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -151,7 +142,7 @@ def terms_of(text: str) -> list[str]:
     if not text.isascii():
         latin = in_latin(text)
         text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
-        text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)}"
+        text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)} {emoji.names(text)}"
     words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
@@ -170,7 +161,7 @@ def _compounds(text: str) -> list[str]:
         if sign in text:
             text = pattern.sub(name, text)
     if not text.isascii():
-        text = EMOJI.sub(_spell_emoji, text)
+        text = emoji.spelled(text)
     return _COMPOUND.findall(text)
 
 
@@ -252,15 +243,16 @@ def read_question(question: str) -> Question:
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
     bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
-    others = latin_terms | _flat(_question_terms_of(f"{spelled_out(f'{question} {latin}')} {joined(question)} {bare}"))
+    others = f"{spelled_out(f'{question} {latin}')} {joined(question)} {bare} {emoji.names(question)}"
+    other_terms = latin_terms | _flat(_question_terms_of(others))
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
-    terms = [*own, *sorted(others.difference(own))]
+    terms = [*own, *sorted(other_terms.difference(own))]
     terms = [term for term in terms if term not in STOP_WORDS] or terms
     if len(terms) > MAX_CANDIDATES:
         terms = sorted(terms, key=lambda term: (term.isalpha(), -len(term)))[:MAX_CANDIDATES]
     parts = {term for terms in by_compound for term in terms[:-1]}
     wholes = {terms[-1] for terms in by_compound if len(terms) > 2 and not _UNSPACED.search(terms[-1])} - parts
-    repeats = others.difference(own)
+    repeats = other_terms.difference(own)
     if latin and is_certainly_serbian(question):  # every memory in Serbian also has the words in Latin letters
         repeats = repeats - latin_terms | set(filter(is_cyrillic, own))
     whole_of = {part: terms[-1] for terms in by_compound if terms[-1] in wholes for part in terms[:-1]}
