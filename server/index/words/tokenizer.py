@@ -102,6 +102,10 @@ ARTICLE = "(?:[\u0648\u0641]?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644))"
 
 _ARTICLE = re.compile(rf"^{ARTICLE}(?=[^\W\d_]{{3}})")
 
+_VOWELS = "аеиіїоуыэюяєαεηιουωաեէըիոაეიოუ"
+_LAST_SIGNS = re.compile(f"(?:\u0bae\u0bcd|[{MARKS}]+)$")
+"""Vowel signs and the like at the end of a word, and the Tamil m: before an ending, they change or are missing."""
+
 _CHARACTER = re.compile(f"(?s:.)[{MARKS}]*")
 _MARK = re.compile(f"[{MARKS}]")
 
@@ -273,7 +277,7 @@ def beginning_of(term: str) -> str:
     """Return how the words begin that may be other forms of a term that no memory holds. "" if too many would.
 
     Most languages have endings, which no stemmer here removes, and German joins words. Scripts with cases also lose
-    the last letters of a long term: `пятниц` begins пятница and пятницу.
+    the last letters of a long term: `пятниц` begins пятница and пятницу. Those without lose the last vowel signs.
     """
     if _UNSPACED.search(term):
         return ""
@@ -281,8 +285,10 @@ def beginning_of(term: str) -> str:
         return term if len(term) >= (LEAST_BEGINNING if term.isalpha() else LEAST_CODE) else ""
     if len(term) < LEAST_FOREIGN_BEGINNING:
         return ""
-    kept = len(term) - (len(term) >= 6) - (len(term) >= 8) if term.upper() != term else len(term)
-    return term[:kept]
+    if term.upper() == term:
+        return bare if len(bare := _LAST_SIGNS.sub("", term)) >= LEAST_FOREIGN_BEGINNING else term
+    loses_a_letter = len(term) >= 6 or (len(term) == 5 and term[-1] in _VOWELS)
+    return term[: len(term) - loses_a_letter - (len(term) >= 8)]
 
 
 def date_words(moment: datetime) -> str:
