@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from server.index.words import emoji
+from server.index.words import emoji, notations
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import (
@@ -16,8 +16,6 @@ from server.index.words.spellings import (
     in_latin,
     is_certainly_serbian,
     is_cyrillic,
-    joined,
-    other_months,
     spelled_out,
     without_prefixes,
 )
@@ -141,7 +139,7 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
-    if others := f"{joined(text)} {other_months(text)}".strip():
+    if others := f"{notations.others(text)} {notations.other_months(text)}".strip():
         text = f"{text} {others}"
     if not text.isascii():
         latin = in_latin(text)
@@ -247,7 +245,7 @@ def read_question(question: str) -> Question:
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
     bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
-    others = f"{spelled_out(f'{question} {latin}')} {joined(question)} {bare} {emoji.names(question)}"
+    others = f"{spelled_out(f'{question} {latin}')} {notations.others(question)} {bare} {emoji.names(question)}"
     other_terms = latin_terms | _flat(_question_terms_of(others))
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
     terms = [*own, *sorted(other_terms.difference(own))]

@@ -1,0 +1,124 @@
+"""Other notations of numbers, dates, times and abbreviations, which the index stores beside the words of a text.
+
+People write long numbers in groups or as a whole, dates in words or in digits, 3 pm as 15:00, and Henry VIII as Henry
+8.
+"""
+
+import re
+
+_GROUPS = re.compile(
+    r"(?<![A-Za-z\d_.,:-])(?:\d{2,5}(?: \d{2,5}){2,6}"  # a card, a phone number
+    r"|[A-Za-z]{2}\d\d(?: [A-Za-z\d]{4}){2,7}(?: [A-Za-z\d]{1,3})?"  # an IBAN
+    r"|(?:[\dA-Fa-f]{2}:){5}[\dA-Fa-f]{2}"  # the address of a network card
+    r"|(?<!/)[A-Za-z\d]{1,6}(?:/\d{1,6}){2,3}(?!/))(?![A-Za-z\d_:]|[.,]\d)"  # an invoice, a date
+)
+_DIGIT = re.compile(r"[\dA-Fa-f]")
+LEAST_JOINED = 8
+"""Groups with fewer digits in total are not joined: they are numbers in a row."""
+
+_PHONE = re.compile(
+    r"(?<![A-Za-z\d_.,:/+-])(?:(?:\+|00)\d[\d ()./-]{6,20}\d"  # +49 (0)30 901-820
+    r"|\(\d{2,5}\) ?\d[\d ./-]{3,12}\d"  # (415) 555-2671
+    r"|0\d{1,4}[ /-]{1,3}\d[\d -]{3,12}\d)(?![A-Za-z\d_]|[.,:]\d)"  # 030/901820
+)
+LONGEST_COUNTRY_CODE = 3
+MOST_JOINED = 15
+"""No phone number has more digits."""
+
+_PAIR = re.compile(r"(?<![\d.,:])(\d{1,3}(?:,\d{3})+|\d+)([.:])(\d{1,2})(?!\d|[.,:]\d)")
+"""A number with a point, or a time: 3.5, 1,250.50, 14:30."""
+
+_LETTERS = str.maketrans("0123456789.:", "bcdfghjklmou")
+
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_OTHER_NAMES = {month[:3]: month for month in _MONTHS if month != "may"}
+_OTHER_NAMES |= {month: month[:3] for month in _OTHER_NAMES.values()}
+_OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": "sep sept"}
+"""The other names of each month that has several."""
+
+_YEAR_FIRST = re.compile(r"(?<![A-Za-z\d_/.-])(\d{4})([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])(?!\d|[-/.]\d)")
+_CLOCK = re.compile(r"(?<![A-Za-z\d_.,:])(1[0-2]|0?[1-9])(?:[:.]([0-5]\d))? ?([ap])\.?m\b", re.IGNORECASE)
+
+_ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
+_MAYBE_ROMAN = re.compile("[IVX][IVX]")
+_ROMAN = re.compile(r"(?<![\w-])(?=[IVX]{2,6}(?!\w))X{0,3}(?:IX|IV|V?I{0,3})(?!\w)")
+"""From II to XXXIX. A single letter is more often something else."""
+
+_SLASHED = re.compile(r"(?<![\w/])([A-Z]{1,4})/([A-Z]{1,4})(?![\w/])")
+_HAS_DIGIT = re.compile(r"\d")
+
+
+def others(text: str) -> str:
+    """Return what a text has in a notation of several, in the others: `AC/DC` as ACDC, and `Henry VIII` with 8."""
+    words = ["".join(letters) for letters in _SLASHED.findall(text)] if "/" in text else []
+    if _MAYBE_ROMAN.search(text):
+        words += [str(_value(numeral)) for numeral in _ROMAN.findall(text)]
+    if _HAS_DIGIT.search(text):
+        words += [*_joined(text), *_clock_times(text), *_dates_in_words(text)]
+    return " ".join(words)
+
+
+def _value(numeral: str) -> int:
+    digits = [_ROMAN_DIGITS[digit] for digit in numeral]
+    return sum(-one if one < following else one for one, following in zip(digits, [*digits[1:], 0], strict=True))
+
+
+def _joined(text: str) -> list[str]:
+    """Return the numbers that a text has in parts, each as one word: `4111 1111 1111 1111` without its blanks, colons
+    or slashes, a phone number as `_dialed`, and `3.5` and `14:30` in letters, because 35 is another number.
+    """
+    groups = (re.sub("[ :/]", "", group) for group in _GROUPS.findall(text))
+    words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
+    words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
+    return words + [_in_letters("".join(pair).replace(",", "")) for pair in _PAIR.findall(text)]
+
+
+def _in_letters(number: str) -> str:
+    return f"{number}q".translate(_LETTERS)
+
+
+def _clock_times(text: str) -> list[str]:
+    """Return the times of a text with am or pm as `_joined` returns `15:45`, and with a 0 before a single digit."""
+    times: list[str] = []
+    for hour, minute, half in _CLOCK.findall(text):
+        of_day = int(hour) % 12 + (12 if half in "pP" else 0)
+        times += {_in_letters(f"{written}:{minute or '00'}") for written in (of_day, f"{of_day:02}")}
+    return times
+
+
+def _dates_in_words(text: str) -> list[str]:
+    """Return the day and the names of the month of dates that begin with the year, which nobody reads in two ways."""
+    return [
+        f"{int(day)} {(month := _MONTHS[int(number) - 1])} {_OTHER_NAMES.get(month, '')}"
+        for _, number, day in (match[:1] + match[2:] for match in _YEAR_FIRST.findall(text))
+    ]
+
+
+def other_months(text: str) -> str:
+    """Return the other names of the months in dates: `jun` for June 7 and 7 June, and `june` for Jun 7."""
+    if not _HAS_DIGIT.search(text):
+        return ""
+    words = text.split()
+    names = ((place, _OTHER_NAMES.get(word.strip("(.,;:)").lower())) for place, word in enumerate(words))
+    return " ".join(
+        other for place, other in names if other and _HAS_DIGIT.search(" ".join(words[max(place - 1, 0) : place + 2]))
+    )
+
+
+def _dialed(phone: str) -> list[str]:
+    """Return the digits as people dial them: with the code of the country, and without it, with and without a 0.
+
+    A code has one to three digits, and nothing tells how many.
+    """
+    number = re.sub(r"\D", "", phone.replace("(0)", ""))
+    is_international = phone.startswith(("+", "00"))
+    number = number.removeprefix("00") if is_international else number
+    if not LEAST_JOINED <= len(number) <= MOST_JOINED:
+        return []
+    if not is_international:
+        return [number, number.removeprefix("0")] if number.startswith("0") else [number]
+    national = [number[length:] for length in range(1, LONGEST_COUNTRY_CODE + 1)]
+    return [number, *national, *(f"0{rest}" for rest in national)]

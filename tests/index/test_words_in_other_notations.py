@@ -1,0 +1,42 @@
+"""Dates, times, numbers and abbreviations find each other in the notations that people use, on both databases."""
+
+import pytest
+
+from server.index.words.notations import others
+from tests.index.test_words import shares
+from tests.index.test_words_in_every_script import add_apart
+from tests.support.world import World
+
+RIVALS = {
+    # question: the right memory, and one that the common parts must not lift above it
+    "2026-03-09": ("Concert on March 9th, 2026", "Flight on 2025-03-14"),
+    "14 March 2027": ("Hotel until 2027-03-14", "Hotel in 2027, 14 April"),
+    "Oct 5": ("Inspection 2028-10-05", "Inspection 2028-05-10"),
+    "2029/02/08": ("Exam on 8 Feb 2029", "Exam on 2 Aug 2029"),
+    "3:45 pm": ("Train at 15:45 today", "Tram at 3:30pm today"),
+    "15:00": ("Tea at 3pm", "Cake at 4pm"),
+    "9 a.m.": ("Gym at 09:00", "Pool at 10:00"),
+    "12:10 am": ("Taxi at 00:10", "Taxi at 12:20"),
+    "Henry 8": ("Henry VIII had six wives", "Henry IV had two"),
+    "chapter XIV": ("Chapter 14 is on whales", "Chapter 16 is on sharks"),
+    "ACDC": ("AC/DC tickets", "DC tickets"),
+    "tcpip": ("TCP/IP lessons", "IP lessons"),
+}
+
+
+def test_what_is_asked_in_one_notation_is_found_in_another(world: World) -> None:
+    add_apart(world, [text for pair in RIVALS.values() for text in pair])
+    for question, (right, wrong) in RIVALS.items():
+        found = shares(world, question)
+        assert found.get(wrong, 0) < found.get(right, 0), question
+
+
+DATES = ["2026-13-09", "2026-03-32", "12026-03-09", "1-2026-03-09-7"]
+TIMES = ["25 pm", "13 pm", "3 amps"]
+NUMERALS = ["I am", "VIIII", "MIX", "XIII5"]
+ABBREVIATIONS = ["and/or", "HE/SHE/IT", "/AC/DC"]
+
+
+@pytest.mark.parametrize("text", [*DATES, *TIMES, *NUMERALS, *ABBREVIATIONS])
+def test_what_only_looks_like_a_notation_has_no_other(text: str) -> None:
+    assert others(text) == ""
