@@ -143,7 +143,7 @@ def terms_of(text: str) -> list[str]:
         text = f"{text} {others}"
     if not text.isascii():
         latin = in_latin(text)
-        text = normalize(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
+        text = _normalized(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
         text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)} {emoji.names(text)}"
     words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
@@ -151,14 +151,17 @@ def terms_of(text: str) -> list[str]:
     return " ".join(map(terms.__getitem__, words)).split()
 
 
+def _normalized(text: str) -> str:
+    """Return the normalized text, with spaces around scripts that have none: they do not join the words beside them."""
+    return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", normalize(text))
+
+
 def _terms_of_word(word: str) -> list[str]:
     return [term for compound in _compounds(word) for term in _terms_of_compound(compound, is_question=False)]
 
 
 def _compounds(text: str) -> list[str]:
-    """Return the compounds of a normalized text. A script without spaces does not join the words beside it."""
-    if not text.isascii():
-        text = _UNSPACED.sub(r" \g<0> ", text)
+    """Return the compounds of a normalized text."""
     for sign, pattern, name in _NAMES:
         if sign in text:
             text = pattern.sub(name, text)
@@ -268,7 +271,7 @@ def _flat(by_compound: list[list[str]]) -> set[str]:
 
 
 def _question_terms_of(question: str) -> list[list[str]]:
-    return [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
+    return [_terms_of_compound(compound, is_question=True) for compound in _compounds(_normalized(question))]
 
 
 def beginning_of(term: str) -> str:
