@@ -9,7 +9,10 @@ from tests.support.world import World
 
 RIVALS = {
     # question: the right memory, and one that the common parts must not lift above it
-    "2026-03-09": ("Concert on March 9th, 2026", "Flight on 2025-03-14"),
+    "2026-03-09": ("Concert on March 9th, 2026", "Flight on 2025-03-14, 9 of 2026"),
+    "2030-06-12": ("Wedding on 12.06.2030", "Party on 06.12.2030"),
+    "2031-4-1": ("Joke of 1 Apr 2031", "Joke of 4 January 2031"),
+    "Dec 24th, 2032": ("Carols, 24 December 2032", "Carols, 2 December 2032, 24 people"),
     "14 March 2027": ("Hotel until 2027-03-14", "Hotel in 2027, 14 April"),
     "Oct 5": ("Inspection 2028-10-05", "Inspection 2028-05-10"),
     "2029/02/08": ("Exam on 8 Feb 2029", "Exam on 2 Aug 2029"),
@@ -31,7 +34,7 @@ def test_what_is_asked_in_one_notation_is_found_in_another(world: World) -> None
         assert found.get(wrong, 0) < found.get(right, 0), question
 
 
-DATES = ["2026-13-09", "2026-03-32", "12026-03-09", "1-2026-03-09-7"]
+DATES = ["2026-13-09", "2026-03-32", "12026-03-09", "1-2026-03-09-7", "31.13.2026", "1.2.3.2026", "May 2026"]
 TIMES = ["25 pm", "13 pm", "3 amps"]
 NUMERALS = ["I am", "VIIII", "MIX", "XIII5"]
 ABBREVIATIONS = ["and/or", "HE/SHE/IT", "/AC/DC"]

@@ -40,6 +40,15 @@ _OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": 
 """The other names of each month that has several."""
 
 _YEAR_FIRST = re.compile(r"(?<![A-Za-z\d_/.-])(\d{4})([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])(?!\d|[-/.]\d)")
+_DOTTED = re.compile(r"(?<![A-Za-z\d_/.-])(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.(\d{4})(?!\d|\.\d)")
+_IN_WORDS = re.compile(
+    r"(?<![A-Za-z\d_.,/-])(?:(0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\.? (?:of )?)?"
+    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b\.?,?(?: (0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b,?)? (\d{4})(?!\d)",
+    re.IGNORECASE,
+)
+"""9 March 2026, or March 9th, 2026."""
+
 _CLOCK = re.compile(r"(?<![A-Za-z\d_.,:])(1[0-2]|0?[1-9])(?:[:.]([0-5]\d))? ?([ap])\.?m\b", re.IGNORECASE)
 
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
@@ -57,7 +66,7 @@ def others(text: str) -> str:
     if _MAYBE_ROMAN.search(text):
         words += [str(_value(numeral)) for numeral in _ROMAN.findall(text)]
     if _HAS_DIGIT.search(text):
-        words += [*_joined(text), *_clock_times(text), *_dates_in_words(text)]
+        words += [*_joined(text), *_clock_times(text), *_dates(text)]
     return " ".join(words)
 
 
@@ -89,12 +98,24 @@ def _clock_times(text: str) -> list[str]:
     return times
 
 
-def _dates_in_words(text: str) -> list[str]:
-    """Return the day and the names of the month of dates that begin with the year, which nobody reads in two ways."""
-    return [
-        f"{int(day)} {(month := _MONTHS[int(number) - 1])} {_OTHER_NAMES.get(month, '')}"
-        for _, number, day in (match[:1] + match[2:] for match in _YEAR_FIRST.findall(text))
-    ]
+def _dates(text: str) -> list[str]:
+    """Return the dates of a text as `20260309`, also the whole of 2026-03-09, and those in digits in words too.
+
+    Dates with slashes that do not begin with the year are left out, because they are read in two ways.
+    """
+    year_first = [(year, month, day) for year, _, month, day in _YEAR_FIRST.findall(text)]
+    in_digits = [*year_first, *((year, month, day) for day, month, year in _DOTTED.findall(text))]
+    dates = [f"{year}{month:>02}{day:>02} {_in_words(int(month), int(day))}" for year, month, day in in_digits]
+    for day_before, name, day_after, year in _IN_WORDS.findall(text):
+        month = next(number for number, month in enumerate(_MONTHS, 1) if month[:3] == name[:3].lower())
+        if day := day_before or day_after:
+            dates.append(f"{year}{month:02}{day:>02}")
+    return dates
+
+
+def _in_words(month: int, day: int) -> str:
+    name = _MONTHS[month - 1]
+    return f"{day} {name} {_OTHER_NAMES.get(name, '')}"
 
 
 def other_months(text: str) -> str:
