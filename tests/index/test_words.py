@@ -101,6 +101,8 @@ def test_a_memory_is_found_by_its_date_as_people_say_it(world: World) -> None:
     world.add("Coffee", at=MAY + timedelta(days=40))
     results = shares(world, "what did I drink on 8 May 2023?")
     assert results["Tea"] > 2 * results["Coffee"] > 0
+    assert set(shares(world, "2023-05-08")) == {"Tea", "Coffee"}
+    assert shares(world, "2023-05-08")["Tea"] > shares(world, "2023-05-08")["Coffee"] * 1.2
 
 
 def test_another_projects_words_are_not_found_and_do_not_change_a_words_rarity(world: World) -> None:

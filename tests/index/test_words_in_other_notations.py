@@ -9,7 +9,7 @@ from tests.support.world import World
 
 RIVALS = {
     # question: the right memory, and one that the common parts must not lift above it
-    "2026-03-09": ("Concert on March 9th, 2026", "Flight on 2025-03-14, 9 of 2026"),
+    "2026-03-09": ("Concert on March 9th, 2026", "Flight on 2025-03-14, 09 of 2026"),
     "2030-06-12": ("Wedding on 12.06.2030", "Party on 06.12.2030"),
     "2031-4-1": ("Joke of 1 Apr 2031", "Joke of 4 January 2031"),
     "Dec 24th, 2032": ("Carols, 24 December 2032", "Carols, 2 December 2032, 24 people"),

@@ -99,17 +99,17 @@ def _clock_times(text: str) -> list[str]:
 
 
 def _dates(text: str) -> list[str]:
-    """Return the dates of a text as `20260309`, also the whole of 2026-03-09, and those in digits in words too.
+    """Return the dates of a text as `2026-03-09`, and those in digits in words too.
 
     Dates with slashes that do not begin with the year are left out, because they are read in two ways.
     """
     year_first = [(year, month, day) for year, _, month, day in _YEAR_FIRST.findall(text)]
     in_digits = [*year_first, *((year, month, day) for day, month, year in _DOTTED.findall(text))]
-    dates = [f"{year}{month:>02}{day:>02} {_in_words(int(month), int(day))}" for year, month, day in in_digits]
+    dates = [f"{year}-{month:>02}-{day:>02} {_in_words(int(month), int(day))}" for year, month, day in in_digits]
     for day_before, name, day_after, year in _IN_WORDS.findall(text):
         month = next(number for number, month in enumerate(_MONTHS, 1) if month[:3] == name[:3].lower())
         if day := day_before or day_after:
-            dates.append(f"{year}{month:02}{day:>02}")
+            dates.append(f"{year}-{month:02}-{day:>02}")
     return dates
 
 

@@ -293,5 +293,8 @@ def beginning_of(term: str) -> str:
 
 
 def date_words(moment: datetime) -> str:
-    """Return a UTC date as people say it: `Monday 8 May 2023`."""
-    return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
+    """Return the words of a UTC date, as people say them and as one number: 8 May Monday 2023 20230508.
+
+    They are in an order that is not read as a date in a text, so that its parts 05 and 08 are not stored.
+    """
+    return f"{moment.day} {moment:%B} {moment:%A} {moment.year} {moment:%Y%m%d}"
