@@ -13,10 +13,15 @@ RIVALS = {
     "2030-06-12": ("Wedding on 12.06.2030", "Party on 06.12.2030"),
     "2031-4-1": ("Joke of 1 Apr 2031", "Joke of 4 January 2031"),
     "Dec 24th, 2032": ("Carols, 24 December 2032", "Carols, 2 December 2032, 24 people"),
+    "3月9日": ("3月9日に出発", "9月3日に帰国"),
+    "4월 8일": ("4월8일에 결혼", "8월 4일에 출장"),
+    "2033年12月1日": ("租约到2033-12-01", "租约从2033-11-12"),
     "14 March 2027": ("Hotel until 2027-03-14", "Hotel in 2027, 14 April"),
     "Oct 5": ("Inspection 2028-10-05", "Inspection 2028-05-10"),
     "2029/02/08": ("Exam on 8 Feb 2029", "Exam on 2 Aug 2029"),
     "3:45 pm": ("Train at 15:45 today", "Tram at 3:30pm today"),
+    "6:30 pm": ("Yoga 18:30 weekly", "Tennis 6:15 pm weekly"),
+    "19:20": ("Movie at 7:20 pm", "Dinner at 8:20 pm"),
     "15:00": ("Tea at 3pm", "Cake at 4pm"),
     "9 a.m.": ("Gym at 09:00", "Pool at 10:00"),
     "12:10 am": ("Taxi at 00:10", "Taxi at 12:20"),
@@ -34,7 +39,17 @@ def test_what_is_asked_in_one_notation_is_found_in_another(world: World) -> None
         assert found.get(wrong, 0) < found.get(right, 0), question
 
 
-DATES = ["2026-13-09", "2026-03-32", "12026-03-09", "1-2026-03-09-7", "31.13.2026", "1.2.3.2026", "May 2026"]
+DATES = [
+    "2026-13-09",
+    "2026-03-32",
+    "12026-03-09",
+    "1-2026-03-09-7",
+    "31.13.2026",
+    "1.2.3.2026",
+    "May 2026",
+    "13月9日",
+    "9日",
+]
 TIMES = ["25 pm", "13 pm", "3 amps"]
 NUMERALS = ["I am", "VIIII", "MIX", "XIII5"]
 ABBREVIATIONS = ["and/or", "HE/SHE/IT", "/AC/DC"]

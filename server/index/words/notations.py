@@ -49,7 +49,13 @@ _IN_WORDS = re.compile(
 )
 """9 March 2026, or March 9th, 2026."""
 
+_IN_HAN = re.compile(r"(?:(?<!\d)(\d{4})[年년] ?)?(?<!\d)(0?[1-9]|1[0-2])[月월] ?(0?[1-9]|[12]\d|3[01])[日号號일]")
+"""9 March, perhaps with a year, in Chinese, Japanese or Korean."""
+
 _CLOCK = re.compile(r"(?<![A-Za-z\d_.,:])(1[0-2]|0?[1-9])(?:[:.]([0-5]\d))? ?([ap])\.?m\b", re.IGNORECASE)
+
+_AFTERNOON = re.compile(r"(?<![\d.,:])(1[3-9]|2[0-3]):[0-5]\d(?![\d:])")
+NOON = 12
 
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
 _MAYBE_ROMAN = re.compile("[IVX][IVX]")
@@ -90,12 +96,14 @@ def _in_letters(number: str) -> str:
 
 
 def _clock_times(text: str) -> list[str]:
-    """Return the times of a text with am or pm as `_joined` returns `15:45`, and with a 0 before a single digit."""
+    """Return the times with am or pm as `_joined` returns `15:45`, and with a 0 before a single digit, and the hour of
+    `15:45` as 3 pm.
+    """
     times: list[str] = []
     for hour, minute, half in _CLOCK.findall(text):
-        of_day = int(hour) % 12 + (12 if half in "pP" else 0)
+        of_day = int(hour) % NOON + (NOON if half in "pP" else 0)
         times += {_in_letters(f"{written}:{minute or '00'}") for written in (of_day, f"{of_day:02}")}
-    return times
+    return times + [f"{int(hour) - NOON} pm" for hour in _AFTERNOON.findall(text)]
 
 
 def _dates(text: str) -> list[str]:
@@ -110,6 +118,8 @@ def _dates(text: str) -> list[str]:
         month = next(number for number, month in enumerate(_MONTHS, 1) if month[:3] == name[:3].lower())
         if day := day_before or day_after:
             dates.append(f"{year}-{month:02}-{day:>02}")
+    for year, month, day in _IN_HAN.findall(text):
+        dates.append(f"{_in_letters(f'{month}.{day}')} {f'{year}-{month:>02}-{day:>02}' if year else ''}")
     return dates
 
 
