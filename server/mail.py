@@ -22,6 +22,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
+from server import domain_names
 from server.database import Database
 from server.database_failures import why
 from server.mailer import Delivery, Letter, Mailer
@@ -183,10 +184,10 @@ class SmtpMailer:
 
     def _message(self, letter: Letter) -> EmailMessage:
         """Build the message. Raises ValueError if a value contains a line break, which would add a header."""
-        message = EmailMessage(policy=SMTP if letter.to.isascii() else SMTPUTF8)
-        name, address = parseaddr(self._sender)
-        message["From"] = Address(name, addr_spec=address)
-        message["To"] = _address(letter.to)
+        sender, recipient = _address(*parseaddr(self._sender)), _address("", letter.to)
+        is_ascii = sender.username.isascii() and recipient.username.isascii()
+        message = EmailMessage(policy=SMTP if is_ascii else SMTPUTF8)
+        message["From"], message["To"] = sender, recipient
         message["Subject"] = letter.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
@@ -249,14 +250,17 @@ def open_mailer(settings: Settings, database: Database) -> Mailer:
     return SmtpMailer(settings, database)
 
 
-def _address(text: str) -> Address:
-    """Return an address that may have letters outside ASCII, as SMTPUTF8 allows (RFC 6531). Raises ValueError.
+def _address(name: str, address: str) -> Address:
+    """Return an address that may have letters outside ASCII. Raises ValueError.
 
-    `Address` refuses such letters when it checks an address, so others stand for them there.
+    Its domain is sent in ASCII, which every server takes. Letters before the @ need SMTPUTF8 (RFC 6531). `Address`
+    refuses them when it checks an address, so others stand for them there.
     """
-    Address(addr_spec="".join(char if char.isascii() else "x" for char in text))
-    username, _, domain = text.rpartition("@")
-    return Address(username=username, domain=domain)
+    username, _, domain = address.rpartition("@")
+    ascii_domain = domain_names.in_ascii(domain)
+    stand_in = "".join(char if char.isascii() else "x" for char in username)
+    checked = Address(name, addr_spec=f"{stand_in}@{ascii_domain}")
+    return checked if username.isascii() else Address(name, username=username, domain=ascii_domain)
 
 
 def _is_final(error: Exception) -> bool:

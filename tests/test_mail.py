@@ -256,6 +256,15 @@ def test_an_address_may_have_letters_outside_ascii(settings: Settings, post: Dat
     assert mailbox.recipients == ["jörg@example.com"]
 
 
+def test_a_domain_is_sent_in_ascii_to_servers_that_take_no_other(settings: Settings, post: Database) -> None:
+    with mail_server(only_ascii=True) as (url, mailbox):
+        mailer = opened(settings, post, url, mail_from="Straße <post@straße.de>")
+        letter = Letter(to="ann@münchen.de", subject="Grüße", text="Hallo")
+        assert mailer.deliver(promise(post, mailer, letter)) is Delivery.SENT
+    assert mailbox.recipients == ["ann@xn--mnchen-3ya.de"]
+    assert mailbox.letters[0]["from"] == "Straße <post@xn--strae-oqa.de>"
+
+
 def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
     text = f"https://memory.example.com/{'x' * 200}\n"
     with mail_server() as (url, mailbox):

@@ -147,6 +147,26 @@ def test_versions_kept_as_changes_can_be_filled_up_again(empty_url: str, engine:
     assert kept == [(1, "old text", {"tags": "a"}), (2, "text 3", {"n": 2}), (3, "text 3", {"tags": "a,b"})]
 
 
+def test_addresses_get_their_domain_in_letters_unless_another_account_has_them(
+    empty_url: str, engine: sa.Engine
+) -> None:
+    database_at(empty_url, "0004")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE users SET email = 'ann@xn--mnchen-3ya.de' WHERE id = 'user_ann'")
+        connection.exec_driver_sql("UPDATE invitations SET email = 'eve@xn--p1ai.xn--p1ai'")
+        connection.exec_driver_sql(
+            "INSERT INTO users (id, email, name, created_at, updated_at)"
+            " SELECT 'user_' || e, 'twice@' || e || '.de', '', created_at, updated_at"
+            " FROM users, (SELECT 'xn--mnchen-3ya' AS e UNION SELECT 'm\u00fcnchen') AS both_forms"
+            " WHERE id = 'user_ben'"
+        )
+    migrate(empty_url)
+    with engine.connect() as connection:
+        users = connection.exec_driver_sql("SELECT email FROM users").scalars()
+        assert sorted(users) == ["ann@münchen.de", "ben@example.com", "twice@münchen.de", "twice@xn--mnchen-3ya.de"]
+        assert connection.exec_driver_sql("SELECT email FROM invitations").scalars().all() == ["eve@рф.рф"]
+
+
 def test_a_refresh_token_that_was_exchanged_has_a_successor(empty_url: str, engine: sa.Engine) -> None:
     database_at(empty_url, "0004")
     with engine.begin() as connection:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from server import characters
+from server import characters, domain_names
 from server.errors import Invalid
 from server.models import Organization, Project
 from server.models.base import now
@@ -74,7 +74,9 @@ def shown_on_one_line(text: str) -> str:
 
 
 def parse_email(address: str) -> str:
-    """Return the address in its stored form: NFKC, in lower case. Raises Invalid if it is not an address."""
+    """Return the address in its stored form: NFKC, in lower case, its domain in letters. Raises Invalid if it is not
+    an address.
+    """
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
         raise Invalid("this is not an email address such as name@example.com.", field="email")
@@ -83,4 +85,5 @@ def parse_email(address: str) -> str:
 
 def fold_email(address: str) -> str:
     """Return any text in the form of `parse_email`, without checking it."""
-    return characters.normalize("NFKC", address).strip().lower()
+    name, at, domain = characters.normalize("NFKC", address).strip().lower().rpartition("@")
+    return name + at + domain_names.in_letters(domain)

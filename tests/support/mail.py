@@ -67,7 +67,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple[str, Mailbox]]:
+def mail_server(
+    port: int = 0, *, needs_sign_in: bool = False, only_ascii: bool = False
+) -> Iterator[tuple[str, Mailbox]]:
     """Yield the SMTP URL of a running server, and its mailbox."""
     mailbox = Mailbox()
     port = port or free_port()
@@ -78,7 +80,7 @@ def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple
         authenticator=_authenticate,
         auth_required=needs_sign_in,
         auth_require_tls=False,
-        enable_SMTPUTF8=True,
+        enable_SMTPUTF8=not only_ascii,
     )
     controller.start()
     account = f"{USER}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@" if needs_sign_in else ""
