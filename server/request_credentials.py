@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, cookie_parser
 
 from server import urls
 from server.domain.credentials import PresentedCredential
 from server.errors import Forbidden, Unauthenticated, WrongAddress
-from server.hashing import API_KEY_PREFIX
+from server.hashing import API_KEY_PREFIX, SESSION_PREFIX
 from server.runtime import State
 from server.setting_types import ANY, OPAQUE_ORIGIN
 from server.settings import Settings
@@ -34,12 +34,22 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
         return False
     if has_credential_header(connection):
         return True
-    return bool(connection.cookies.get(connection.scope["state"]["runtime"].settings.session_cookie))
+    return bool(session_cookie_of(connection, connection.scope["state"]["runtime"].settings))
 
 
 def has_credential_header(connection: HTTPConnection[State]) -> bool:
     headers = connection.scope["headers"]
     return any(name in CREDENTIAL_HEADERS and value.decode("latin-1").strip() for name, value in headers)
+
+
+def session_cookie_of(connection: HTTPConnection[State], settings: Settings) -> str | None:
+    """Return the value of the session cookie.
+
+    A browser may send several of this name: another program, such as Ory Kratos, may have set one for the domain above.
+    """
+    crumbs = [crumb for header in connection.headers.getlist("cookie") for crumb in header.split(";")]
+    values = [value for crumb in crumbs if (value := cookie_parser(crumb).get(settings.session_cookie))]
+    return next((value for value in values if value.startswith(SESSION_PREFIX)), values[-1] if values else None)
 
 
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
@@ -51,7 +61,7 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
     sent += [PresentedCredential(key, is_session=False) for key in _sent(connection, KEY_HEADER)]
     if sent:
         return _only_one(sent)
-    value = connection.cookies.get(settings.session_cookie)
+    value = session_cookie_of(connection, settings)
     if not value:
         return None
     require_same_origin(connection, settings)

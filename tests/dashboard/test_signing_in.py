@@ -144,3 +144,17 @@ async def test_063_r08_r16_a_forged_forwarding_header_resets_no_limit(settings: 
         data = {"email": "ann@example.com", "password": PASSWORD}
         forged = await first.post("/sign-in", data=data, headers={"X-Forwarded-For": "198.51.100.7"})
         assert forged.status_code == 429
+
+
+@pytest.mark.parametrize("cookies", ["{name}={own}; {name}={foreign}", "{name}={foreign}; {name}={own}"])
+async def test_a_cookie_of_the_same_name_for_the_domain_above_does_not_hide_the_session(
+    client: httpx.AsyncClient, cookies: str
+) -> None:
+    """Ory Kratos, beside this server, sets such a cookie for all hosts of its domain."""
+    await sign_up(client)
+    own = client.cookies[COOKIE]
+    browser = fresh(client)
+    sent = {"Cookie": cookies.format(name=COOKIE, own=own, foreign="MTY4ODM4Nzk0NHxEdi1CQkFFQ180SUFBUkFC")}
+    assert (await browser.get("/api/users/me", headers=sent)).status_code == 200
+    assert (await browser.post("/sign-out", headers=sent)).headers["location"] == "/sign-in"
+    assert (await browser.get("/api/users/me", headers=sent)).status_code == 401

@@ -21,7 +21,7 @@ from server.domain.people import passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated, Unavailable
-from server.request_credentials import credential_of, require_same_origin
+from server.request_credentials import credential_of, require_same_origin, session_cookie_of
 from server.runtime import Call, Runtime, State
 from server.statuses import answered, log_unavailable
 from server.urls import is_local_path
@@ -88,7 +88,7 @@ async def sign_out(request: Request[State]) -> Response:
     """End the session on the server and delete its cookie."""
     runtime = request.state["runtime"]
     require_same_origin(request, runtime.settings)
-    session_value = request.cookies.get(runtime.settings.session_cookie)
+    session_value = session_cookie_of(request, runtime.settings)
     if session_value:
         await runtime.run(sessions.sign_out, session_value)
         streams.wake_all()
@@ -170,7 +170,7 @@ def local_path(text: str) -> str:
 def browser_info_of(request: Request[State]) -> BrowserInfo:
     settings = request.state["runtime"].settings
     agent = request.headers.get("user-agent", "")
-    return BrowserInfo(settings.session_days, agent, request.cookies.get(settings.session_cookie))
+    return BrowserInfo(settings.session_days, agent, session_cookie_of(request, settings))
 
 
 async def call_of(request: Request[State]) -> Call | None:
