@@ -22,7 +22,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
-from server import domain_names
+from server import domain_names, urls
 from server.database import Database
 from server.database_failures import why
 from server.mailer import Delivery, Letter, Mailer
@@ -82,7 +82,7 @@ class SmtpMailer:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.public_url = settings.public_url
-        self._server = Server.at(settings.smtp_url.get_secret_value())
+        self._server = Server.at(settings.smtp_url.get_secret_value(), _public_name(settings.public_url))
         self._sender = settings.mail_from
         self._seal = seal_for(settings, Purpose.MAIL)
         self._key_id = key_id(settings, Purpose.MAIL_KEY_ID)
@@ -207,16 +207,18 @@ class Server:
     password: str
     is_tls: bool
     wants_starttls: bool
+    client_name: str | None
+    """How this server introduces itself. None: the name of the machine, or its address."""
 
     @classmethod
-    def at(cls, url: str) -> "Server":
+    def at(cls, url: str, client_name: str | None) -> "Server":
         """Parse a URL that the settings have validated."""
         parts: SplitResult = urlsplit(url)
         is_tls = parts.scheme == "smtps"
         wants_starttls = parts.query.lower() in STARTTLS
         port = parts.port or (465 if is_tls else 587 if wants_starttls else 25)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return cls(parts.hostname or "", port, user, password, is_tls, wants_starttls)
+        return cls(parts.hostname or "", port, user, password, is_tls, wants_starttls, client_name)
 
     def send(self, message: EmailMessage) -> None:
         with self.connected() as smtp:
@@ -239,8 +241,8 @@ class Server:
     def _connect(self) -> smtplib.SMTP:
         if self.is_tls:
             context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=CONNECT_SECONDS, context=context)
-        return smtplib.SMTP(self.host, self.port, timeout=CONNECT_SECONDS)
+            return smtplib.SMTP_SSL(self.host, self.port, self.client_name, timeout=CONNECT_SECONDS, context=context)
+        return smtplib.SMTP(self.host, self.port, self.client_name, timeout=CONNECT_SECONDS)
 
 
 def open_mailer(settings: Settings, database: Database) -> Mailer:
@@ -248,6 +250,12 @@ def open_mailer(settings: Settings, database: Database) -> Mailer:
     if not settings.smtp_url.get_secret_value():
         return NullMailer(settings.public_url)
     return SmtpMailer(settings, database)
+
+
+def _public_name(public_url: str) -> str | None:
+    """Return the host of the URL if it is a public name, which mail servers accept from a client."""
+    host = urls.host_of(public_url)
+    return None if urls.is_local_name(host) or urls.address_of(host) else host
 
 
 def _address(name: str, address: str) -> Address:

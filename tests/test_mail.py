@@ -265,6 +265,14 @@ def test_a_domain_is_sent_in_ascii_to_servers_that_take_no_other(settings: Setti
     assert mailbox.letters[0]["from"] == "Straße <post@xn--strae-oqa.de>"
 
 
+def test_the_server_introduces_itself_by_its_public_name(settings: Settings, post: Database) -> None:
+    """Many mail servers refuse a container's name, and the address that Python sends in its place."""
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url, public_url="https://memory.example.com:8443")
+        assert mailer.deliver(promise(post, mailer)) is Delivery.SENT
+    assert mailbox.greeted_by == "memory.example.com"
+
+
 def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
     text = f"https://memory.example.com/{'x' * 200}\n"
     with mail_server() as (url, mailbox):

@@ -25,6 +25,7 @@ class Mailbox:
         self.letters: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.connections = 0
+        self.greeted_by = ""
         self._arrived = threading.Condition()
 
     async def wait_for(self, count: int) -> None:
@@ -38,7 +39,7 @@ class Mailbox:
     async def handle_EHLO(
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        session.host_name = hostname
+        session.host_name = self.greeted_by = hostname
         self.connections += 1
         return responses
 
