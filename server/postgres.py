@@ -21,14 +21,15 @@ IDLE_SECONDS = 60
 
 CONNECT_ARGUMENTS: dict[str, str | int] = {
     "application_name": "selfmemory",
+    "client_encoding": "utf8",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""Arguments that make the client notice within half a minute that the server has vanished. Parameters in the URL take
-precedence.
+"""Arguments that carry every letter, whatever PGCLIENTENCODING says, and make the client notice within half a minute
+that the server has vanished. Parameters in the URL take precedence.
 """
 
 SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
@@ -96,7 +97,8 @@ def remove_time_limits(engine: sa.Engine) -> None:
 
 @contextmanager
 def locked(engine: sa.Engine, number: int) -> Iterator[sa.Connection]:
-    """Open a transaction that holds the advisory lock. Raises SettingsError if the database is read-only.
+    """Open a transaction that holds the advisory lock. Raises SettingsError if the database is read-only, or cannot
+    store every letter.
 
     A statement that waits for the lock would keep a snapshot, and a process that builds an index while it holds the
     lock would wait for that snapshot. So the lock is asked for again and again.
@@ -105,6 +107,7 @@ def locked(engine: sa.Engine, number: int) -> Iterator[sa.Connection]:
     while True:
         with engine.begin() as connection:
             _require_writable(connection)
+            _require_every_letter(connection)
             if connection.scalar(lock):
                 yield connection
                 return
@@ -121,6 +124,16 @@ def _require_writable(connection: sa.Connection) -> None:
     if connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on":
         raise SettingsError(
             "the database is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server that accepts writes"
+        )
+
+
+def _require_every_letter(connection: sa.Connection) -> None:
+    """Raises SettingsError for a database with an encoding other than UTF-8."""
+    encoding = connection.scalar(sa.text("SELECT current_setting('server_encoding')"))
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"the database has the encoding {encoding}, which lacks most letters: create another one in Postgres with "
+            "CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
         )
 
 

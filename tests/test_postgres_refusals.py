@@ -53,6 +53,25 @@ def test_a_user_who_may_not_create_tables_is_told_what_to_run(refusal: Refusal, 
     )
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_an_encoding_that_lacks_most_letters_is_refused(refusal: Refusal, postgres: Databases, encoding: str) -> None:
+    """The first is the default of a Postgres that was installed without a locale."""
+    said = refusal(postgres.make_empty(f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"))
+    assert said == (
+        f"the database has the encoding {encoding}, which lacks most letters: create another one in Postgres with "
+        "CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
+    )
+
+
+def test_the_encoding_of_other_clients_does_not_matter(
+    postgres: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_logging: None
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", postgres.make())
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path))
+    assert main(("create-user", "--email", "ann@example.com", "--name", "Łucja 🎉")) == 0
+
+
 def test_a_search_path_that_leads_nowhere_is_said(refusal: Refusal, postgres: Databases) -> None:
     said = refusal(with_options(postgres.make_empty(), "options=-csearch_path%3Dnowhere"))
     assert said == "the database is not usable: it has no schema for tables: create one, or correct the search_path"

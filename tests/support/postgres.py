@@ -62,9 +62,9 @@ class Databases:
         """Create an empty database with the newest schema and return its URL."""
         return self._create(f"TEMPLATE {sa.make_url(self._template).database} {self._fastest}")
 
-    def make_empty(self) -> str:
-        """Create a database without tables and return its URL."""
-        return self._create("")
+    def make_empty(self, options: str = "") -> str:
+        """Create a database without tables and return its URL. `options` are those of CREATE DATABASE."""
+        return self._create(options)
 
     def drop(self, url: str) -> None:
         self._execute(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
