@@ -222,7 +222,7 @@ async def test_r28_no_name_becomes_a_path(ann: Visitor) -> None:
         body = {"name": name, "organization_id": ann.tenant.organization_id}
         project = (await ann.client.post("/api/projects", json=body)).json()["project_id"]
         file = await ann.get(f"/dashboard/projects/{project}/export")
-        assert file.headers["content-disposition"] == f'attachment; filename="{file_name}.jsonl"'
+        assert file.headers["content-disposition"].startswith(f'attachment; filename="{file_name}.jsonl"')
     for name in ("../../etc/passwd", "/etc/passwd", "C:\\x", "a\0b"):
         told = await upload(ann, exported, name)
         assert (told.status_code, "passwd" in told.headers["location"]) == (303, False)

@@ -3,10 +3,12 @@
 import contextlib
 import re
 import tempfile
+import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from pydantic import ConfigDict
 from starlette.responses import Response, StreamingResponse
@@ -30,6 +32,8 @@ SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
 
 CHUNK_BYTES = 64_000
+
+DEFAULT_NAME = "memories"
 
 
 class Download(StreamingResponse):
@@ -69,7 +73,6 @@ async def download(request: PageRequest, export_format: ExportFormat, chosen: Ch
     ending, media_type = FILES[export_format]
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
     with contextlib.ExitStack() as turn:
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
@@ -77,9 +80,18 @@ async def download(request: PageRequest, export_format: ExportFormat, chosen: Ch
         work = partial(_write_export, runtime, principal, workspace.project.id, file, export_format, chosen)
         count = await runtime.pools.exports.run(request.call.caller, work)
         await request.call.run(record_export, workspace.project.id, count)
-        headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
+        headers = {"Content-Disposition": _named_after(workspace.project.name, ending)}
         content = _chunks(runtime, file)
         return Download(content, turn.pop_all(), headers=headers, media_type=media_type)
+
+
+def _named_after(project_name: str, ending: str) -> str:
+    """Return a Content-Disposition with the project's name, also in ASCII for old programs (RFC 6266)."""
+    letters = "".join(c if unicodedata.category(c)[0] in "LMN" else "-" for c in project_name.lower())
+    name = re.sub("-+", "-", letters).strip("-") or DEFAULT_NAME
+    ascii_name = re.sub("[^a-z0-9]+", "-", name).strip("-") or DEFAULT_NAME
+    header = f'attachment; filename="{ascii_name}.{ending}"'
+    return header if name == ascii_name else f"{header}; filename*=UTF-8''{quote(name, safe='')}.{ending}"
 
 
 def _format_of(name: str) -> ExportFormat:
