@@ -67,5 +67,5 @@ EXPOSE 8081
 STOPSIGNAL SIGTERM
 # Docker may give every container HTTP_PROXY, which is no way to the container itself.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD \
-  ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['SELFMEMORY_PORT'] + '/health/live', timeout=4)"]
+  ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['SELFMEMORY_PORT'].strip(' \\r\\'\\x22') + '/health/live', timeout=4)"]
 ENTRYPOINT ["python", "-m", "server"]

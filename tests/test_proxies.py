@@ -77,8 +77,12 @@ def test_no_request_to_this_machine_goes_through_a_proxy(tmp_path: Path, port: i
     assert "is ignored" not in said
 
 
-def test_the_health_check_of_the_image_uses_no_proxy(port: int) -> None:
+@pytest.mark.parametrize("written", ["{}", '"{}"', " '{}'\r"])
+def test_the_health_check_of_the_image_uses_no_proxy_and_reads_the_port_as_the_server_does(
+    port: int, written: str
+) -> None:
+    """`docker --env-file` keeps quotation marks, and the end of a Windows line."""
     check = (SOURCES / "Dockerfile").read_text("utf-8").partition("HEALTHCHECK ")[2].partition("CMD")[2]
     _, *arguments = json.loads(check.partition("\nENTRYPOINT")[0].replace("\\\n", ""))
-    variables = {"HTTP_PROXY": NOWHERE, "NO_PROXY": "", "SELFMEMORY_PORT": str(port)}
+    variables = {"HTTP_PROXY": NOWHERE, "NO_PROXY": "", "SELFMEMORY_PORT": written.format(port)}
     subprocess.run([sys.executable, *arguments], env=without_proxies() | variables, check=True)
