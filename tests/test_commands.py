@@ -37,12 +37,12 @@ def test_a_new_user_has_a_personal_organization_with_one_project(run: Run, store
         assert session.exec(select(Project)).one().organization_id == place.id
 
 
-@pytest.mark.parametrize("way", ["argument", "standard input"])
-def test_the_password_may_come_both_ways(run: Run, stored: Database, way: str) -> None:
-    if way == "argument":
+@pytest.mark.parametrize("line", [None, f"{SECRET}\n", f"{SECRET}\r\n", f"\ufeff{SECRET}"])
+def test_the_password_may_come_both_ways(run: Run, stored: Database, line: str | None) -> None:
+    if line is None:
         assert run("create-user", "--email", "ann@example.com", "--password", SECRET).err == ""
     else:
-        run("create-user", "--email", "ann@example.com", "--password-stdin", given=f"{SECRET}\n".encode())
+        run("create-user", "--email", "ann@example.com", "--password-stdin", given=line.encode())
     with stored.read() as session:
         assert password_matches(session.exec(select(User)).one().password_hash, SECRET)
 

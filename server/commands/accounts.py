@@ -34,9 +34,9 @@ def create_user(settings: Settings, args: Namespace) -> None:
 
 
 def _first_line_of_input() -> str:
-    """Read the line as UTF-8, even if the terminal uses another encoding. Raises Invalid."""
+    """Read the line as UTF-8, even if the terminal uses another encoding, without a byte order mark. Raises Invalid."""
     try:
-        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        return sys.stdin.buffer.readline().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise Invalid("must be UTF-8 text.", field="password") from None
 
