@@ -35,6 +35,13 @@ async def test_your_own_address_or_name_is_no_password(client: httpx.AsyncClient
     assert re.search(r'id="password-error"[^>]*>[^<]*your email address or name', answer.text)
 
 
+@pytest.mark.parametrize("password", [" " * 8, "\u3000" * 12, "\t" * 9])
+async def test_spaces_alone_are_no_password(client: httpx.AsyncClient, password: str) -> None:
+    answer = await sign_up(client, password=password)
+    assert answer.status_code == 400
+    assert re.search(r'id="password-error"[^>]*>[^<]*spaces alone are no password', answer.text, re.IGNORECASE)
+
+
 async def test_a_change_of_password_follows_the_same_rules(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     for password in ("football1", "ann@example.com"):

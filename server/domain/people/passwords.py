@@ -43,9 +43,13 @@ class PendingReset(NamedTuple):
 
 
 def require_acceptable(password: str, email: str, name: str) -> None:
-    """Raises Invalid for a password that is too short, too long, very common, or the account's own address or name."""
+    """Raises Invalid for a password that is too short, too long, blank, very common, or the account's own address or
+    name.
+    """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
+    if not password.strip():
+        raise Invalid("spaces alone are no password.", field="password")
     if common_passwords.is_common(password):
         raise Invalid("this is one of the most common passwords: choose another one.", field="password")
     if common_passwords.is_own(password, email, name):
