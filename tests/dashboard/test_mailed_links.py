@@ -65,6 +65,7 @@ async def test_a_first_password_keeps_the_keys_and_a_new_one_offers_to_revoke_th
         with database.write() as session:
             _, token = passwords.issue_reset(session, alice.email, was_mailed=False)
         page = (await fresh(client).get(f"/reset-password/{token}")).text
+        assert f'value="{alice.email}" autocomplete="username" hidden' in page, "a password manager needs the account"
         assert f"<h1>{title}</h1>" in page
         assert ("checked>" in page) is is_checked
         form = {"password": f"{title} 1", **({"end_access": "on"} if is_checked else {})}

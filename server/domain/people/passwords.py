@@ -34,10 +34,11 @@ class LinkEnded(Gone):
 
 
 class PendingReset(NamedTuple):
-    """A reset that the form may complete: whether it is the first proof that the user owns the mailbox, and whether the
-    account already has a password.
+    """A reset that the form may complete: the account's address, whether the link is the first proof that the user owns
+    the mailbox, and whether the account already has a password.
     """
 
+    email: str
     is_first_proof: bool
     has_password: bool
 
@@ -108,7 +109,7 @@ def pending_reset(session: Session, token: str) -> PendingReset:
         raise LinkEnded
     user = session.get_one(User, user_id)
     proves = user.email_verified_at is None and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
-    return PendingReset(is_first_proof=proves, has_password=user.password_hash is not None)
+    return PendingReset(user.email or "", is_first_proof=proves, has_password=user.password_hash is not None)
 
 
 def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User, bool]:
