@@ -8,14 +8,23 @@ pytestmark = pytest.mark.parametrize("revision", [LEGACY])
 
 SUGGESTED = {
     "search": "search_memory memory_search find_memory mcp__selfmemory__search SEARCH serach search_nodes",
-    "fetch": "get_memory fetchMemory read-memory open_nodes",
-    "list_memories": "getAllMemories listMemory get_all",
+    "fetch": "get_memory fetchMemory read-memory open_nodes read_content ftech_memory",
+    "list_memories": "getAllMemories listMemory get_all get_memories getDeletedMemories",
     "context": "get_context",
     "add_memory": "store_memory create_memory remember saveMemory create_entities",
     "update_memory": "edit_memory change_memory",
     "delete_memory": "remove_memory delete_all_memories DeleteMemory",
 }
-NONE = ("memory", "forget_memory", "ping", "get_" * 16)
+NONE = (
+    "memory",
+    "forget_memory",
+    "ping",
+    "get_" * 16,
+    "move_note",
+    "call_tool",
+    "undo_delete",
+    "restore_deleted_memory",
+)
 
 
 async def test_the_verb_of_an_unknown_name_decides(mcp: Mcp) -> None:
