@@ -108,6 +108,15 @@ def test_a_memory_of_mem0_expires_after_its_last_day(path: Path) -> None:
     assert warnings.sentences() == []
 
 
+def test_a_time_without_a_value_takes_the_place_of_no_other(path: Path) -> None:
+    record = {
+        **{"memory": "tea", "hash": "h", "created_at": "", "createdAt": AT, "createTime": None},
+        **{"expires_at": None, "expiration_date": "2099-01-31"},
+    }
+    (line,) = read(path, json.dumps(record))
+    assert (line.created_at.year, str(line.expires_at)) == (2024, "2099-02-01 00:00:00+00:00")
+
+
 def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
     names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
     (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))

@@ -76,13 +76,13 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
 
 
 def _with_our_times(record: Foreign) -> Foreign:
-    """Return the record with its times under our names, of which those that it has already stay."""
-    times = {TIMES[name]: value for name, value in record.items() if name in TIMES}
+    """Return the record with its times under our names. One that already has a value there stays."""
+    times = {TIMES[name]: value for name, value in record.items() if name in TIMES and value not in _LEFT_OUT}
     others = {name: value for name, value in record.items() if name not in TIMES}
     with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # what is no day is named as unknown
-        times["expires_at"] = (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat()
+        times.setdefault("expires_at", (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat())
         del others[LAST_DAY]
-    return times | others
+    return others | {name: value for name, value in times.items() if others.get(name) in _LEFT_OUT}
 
 
 def _object_of(metadata: Any) -> Any:
