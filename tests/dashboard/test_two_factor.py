@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from server.app import create_app
 from server.database import Database
+from server.domain.people import sessions
 from server.models import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.base import now
 from server.settings import Settings
@@ -45,6 +46,22 @@ async def test_the_second_step_is_also_for_a_person_who_is_signed_in(
         assert (await browser.get(STEP)).headers["location"] == "/dashboard"
 
 
+async def test_the_second_step_leads_back_to_the_form_also_a_person_who_is_signed_in(
+    enrolled: Enrolled, client: httpx.AsyncClient
+) -> None:
+    """They want another account. They came to the page of the one that they have, in silence."""
+    async with fresh(client) as browser:
+        await sign_up(browser, "ben@example.com")
+        sent = await browser.post("/sign-in?switch=1&next=/x", data={"email": EMAIL, "password": PASSWORD})
+        page = await browser.get(sent.headers["location"])
+        back = html.unescape(re.findall(r'href="(/sign-in[^"]*)"', page.text)[0])
+        for _ in range(sessions.TRIES):
+            assert (await enter(browser, "no code")).status_code == 401
+        ended = await enter(browser, "no code")
+        for path in (back, ended.headers["location"]):
+            assert (await browser.get(path)).status_code == 200
+
+
 async def test_half_a_sign_in_is_no_session(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
     value = half_way.cookies["sign_in_step"]
     for headers in ({"Authorization": f"Session {value}"}, {"Cookie": f"{COOKIE}={value}"}):
@@ -65,7 +82,7 @@ async def test_after_five_wrong_codes_the_password_is_asked_for_again(
     for _ in range(5):
         assert (await enter(half_way, enrolled.app.wrong())).status_code == 401
     answer = await enter(half_way, enrolled.app.code())
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/dashboard")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/dashboard&switch=1")
     assert not await is_signed_in(half_way)
 
 
@@ -112,8 +129,8 @@ async def test_the_second_step_ends_after_ten_minutes(
 ) -> None:
     with database.write() as session:
         session.execute(sa.update(PendingSignIn).values(expires_at=now()))
-    assert (await half_way.get(STEP)).headers["location"] == "/sign-in?next=/dashboard"
-    assert (await enter(half_way, enrolled.app.code())).headers["location"] == "/sign-in?next=/dashboard"
+    assert (await half_way.get(STEP)).headers["location"] == "/sign-in?next=/dashboard&switch=1"
+    assert (await enter(half_way, enrolled.app.code())).headers["location"] == "/sign-in?next=/dashboard&switch=1"
 
 
 async def test_the_second_step_leads_to_where_the_sign_in_began(enrolled: Enrolled) -> None:
