@@ -1,10 +1,11 @@
 """Processes with a Postgres database and a Chroma server share the work on the index, without a gap or a conflict."""
 
-import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,10 @@ def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypa
 async def test_health_says_that_nobody_has_owned_a_part_of_the_index_for_a_while(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def be_at(seconds: float) -> None:
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds, perf_counter=time.perf_counter)
+        monkeypatch.setattr(health, "time", clock)
+
     monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
     with opened(settings, WordEmbedder()) as world:
         checks = HealthChecks(settings, world.database, world.index, open_mailer(settings, world.database))
@@ -157,9 +162,8 @@ async def test_health_says_that_nobody_has_owned_a_part_of_the_index_for_a_while
         await checks.current()
         assert (await checks.current())["vector_index"].problem is None
         world.index._worker.stop()
-        monkeypatch.setattr(health, "OWNERLESS_SECONDS", 0.1)
-        await asyncio.sleep(0.2)  # nobody asked in the meantime, so for all it knows, the owner has just stopped
+        be_at(2 * 60)  # nobody asks in the meantime, so for all it knows, the owner has just stopped
         assert (await checks.current())["vector_index"].problem is None
-        await asyncio.sleep(0.2)
+        be_at(4 * 60)
         found = (await checks.current())["vector_index"]
         assert (found.status, found.problem) == (Status.DEGRADED, health.OWNERLESS)
