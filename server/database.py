@@ -235,13 +235,12 @@ def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine
         engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments, **options)
         postgres.listen(engine, statement_seconds)
         return engine
-    path = sa.make_url(url).database
-    if path:
+    if file := sqlite.file_of(url):
+        path = Path(file.path)
         with suppress(OSError):  # opening the database reports the failure
-            make_private(Path(path).parent)
-            if not path.startswith(sqlite.NO_FILE):
-                sqlite.require_not_lost(Path(path))
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # SQLite would let every user read it
+            make_private(path.parent)
+            sqlite.require_not_lost(path)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # SQLite would let every user read it
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": wait}, **options
     )
