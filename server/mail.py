@@ -190,7 +190,7 @@ class SmtpMailer:
         message["From"], message["To"] = sender, recipient
         message["Subject"] = letter.subject
         message["Date"] = formatdate()
-        message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
+        message["Message-ID"] = make_msgid(domain=sender.domain)
         message["Auto-Submitted"] = "auto-generated"
         # Plain ASCII stays unencoded: quoted-printable would split a long link across two lines.
         message.set_content(letter.text, cte="7bit" if letter.text.isascii() else None)

@@ -56,6 +56,7 @@ async def test_a_promised_letter_is_sent_after_the_commit(settings: Settings, po
     assert (letter["to"], letter["subject"]) == ("ann@example.com", "Grüße")
     assert letter["from"] == "Grüße von Mémoire <no-reply@example.com>"
     assert letter["auto-submitted"] == "auto-generated"
+    assert letter["message-id"].endswith("@example.com>"), "the sender's domain, as spam filters expect"
     assert letter.get_content().replace("\r\n", "\n") == LETTER.text
     assert waiting(post) == []
 
