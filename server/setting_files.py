@@ -15,7 +15,7 @@ PREFIX = "SELFMEMORY_"
 
 def values_in(env_file: Path | None) -> dict[str, str]:
     """Return what the file sets. Raises ValueError, without the value, for a setting that is not written as NAME=value,
-    because it would be ignored.
+    because it would be ignored, and for a file that cannot be read.
     """
     if env_file is None or not env_file.is_file():
         return {}
@@ -23,6 +23,10 @@ def values_in(env_file: Path | None) -> dict[str, str]:
         text = env_file.read_text("utf-8")
     except UnicodeDecodeError:
         raise ValueError(f"{env_file} is not UTF-8 text") from None
+    except OSError as error:
+        raise ValueError(
+            f"{env_file} cannot be read ({error.strerror}): let this user read it, or move it away"
+        ) from None
     for statement in parse_stream(io.StringIO(text)):
         is_unread = statement.error or (statement.key and statement.value is None)  # a name alone has the value None
         if is_unread and PREFIX in statement.original.string.upper():

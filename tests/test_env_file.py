@@ -61,3 +61,18 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"SELFMEMORY_PORT=\xff\xfe")
     with pytest.raises(SettingsError, match="is not UTF-8 text"):
         read_settings(env_file=file)
+
+
+def test_a_file_that_cannot_be_read_is_named(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when systemd, which is root, reads the file too, and it is root's alone."""
+    env_file.write_text("SELFMEMORY_PORT=9000")
+
+    def refuse(_path: Path, *_arguments: object) -> str:
+        raise PermissionError(13, "Permission denied", str(env_file))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SettingsError) as refused:
+        read_settings(env_file=env_file)
+    assert (
+        str(refused.value) == f"{env_file} cannot be read (Permission denied): let this user read it, or move it away"
+    )
