@@ -189,10 +189,10 @@ async def _page_unless_signed_in(request: Request[State], template: str) -> Resp
     return await render_page(request, template)
 
 
-def _query_for(request: Request[State], path: str) -> str:
-    """Return the query with which the forms and links of a page lead to `path`."""
+def query_for(path: str, *, switches: bool = False) -> str:
+    """Return the query with which the forms and links of a page lead to `path`, perhaps with another account."""
     parts = [f"next={quote(path, safe='/')}"] if path != HOME else []
-    parts += [f"{SWITCH}=1"] if SWITCH in request.query_params else []
+    parts += [f"{SWITCH}=1"] if switches else []
     return f"?{'&'.join(parts)}" if parts else ""
 
 
@@ -217,7 +217,7 @@ async def render_page(
         "problem": problem.detail if problem and not field_errors else None,
         "errors": field_errors,
         "typed": typed,
-        "query": _query_for(request, path),
+        "query": query_for(path, switches=SWITCH in request.query_params),
         "reason": next((reason for start, reason in REASONS.items() if path.startswith(start)), None),
         "may_sign_up": runtime.settings.sign_up != "closed",
         "done": done_message(request.query_params),

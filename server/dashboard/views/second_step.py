@@ -1,7 +1,5 @@
 """The second step of signing in: a code from the authenticator app, or a recovery code."""
 
-from urllib.parse import quote
-
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -9,7 +7,7 @@ from starlette.routing import Route
 from server import attempts, csp
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, redirect_signed_in, set_step_cookie
-from server.dashboard.views.entrance import SWITCH, browser_info_of, call_of, next_of, read_form
+from server.dashboard.views.entrance import browser_info_of, call_of, next_of, query_for, read_form
 from server.dispatch import Methods
 from server.domain.people import sessions
 from server.errors import ServiceError, Unauthenticated
@@ -51,18 +49,13 @@ async def verify(request: Request[State]) -> Response:
 
 
 def _to_sign_in(request: Request[State], path: str) -> Response:
-    response = RedirectResponse(f"/sign-in{_query_for(path)}", 303)
+    response = RedirectResponse(f"/sign-in{query_for(path)}", 303)
     set_step_cookie(response, request.state["runtime"].settings, "")
     return response
 
 
-def _query_for(path: str) -> str:
-    """Return the query of links to the password form. It is shown also to a person who is signed in otherwise."""
-    return f"?next={quote(path, safe='/')}&{SWITCH}=1"
-
-
 async def _page(request: Request[State], path: str, problem: ServiceError | None = None) -> Response:
-    context = {"problem": problem.detail if problem else None, "query": _query_for(path)}
+    context = {"problem": problem.detail if problem else None, "query": query_for(path, switches=True)}
     html = await request.state["runtime"].in_thread(render, "second_step.html", context)
     status, headers = answered(problem)
     return HTMLResponse(html, status, HEADERS | headers)
