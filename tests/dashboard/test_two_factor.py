@@ -2,8 +2,10 @@
 
 import html
 import re
+from collections.abc import AsyncIterator
 
 import httpx
+import pytest
 import sqlalchemy as sa
 
 from server.app import create_app
@@ -16,6 +18,8 @@ from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 from tests.support.two_factor import EMAIL, STEP, Enrolled, confirm, enter, is_signed_in, reset_link, set_up
 from tests.support.visitors import seen
+
+CHANGING = f"{STEP}?next=/x"
 
 
 async def test_after_the_password_a_code_is_asked_for(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
@@ -30,40 +34,39 @@ async def test_after_the_password_a_code_is_asked_for(enrolled: Enrolled, half_w
     assert await is_signed_in(half_way)
 
 
-async def test_the_second_step_is_also_for_a_person_who_is_signed_in(
-    enrolled: Enrolled, client: httpx.AsyncClient
-) -> None:
-    """A person who changes accounts. They went on as before, in silence."""
-    async with fresh(client) as browser:
+@pytest.fixture
+async def ben(enrolled: Enrolled) -> AsyncIterator[httpx.AsyncClient]:
+    """The browser of Ben, who is signed in and has entered the password of `enrolled`, to change accounts."""
+    async with fresh(enrolled.client) as browser:
         await sign_up(browser, "ben@example.com")
         sent = await browser.post("/sign-in?switch=1&next=/x", data={"email": EMAIL, "password": PASSWORD})
-        assert sent.headers["location"] == f"{STEP}?next=/x"
-        assert "Enter a code" in seen(await browser.get(sent.headers["location"]))
-        assert (await browser.get("/api/users/me")).json()["email"] == "ben@example.com"
-        await enter(browser, enrolled.app.code())
-        assert (await browser.get("/api/users/me")).json()["email"] == EMAIL
-        assert (await browser.get(STEP)).headers["location"] == "/dashboard"
+        assert sent.headers["location"] == CHANGING
+        yield browser
+
+
+async def test_the_second_step_is_also_for_a_person_who_is_signed_in(
+    enrolled: Enrolled, ben: httpx.AsyncClient
+) -> None:
+    """They went on as before, in silence."""
+    assert "Enter a code" in seen(await ben.get(CHANGING))
+    assert (await ben.get("/api/users/me")).json()["email"] == "ben@example.com"
+    await enter(ben, enrolled.app.code())
+    assert (await ben.get("/api/users/me")).json()["email"] == EMAIL
+    assert (await ben.get(STEP)).headers["location"] == "/dashboard"
 
 
 async def test_the_second_step_leads_back_to_the_form_also_a_person_who_is_signed_in(
-    enrolled: Enrolled, client: httpx.AsyncClient
+    enrolled: Enrolled, ben: httpx.AsyncClient
 ) -> None:
     """They want another account. They came to the page of the one that they have, in silence."""
-    async with fresh(client) as browser:
-        await sign_up(browser, "ben@example.com")
-        sent = await browser.post("/sign-in?switch=1&next=/x", data={"email": EMAIL, "password": PASSWORD})
-        page = await browser.get(sent.headers["location"])
-        back = html.unescape(re.findall(r'href="(/sign-in[^"]*)"', page.text)[0])
-        assert (await browser.get(back)).status_code == 200
-        code = enrolled.app.code()
-        step = browser.cookies["sign_in_step"]
-        assert (await enter(browser, code)).status_code == 303
-        twice = await browser.post(
-            f"{STEP}?next=/x",
-            data={"code": code},
-            headers={"Cookie": f"sign_in_step={step}; {COOKIE}={browser.cookies[COOKIE]}"},
-        )
-        assert (await browser.get(twice.headers["location"])).headers["location"] == "/x"  # after a double click
+    back = html.unescape(re.findall(r'href="(/sign-in[^"]*)"', (await ben.get(CHANGING)).text)[0])
+    assert (await ben.get(back)).status_code == 200
+    code = enrolled.app.code()
+    step = ben.cookies["sign_in_step"]
+    assert (await enter(ben, code)).status_code == 303
+    cookies = f"sign_in_step={step}; {COOKIE}={ben.cookies[COOKIE]}"
+    twice = await ben.post(CHANGING, data={"code": code}, headers={"Cookie": cookies})
+    assert (await ben.get(twice.headers["location"])).headers["location"] == "/x"  # after a double click
 
 
 async def test_half_a_sign_in_is_no_session(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
