@@ -3,10 +3,11 @@
 import re
 import unicodedata
 
+from server.index.words.notations import in_letters
+
 EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"  # a flag, or one
 )
-_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
 
 _THING = re.compile(
     "[\u2615\u26bd\u26be\u2708\U0001f300-\U0001f3fa\U0001f400-\U0001f43f\U0001f451-\U0001f462\U0001f484-\U0001f48e"
@@ -20,10 +21,8 @@ _NO_THING = re.compile(r"\b(?:face|sign|symbol|with|of|and|black|white|heavy)\b"
 
 
 def spelled(text: str) -> str:
-    """Return the text with a word for each emoji. Both databases drop symbols, and no stemmer changes a word that ends
-    in q.
-    """
-    return EMOJI.sub(lambda match: f" emoji{match[0].encode('utf-32-be').hex().translate(_LETTERS)}q ", text)
+    """Return the text with a word for each emoji, because both databases drop symbols."""
+    return EMOJI.sub(lambda match: f" emoji{in_letters(match[0].encode('utf-32-be').hex())} ", text)
 
 
 def names(text: str) -> str:

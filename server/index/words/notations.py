@@ -28,12 +28,13 @@ MOST_JOINED = 15
 _PAIR = re.compile(r"(?<![\d.,:])(\d{1,3}(?:,\d{3})+|\d+)([.:])(\d{1,2})(?!\d|[.,:]\d)")
 """A number with a point, or a time: 3.5, 1,250.50, 14:30."""
 
-_LETTERS = str.maketrans("0123456789.:", "bcdfghjklmou")
+_LETTERS = str.maketrans("0123456789abcdef.:", "bcdfghjklmnpqrstou")
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
+_NUMBERS = {month[:3]: number for number, month in enumerate(_MONTHS, 1)}
 _OTHER_NAMES = {month[:3]: month for month in _MONTHS if month != "may"}
 _OTHER_NAMES |= {month: month[:3] for month in _OTHER_NAMES.values()}
 _OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": "sep sept"}
@@ -88,11 +89,12 @@ def _joined(text: str) -> list[str]:
     groups = (re.sub("[ :/]", "", group) for group in _GROUPS.findall(text))
     words = [group for group in groups if len(_DIGIT.findall(group)) >= LEAST_JOINED]
     words += [number for phone in _PHONE.findall(text) for number in _dialed(phone)]
-    return words + [_in_letters("".join(pair).replace(",", "")) for pair in _PAIR.findall(text)]
+    return words + [in_letters("".join(pair).replace(",", "")) for pair in _PAIR.findall(text)]
 
 
-def _in_letters(number: str) -> str:
-    return f"{number}q".translate(_LETTERS)
+def in_letters(code: str) -> str:
+    """Return a word for a number or hexadecimal code. No stemmer changes a word that ends in q."""
+    return f"{code.translate(_LETTERS)}q"
 
 
 def _clock_times(text: str) -> list[str]:
@@ -102,7 +104,7 @@ def _clock_times(text: str) -> list[str]:
     times: list[str] = []
     for hour, minute, half in _CLOCK.findall(text):
         of_day = int(hour) % NOON + (NOON if half in "pP" else 0)
-        times += {_in_letters(f"{written}:{minute or '00'}") for written in (of_day, f"{of_day:02}")}
+        times += {in_letters(f"{written}:{minute or '00'}") for written in (of_day, f"{of_day:02}")}
     return times + [f"{int(hour) - NOON} pm" for hour in _AFTERNOON.findall(text)]
 
 
@@ -115,11 +117,10 @@ def _dates(text: str) -> list[str]:
     in_digits = [*year_first, *((year, month, day) for day, month, year in _DOTTED.findall(text))]
     dates = [f"{year}-{month:>02}-{day:>02} {_in_words(int(month), int(day))}" for year, month, day in in_digits]
     for day_before, name, day_after, year in _IN_WORDS.findall(text):
-        month = next(number for number, month in enumerate(_MONTHS, 1) if month[:3] == name[:3].lower())
         if day := day_before or day_after:
-            dates.append(f"{year}-{month:02}-{day:>02}")
+            dates.append(f"{year}-{_NUMBERS[name[:3].lower()]:02}-{day:>02}")
     for year, month, day in _IN_HAN.findall(text):
-        dates.append(f"{_in_letters(f'{month}.{day}')} {f'{year}-{month:>02}-{day:>02}' if year else ''}")
+        dates.append(f"{in_letters(f'{month}.{day}')} {f'{year}-{month:>02}-{day:>02}' if year else ''}")
     return dates
 
 
