@@ -28,8 +28,10 @@ CONNECT_ARGUMENTS: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""Arguments that carry every letter, whatever PGCLIENTENCODING says, and make the client notice within half a minute
-that the server has vanished. Parameters in the URL take precedence.
+"""Arguments of each connection. Parameters in the URL take precedence.
+
+The connection is in UTF-8, also if PGCLIENTENCODING names another encoding. The client notices within half a minute
+that the server has vanished.
 """
 
 SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}

@@ -19,8 +19,8 @@ _TAG = re.compile(
 )
 """A tag, the beginning of a comment, or a declaration. It ends before the next `<`, so a text is read once.
 
-A quotation without an end reaches that `<`, so it is in no tag. Its last mark is optional, so that the possessive group
-never fails after its first character: up to Python 3.11.4, it would match what it read before it failed.
+A quotation without an end goes on to that `<`, so it belongs to no tag. The mark that ends a quotation is optional
+here. Otherwise the possessive group could fail in the middle, and up to Python 3.11.4 it then matches what it has read.
 """
 
 _SPACES = re.compile(r"[^\S\n]+")
