@@ -101,7 +101,7 @@ class World:
             return session.exec(select(Memory).where(Memory.id == memory_id)).one()
 
 
-def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(is_true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until background work makes the condition true."""
     deadline = time.monotonic() + seconds
     while not is_true():
