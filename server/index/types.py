@@ -18,13 +18,16 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 
 class Places(NamedTuple):
-    """The places of some memories in their conversations (numbers, ascending); see `words.conversations`."""
+    """The places of some memories in their conversations (see `words.conversations`), and the lengths of their texts
+    in multiples of the project's mean. `numbers` are ascending.
+    """
 
     numbers: Numbers
     places: NDArray[np.int64]
+    lengths: NDArray[np.float32]
 
 
-NO_PLACES = Places(np.empty(0, np.int64), np.empty(0, np.int64))
+NO_PLACES = Places(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 class Space(Protocol):

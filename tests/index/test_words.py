@@ -25,7 +25,8 @@ def shares(world: World, question: str) -> dict[str, float]:
     """Search by words and return the share of each matching memory, by its text."""
     with world.database.read() as session:
         project = session.get_one(Project, world.project_id)
-        matches = word_search.search(session, project.id, project.memory_count, question, None, NO_PLACES)
+        known = world.index.places(session, project, world.index.embed_question(session, project, question, None))
+        matches = word_search.search(session, project.id, project.memory_count, question, None, known)
         pairs = zip(matches.numbers.tolist(), matches.shares.tolist(), strict=True)
         return {_text(session, number): share for number, share in pairs}
 
@@ -105,11 +106,19 @@ def test_a_memory_is_found_by_its_date_as_people_say_it(world: World) -> None:
     assert shares(world, "2023-05-08")["Tea"] > shares(world, "2023-05-08")["Coffee"] * 1.2
 
 
-def test_another_projects_words_are_not_found_and_do_not_change_a_words_rarity(world: World) -> None:
-    world.add_many(["tea with milk", "coffee"])
+def test_another_projects_words_are_not_found_and_change_no_score(world: World) -> None:
+    world.add_many(["tea with milk", "coffee", "tea " * 40])
     before = shares(world, "tea milk")
-    world.another_project().add_many(["tea", "tea and tea", "more tea"])
-    assert shares(world, "tea milk") == pytest.approx(before, rel=0.01)  # the projects share only the mean length
+    world.another_project().add_many(["tea", "tea and tea", "more tea"] * 20)
+    assert shares(world, "tea milk") == before
+
+
+def test_a_common_word_counts_less_in_a_long_memory(world: World) -> None:
+    long = "We had tea. " + "Then we talked about other things. " * 20
+    world.add_many(["Tea at noon", "Tea at five", long, "Coffee", "Water"])
+    results = shares(world, "tea")
+    assert results["Tea at noon"] == results["Tea at five"] == 1
+    assert 0 < results[long] < 0.8
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,6 @@ def test_a_match_of_few_of_the_words_has_a_low_share(world: World) -> None:
 
 
 def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
     monkeypatch.setattr(word_search, "MAX_ROWS", 8)
     world.add_many([f"tea {n}" for n in range(30)], at=MAY, user_id="ann")
     world.add_many([f"tea and milk {n}" for n in range(3)], at=MAY, user_id="bob")
@@ -148,7 +156,6 @@ def test_a_large_project_counts_only_the_matches_of_its_rarest_common_word(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a project of a million memories, counting every common word takes longer than the rest of a search."""
-    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
     monkeypatch.setattr(word_search, "MAX_ROWS", 3)
     monkeypatch.setattr(word_search, "COUNT_AT_MOST", 12)
     world.add_many([f"tea {n}" for n in range(40)] + [f"coffee {n}" for n in range(10)])
@@ -163,11 +170,10 @@ def test_a_large_project_counts_only_the_matches_of_its_rarest_common_word(
 
     monkeypatch.setattr(index, "counts", seen)
     assert set(shares(world, "tea coffee zeppelin")) == {"coffee 7", "coffee 8", "coffee 9"}
-    assert sorted(counted) == [0, 4, 4, 10, 10, 12]
+    assert sorted(counted) == [10, 10, 12]
 
 
 def test_in_a_large_project_a_word_is_found_by_its_beginning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
     monkeypatch.setattr(word_search, "MAX_ROWS", 8)
     world.add_many([f"Kühlschranktür {n}" for n in range(9)] + [f"Dampfschifffahrt {n}" for n in range(3)], at=MAY)
     assert len(shares(world, "Dampfschiff 7")) == 4

@@ -9,7 +9,7 @@
 - length_penalty: 0.1 * (sqrt(2 ln pieces) - sqrt(2 ln 16)) for a memory of more than 16 pieces, else 0.
 - If a short piece only asks a question, half of its cosine counts.
 - coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project. A common term
-  counts by its BM25, a rare one fully.
+  counts less in a long memory.
 
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term

@@ -23,6 +23,9 @@ QUESTION_FACTOR = 0.5
 Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
 
+LEAST_MEAN = 100
+"""A sentence of this many characters is not long, even if a project's other texts are shorter, as in Chinese."""
+
 ENCODED_AT_ONCE = 10_000
 """How many vectors to encode at a time."""
 
@@ -123,17 +126,19 @@ class Scan:
     penalties: Vector
     """For each memory: the length penalty."""
 
+    places: Places
+    """The places of the memories in their conversations, and their lengths."""
+
     @staticmethod
     def of(matrix: Matrix, center: Center) -> "Scan":
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
         factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
-        return Scan(matrix, center, center.inverse_lengths(matrix.dot_products(center.mean)) * factors, penalties)
-
-    @property
-    def places(self) -> Places:
-        """The places of the memories in their conversations."""
-        return Places(self.matrix.numbers, self.matrix.places)
+        scales = center.inverse_lengths(matrix.dot_products(center.mean)) * factors
+        lengths = matrix.spans[matrix.starts + matrix.sizes - 1, 1].astype(np.float32)
+        mean = max(float(lengths.sum()) / max(len(lengths), 1), LEAST_MEAN)
+        places = Places(matrix.numbers, matrix.places, lengths / np.float32(mean))
+        return Scan(matrix, center, scales, penalties, places)
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""

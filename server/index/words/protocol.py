@@ -1,6 +1,6 @@
 """The interface of the word index. `fts5` implements it for SQLite, `tsvector` for Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,25 +23,35 @@ class WordRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TermScores:
-    """The matches of a search: entry `i` says that memory `numbers[i]` holds term `terms[i]` and scores `scores[i]`.
+class TermMatches:
+    """The matches of a search: entry `i` says that memory `numbers[i]` holds term `terms[i]`.
 
-    A term is its position in the question. A score, from 0, weighs how often the memory holds the term, and its length,
-    but not how rare the term is. `counts[term]` is the number of the project's memories that hold the term.
+    A term is its position in the question. `counts[term]` is the number of the project's memories that hold the term.
     """
 
     terms: NDArray[np.intp]
     numbers: NDArray[np.int64]
-    scores: NDArray[np.float64]
     counts: NDArray[np.int64]
 
     @classmethod
-    def of_rows(cls, rows: Sequence[Row], counts: Sequence[int]) -> "TermScores":
-        """Build the arrays from rows of (term, number, score). The number of a term's rows replaces a count of 0."""
-        columns = tuple(zip(*rows, strict=True)) or ((), (), ())
-        terms = np.array(columns[0], np.intp)
-        known = np.maximum(np.bincount(terms, minlength=len(counts)), counts)
-        return cls(terms, np.array(columns[1], np.int64), np.array(columns[2], np.float64), known)
+    def of_rows(cls, rows: Iterable[Row], term_count: int, at_most: int) -> "TermMatches":
+        """Build the arrays from a row for each term: the term, how many matches were read, and the memories' numbers,
+        separated by commas. Keep no matches of a term with more than `at_most`.
+        """
+        found = [np.empty(0, np.int64)] * term_count
+        counts = np.zeros(term_count, np.int64)
+        for term, count, numbers in rows:
+            counts[term] = count
+            if 0 < count <= at_most:
+                found[term] = np.fromstring(numbers, np.int64, sep=",")
+        return cls(np.repeat(np.arange(term_count), [*map(len, found)]), np.concatenate(found), counts)
+
+    def only(self, terms: NDArray[np.intp]) -> "TermMatches":
+        """Keep only these terms, in this order."""
+        places = np.full(len(self.counts), -1)
+        places[terms] = np.arange(len(terms))
+        kept = places[self.terms] >= 0
+        return TermMatches(places[self.terms[kept]], self.numbers[kept], self.counts[terms])
 
 
 class WordIndex(Protocol):
@@ -63,27 +73,22 @@ class WordIndex(Protocol):
     ) -> Sequence[int]:
         """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`."""
 
-    def scores(
-        self,
-        session: Session,
-        project_id: str,
-        counts: Mapping[str, int],
-        max_rows: int,
-        allowed: Sequence[int] | None,
-    ) -> TermScores:
-        """Score the project's memories for each term in `counts`, with one query.
+    def matches(self, session: Session, project_id: str, terms: Sequence[str], at_most: int) -> TermMatches:
+        """Return which of the project's memories hold each term, with one query.
 
-        For each term, only the `max_rows` newest memories are scored. `allowed` narrows the query to these memories.
-        The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
+        A term that more memories hold has no matches in the result, and the count `at_most` + 1.
         """
 
-    def scores_of_beginnings(
-        self, session: Session, project_id: str, beginnings: Sequence[str], max_rows: int
-    ) -> TermScores:
-        """Score 1 for each of the project's memories that hold a word with one of these beginnings, with one query.
+    def newest(
+        self, session: Session, project_id: str, term: str, at_most: int, allowed: Sequence[int] | None
+    ) -> TermMatches:
+        """Return the `at_most` newest of the project's memories that hold the term, or of the `allowed` ones."""
 
-        A beginning that more than `max_rows` words have finds nothing, so that the cost is limited. Words are compared
-        as they are stored, stemmed; a beginning is not stemmed, because its stem may begin many other words.
+    def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
+        """Return which of the project's memories hold a word with each of these beginnings, with one query.
+
+        A beginning that more than `at_most` words have has no matches in the result. Words are compared as they are
+        stored, stemmed; a beginning is not stemmed, because its stem may begin many other words.
         """
 
     def prepare(self, database: Database, /) -> None:

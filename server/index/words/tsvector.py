@@ -2,23 +2,21 @@
 
 A GIN index covers project and words, so a search reads its own project's entries only.
 
-- *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words, and treats no character as an
-  operator. Both use the configuration `memory_words` of our migrations: FTS5's stemmer, and no stop words.
-- *Scores.* A memory that holds a term scores 1, however often it does and however long it is.
+`plainto_tsquery` stems a term as `to_tsvector` stems the stored words, and treats no character as an operator. Both use
+the configuration `memory_words` of our migrations: FTS5's stemmer, and no stop words.
 
 A row's foreign key deletes it together with its memory, and autovacuum erases deleted rows from disk. The methods that
 remove and purge therefore do nothing here.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database, as_json
-from server.index.words.protocol import TermScores, WordRow
+from server.index.words.protocol import TermMatches, WordRow
 from server.statements import Query
 
 
@@ -43,27 +41,22 @@ class Tsvector:
         values = {**_parameters(project_id, terms), "at_most": at_most}
         return _count_query(len(terms)).rows(session, **values)[0]
 
-    def scores(
-        self,
-        session: Session,
-        project_id: str,
-        counts: Mapping[str, int],
-        max_rows: int,
-        allowed: Sequence[int] | None,
-    ) -> TermScores:
-        values: dict[str, str | int] = {**_parameters(project_id, counts), "max_rows": max_rows}
+    def matches(self, session: Session, project_id: str, terms: Sequence[str], at_most: int) -> TermMatches:
+        values = {**_parameters(project_id, terms), "at_most": at_most + 1}
+        return TermMatches.of_rows(_match_query(len(terms)).rows(session, **values), len(terms), at_most)
+
+    def newest(
+        self, session: Session, project_id: str, term: str, at_most: int, allowed: Sequence[int] | None
+    ) -> TermMatches:
+        values: dict[str, str | int] = {**_parameters(project_id, [term]), "at_most": at_most}
         if allowed is not None:
             values["allowed"] = as_json(allowed)
-        statement = _score_query(len(counts), allowed is not None)
-        return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
+        return TermMatches.of_rows(_newest_query(allowed is not None).rows(session, **values), 1, at_most)
 
-    def scores_of_beginnings(
-        self, session: Session, project_id: str, beginnings: Sequence[str], max_rows: int
-    ) -> TermScores:
-        values = {**_parameters(project_id, beginnings), "at_most": max_rows + 1}
+    def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
+        values = {**_parameters(project_id, beginnings), "at_most": at_most + 1}
         rows = _beginnings_query(len(beginnings)).rows(session, **values)
-        counts = Counter(row[0] for row in rows)
-        return TermScores.of_rows([row for row in rows if counts[row[0]] <= max_rows], [0] * len(beginnings))
+        return TermMatches.of_rows(rows, len(beginnings), at_most)
 
     def prepare(self, _database: Database, /) -> None:
         """Do nothing: autovacuum is on by default."""
@@ -78,17 +71,29 @@ def _parameters(project_id: str, terms: Iterable[str]) -> dict[str, str]:
 
 
 @cache
-def _score_query(term_count: int, is_narrowed: bool) -> Query:
-    narrow = (
-        " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
-    )
+def _match_query(term_count: int) -> Query:
     parts = (
-        f"(SELECT {term}, memory_number, 1 FROM memory_words"  # noqa: S608 - numbers
-        f" WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term}){narrow}"
-        " ORDER BY memory_number DESC LIMIT :max_rows)"
+        f"SELECT {term}, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - numbers
+        " (SELECT memory_number FROM memory_words WHERE project_id = :project"
+        f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT :at_most) AS matches"
         for term in range(term_count)
     )
     return Query(sa.text(" UNION ALL ".join(parts)))
+
+
+@cache
+def _newest_query(is_narrowed: bool) -> Query:
+    narrow = (
+        " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
+    )
+    return Query(
+        sa.text(
+            "SELECT 0, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - no input
+            " (SELECT memory_number FROM memory_words WHERE project_id = :project"
+            f" AND words @@ plainto_tsquery('memory_words', :t0){narrow}"
+            " ORDER BY memory_number DESC LIMIT :at_most) AS matches"
+        )
+    )
 
 
 @cache
@@ -104,9 +109,10 @@ def _count_query(term_count: int) -> Query:
 @cache
 def _beginnings_query(count: int) -> Query:
     parts = (
-        f"(SELECT {position}, memory_number, 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
+        f"SELECT {position}, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - numbers
+        " (SELECT memory_number FROM memory_words WHERE project_id = :project"
         f" AND words @@ CAST(NULLIF(CAST(plainto_tsquery('simple', :t{position}) AS text), '') || ':*' AS tsquery)"
-        " LIMIT :at_most)"
+        " LIMIT :at_most) AS matches"
         for position in range(count)
     )
     return Query(sa.text(" UNION ALL ".join(parts)))

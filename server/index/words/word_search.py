@@ -1,22 +1,22 @@
-"""Searches by words: finds which memories of a project hold a question's terms, and how well they match (BM25).
+"""Searches by words: finds which memories of a project hold a question's terms, and weighs each term by its rarity.
 
-The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
-memory. So other projects do not slow a search down. On SQLite, the mean length of their memories counts (see `fts5`).
+    coverage  = sum(rarity(t) * credit(t)) / sum(rarity(t))
+    credit(t) = least(t) + (1 - least(t)) * chance, or 0 where the memory does not hold t
+    least(t)  = rarity(t) / rarity of a term that one memory holds
+    chance    = min(1, (K1 + 1) / (1 + K1 * (1 - B + B * length of the memory / mean length in the project)))
 
-    coverage = sum(rarity(t) * credit(t)) / sum(rarity(t))
-    credit(t) = least(t) + (1 - least(t)) * score(t), or 0 where the memory does not hold t
-    least(t) = rarity(t) / rarity of a term that one memory holds
+A long memory holds common words by chance, so they count less there: `chance` is what BM25 gives a word that occurs
+once (Robertson and Zaragoza 2009). A rare word, such as an order number, counts fully in a memory of any length. How
+often a memory repeats a word does not count. Lengths are in characters, and the mean is taken as at least 100. They are
+known only of projects that are scanned exactly; else `chance` is 1.
 
 A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these.
-
-SQLite's index scores a frequent term higher, and a term of a long memory lower. That is right for a common word, which
-a long memory holds by chance. A rare word, such as an order number, counts fully in a memory of any length.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -28,24 +28,21 @@ from server.index.best import positions_of
 from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
-from server.index.words.protocol import TermScores, WordIndex
+from server.index.words.protocol import TermMatches, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, Question, beginning_of, read_question
 from server.models import metadata
 from server.statements import Query
 
 MAX_ROWS = 1500
-"""A search scores at most about this many rows, so that its cost is limited. The rarest terms go first."""
-
-COUNT_ABOVE_MEMORIES = MAX_ROWS
-"""In a project with more memories than this, a search first counts the matches of each term.
-
-It then leaves out the most common terms. In a smaller project no term can have more than `MAX_ROWS` matches.
+"""In a project with more memories than this, a search considers about this many matches, so that its cost is limited.
+The rarest terms go first.
 """
 
 COUNT_AT_MOST = 10_000
-"""The matches of a term are counted up to this number, because larger counts do not matter for choosing the rarest
-terms.
-"""
+"""Matches are counted up to this number, because larger counts do not matter for choosing the rarest terms."""
+
+K1, B = 1.2, 0.75
+"""How much the length of a memory matters: the usual values of BM25."""
 
 BEGINNING_CREDIT = 0.7
 """A word that begins with a term may be another word."""
@@ -57,9 +54,6 @@ stored at most this many memories before or after another match. Other matches a
 
 COVERAGE_POWER = 1.25
 """A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
-
-Term = TypeVar("Term", str, int)
-"""A term, or its position."""
 
 _memories = metadata.tables["memories"]
 
@@ -119,15 +113,12 @@ def search(
         return NO_TERMS
     index = word_index_of(session)
     terms = _choose(session, index, project_id, asked.terms)
-    if memory_count > COUNT_ABOVE_MEMORIES:
-        counts, narrowed = _rarest(session, index, project_id, terms), allowed
-    else:
-        # Fetch all matches, not only the allowed ones: their number is the count of the term.
-        counts, narrowed = dict.fromkeys(terms, 0), None
-    scores = index.scores(session, project_id, counts, MAX_ROWS, narrowed)
-    lacking = scores.counts == 0
-    scores = _with_beginnings(session, index, project_id, [*counts], scores)
-    rows = _rows(scores, memory_count, _repeating(asked, [*counts], scores), np.where(lacking, BEGINNING_CREDIT, 1.0))
+    matches = index.matches(session, project_id, terms, MAX_ROWS)
+    if memory_count > MAX_ROWS:
+        terms, matches = _rarest(session, index, project_id, terms, matches, allowed)
+    most = np.where(matches.counts == 0, BEGINNING_CREDIT, 1.0)
+    matches = _with_beginnings(session, index, project_id, terms, matches)
+    rows = _rows(matches, memory_count, _repeating(asked, terms, matches), most, known)
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
         positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
@@ -137,11 +128,11 @@ def search(
     return WordMatches(rows.numbers[positions], rows.shares[positions], windows, asked=True)
 
 
-def _repeating(asked: Question, terms: Sequence[str], scores: TermScores) -> NDArray[np.bool_]:
+def _repeating(asked: Question, terms: Sequence[str], matches: TermMatches) -> NDArray[np.bool_]:
     """Return which terms repeat others, so that they do not count where the project lacks them: a whole repeats its
     parts, and a part repeats a whole that the project has.
     """
-    present = {term for term, count in zip(terms, scores.counts.tolist(), strict=True) if count}
+    present = {term for term, count in zip(terms, matches.counts.tolist(), strict=True) if count}
     return np.array([term in asked.wholes or asked.whole_of.get(term) in present for term in terms])
 
 
@@ -161,63 +152,85 @@ def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence
     return [term for _, term in by_rarity[:MAX_QUESTION_TERMS]]
 
 
-def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> dict[str, int]:
-    """Return the rarest terms that together have at most `MAX_ROWS` matches, rarest first, with their counts.
+def _rarest(
+    session: Session,
+    index: WordIndex,
+    project_id: str,
+    terms: Sequence[str],
+    matches: TermMatches,
+    allowed: Sequence[int] | None,
+) -> tuple[Sequence[str], TermMatches]:
+    """Return the rarest terms that together have at most `MAX_ROWS` matches, with these.
 
-    If every term that the project has is more common, return the rarest of these. Only its matches are counted to the
-    end: counting those of all common terms takes longer the larger the project is.
+    If every term that the project has is more common, return the newest matches of the rarest of these. Only that one
+    is counted to the end: counting all common terms takes longer the larger the project is.
     """
-    counts = index.counts(session, project_id, terms, MAX_ROWS + 1)
-    rarest = _fitting(counts, terms)
-    common = [term for count, term in zip(counts, terms, strict=True) if count > MAX_ROWS]
-    if common and not any(rarest.values()):
-        _, term = min(zip(index.counts(session, project_id, common, COUNT_AT_MOST), common, strict=True))
-        (rarest[term],) = index.counts(session, project_id, [term])
-    return rarest
+    fitting = _fitting(matches.counts)
+    if matches.counts[fitting].any() or not matches.counts.any():
+        return [terms[term] for term in fitting], matches.only(fitting)
+    common = [term for term, count in zip(terms, matches.counts, strict=True) if count]
+    _, rarest = min(zip(index.counts(session, project_id, common, COUNT_AT_MOST), common, strict=True))
+    newest = index.newest(session, project_id, rarest, MAX_ROWS, allowed)
+    lacking = [term for term in terms if term not in common]
+    counts = np.array([*index.counts(session, project_id, [rarest]), *([0] * len(lacking))])
+    return [rarest, *lacking], replace(newest, counts=counts)
 
 
-def _fitting(counts: Sequence[int], terms: Sequence[Term]) -> dict[Term, int]:
-    """Return the rarest terms that together have at most `MAX_ROWS` matches, rarest first, with their counts."""
-    rarest: dict[Term, int] = {}
-    for count, term in sorted(zip(counts, terms, strict=True)):
-        if sum(rarest.values()) + count <= MAX_ROWS:
-            rarest[term] = count
-    return rarest
+def _fitting(counts: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the rarest terms that together have at most `MAX_ROWS` matches."""
+    rarest: list[int] = []
+    total = 0
+    for term in np.argsort(counts, kind="stable").tolist():
+        if total + counts[term] <= MAX_ROWS:
+            total += counts[term]
+            rarest.append(term)
+    return np.array(rarest, np.intp)
 
 
 def _with_beginnings(
-    session: Session, index: WordIndex, project_id: str, terms: Sequence[str], scores: TermScores
-) -> TermScores:
-    """Return the scores, and for the terms that the project lacks those of the words that begin with them."""
-    lacking = np.flatnonzero(scores.counts == 0).tolist()
+    session: Session, index: WordIndex, project_id: str, terms: Sequence[str], matches: TermMatches
+) -> TermMatches:
+    """Return the matches, and for the terms that the project lacks those of the words that begin with them."""
+    lacking = np.flatnonzero(matches.counts == 0).tolist()
     begun = {place: beginning for place in lacking if (beginning := beginning_of(terms[place]))}
     if not begun:
-        return scores
-    found = index.scores_of_beginnings(session, project_id, [*begun.values()], MAX_ROWS)
-    fitting = [*_fitting(found.counts.tolist(), range(len(begun)))]
+        return matches
+    found = index.beginnings(session, project_id, [*begun.values()], MAX_ROWS)
+    fitting = _fitting(found.counts)
     places = np.array([*begun], np.intp)
-    counts = scores.counts.copy()
+    counts = matches.counts.copy()
     counts[places[fitting]] = found.counts[fitting]
     kept = np.isin(found.terms, fitting)
-    return TermScores(
-        np.concatenate([scores.terms, places[found.terms[kept]]]),
-        np.concatenate([scores.numbers, found.numbers[kept]]),
-        np.concatenate([scores.scores, found.scores[kept]]),
+    return TermMatches(
+        np.concatenate([matches.terms, places[found.terms[kept]]]),
+        np.concatenate([matches.numbers, found.numbers[kept]]),
         counts,
     )
 
 
-def _rows(scores: TermScores, memory_count: int, repeating: NDArray[np.bool_], most: NDArray[np.float64]) -> Rows:
+def _rows(
+    matches: TermMatches, memory_count: int, repeating: NDArray[np.bool_], most: NDArray[np.float64], known: Places
+) -> Rows:
     """Add up the credits of each memory, each times the rarity (IDF) of its term in the project. `most` is the largest
     credit of each term.
     """
-    rarities = _rarities(memory_count, scores.counts)
-    rarities[repeating & (scores.counts == 0)] = 0.0
-    numbers, positions = np.unique(scores.numbers, return_inverse=True)
-    least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[scores.terms]
+    rarities = _rarities(memory_count, matches.counts)
+    rarities[repeating & (matches.counts == 0)] = 0.0
+    numbers, positions = np.unique(matches.numbers, return_inverse=True)
+    least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[matches.terms]
     credits = np.zeros((len(numbers), len(rarities)))
-    credits[positions, scores.terms] = most[scores.terms] * (least + (1 - least) * np.minimum(scores.scores, 1.0))
+    chances = _chances(numbers, known)[positions]
+    credits[positions, matches.terms] = most[matches.terms] * (least + (1 - least) * chances)
     return Rows(numbers, credits, rarities)
+
+
+def _chances(numbers: NDArray[np.int64], known: Places) -> NDArray[np.float64]:
+    """Return what a common word counts in each of these memories; 1 if the memory's length is not known."""
+    positions, is_known = positions_of(numbers, known.numbers)
+    if not is_known.any():
+        return np.ones(len(numbers))
+    chances = (K1 + 1) / (1 + K1 * (1 - B + B * known.lengths[positions]))
+    return np.where(is_known, np.minimum(chances, 1.0), 1.0)
 
 
 def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:
