@@ -19,6 +19,8 @@ from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
 from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
 from server.dashboard.rendering import problem_page, render, signed_out_page
+from server.dashboard.shown_once import forget_values, kept_values
+from server.dashboard.sign_in_ways import SealedValues
 from server.dispatch import Methods
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
@@ -70,6 +72,10 @@ class PageRequest:
         """Return the project in the path. Raises NotFound."""
         return find_project(await self.frame(), self.project_id)
 
+    @property
+    def once(self) -> SealedValues:
+        return kept_values(self.http, self.call)
+
     def text(self, name: str) -> str:
         """Return a form field with line breaks as we store them, or "" if it is missing."""
         return next(reversed(self.texts(name)), "")
@@ -110,6 +116,7 @@ class PageRequest:
             "path": self.http.url.path,
             "problem": with_field_label(self.problem) if self.problem else None,
             "done": done_message(self.http.query_params),
+            "once": self.once,
             "typed": self.text,
             "settings": self.call.runtime.settings,
             "theme": chosen_value(THEME, self.http.cookies),
@@ -118,6 +125,8 @@ class PageRequest:
         status, headers = answered(self.problem)
         headers |= {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
         response = HTMLResponse(html, status, headers)
+        if self.once:
+            forget_values(response, self.http, self.call)
         if project_id is not None and project_id != last_project_id:
             settings = self.call.runtime.settings
             set_private_cookie(response, settings, LAST_PROJECT_COOKIE, project_id, COOKIE_SECONDS, HOME)

@@ -30,7 +30,7 @@ async def snippets(visitor: Visitor, client: str) -> list[str]:
 async def links(visitor: Visitor, client: str, *, new_key: bool = False) -> list[str]:
     """Return the install links, in order."""
     path = f"{visitor.project}/connect?client={client}"
-    page = await (visitor.post(path) if new_key else visitor.get(path))
+    page = await (visitor.shown(path) if new_key else visitor.get(path))
     return [html.unescape(link) for link in re.findall(r'<a class="button" href="([^"]+)">Add to', page.text)]
 
 
@@ -119,7 +119,7 @@ async def test_a_link_with_a_key_waits_for_the_key(ann: Visitor) -> None:
     assert await links(ann, "lm-studio") == []
     assert hint in before
     assert "Or open Program" not in before
-    after = seen(await ann.post(path))
+    after = seen(await ann.shown(path))
     assert hint not in after
     assert "Or open Program" in after
 
@@ -135,8 +135,7 @@ def test_no_link_hides_the_placeholder_of_a_key(assistant: Assistant) -> None:
 async def test_a_key_that_is_created_here_is_in_the_text(
     ann: Visitor, client: httpx.AsyncClient, assistant: Assistant
 ) -> None:
-    page = await ann.post(f"{ann.project}/connect", {"client": assistant.id})
-    assert page.status_code == 200
+    page = await ann.shown(f"{ann.project}/connect", {"client": assistant.id})
     assert page.headers["cache-control"] == "no-store"
     assert "YOUR_API_KEY" not in page.text
     links = re.findall(r'config=([^"&]+)', page.text)
@@ -149,7 +148,7 @@ async def test_a_key_that_is_created_here_is_in_the_text(
 
 
 async def test_a_viewers_key_only_reads(viewer: Visitor, ann: Visitor, client: httpx.AsyncClient) -> None:
-    page = await viewer.post(f"{ann.project}/connect", {"client": "cursor"})
+    page = await viewer.shown(f"{ann.project}/connect", {"client": "cursor"})
     found = KEY.search(page.text)
     assert found
     headers = {"Authorization": f"Bearer {found[0]}"}
@@ -159,7 +158,7 @@ async def test_a_viewers_key_only_reads(viewer: Visitor, ann: Visitor, client: h
 
 
 async def test_the_page_says_connected_after_the_first_call(ann: Visitor, client: httpx.AsyncClient) -> None:
-    page = await ann.post(f"{ann.project}/connect", {"client": "cursor"})
+    page = await ann.shown(f"{ann.project}/connect", {"client": "cursor"})
     found = KEY.search(page.text)
     waiting = re.search(r'data-waiting="([^"]+)"', page.text)
     assert found

@@ -43,7 +43,7 @@ async def test_a_passkey_proves_a_sensitive_change(
     asked = await client.post(path, data=FORM)
     assert (asked.status_code, "Use a passkey" in seen(asked)) == (403, True)
     proof = {"proof_credential": passkey.used(options_of(asked))}
-    created = await client.post(path, data=FORM | proof)
+    created = await client.post(path, data=FORM | proof, follow_redirects=True)
     assert KEY.search(created.text), seen(created)
     age(database, timedelta(minutes=11))
     again = await client.post(path, data=FORM | proof)

@@ -94,9 +94,9 @@ async def test_right_after_the_proof_the_form_does_what_it_meant(ann: httpx.Asyn
     wrong = await ann.post(path, data=again | {"proof_password": "wrong"})
     assert (wrong.status_code, KEY.search(wrong.text)) == (400, None)
     assert "wrong" not in wrong.text.replace("wrong codes", "")
-    created = await ann.post(path, data=again | {"proof_password": PASSWORD})
+    created = await ann.post(path, data=again | {"proof_password": PASSWORD}, follow_redirects=True)
     assert (created.status_code, KEY.search(created.text) is not None) == (200, True)
-    once_more = await ann.post(path, data=again)
+    once_more = await ann.post(path, data=again, follow_redirects=True)
     assert KEY.search(once_more.text)
 
 
@@ -105,7 +105,7 @@ async def test_a_proof_counts_in_its_own_session_alone(ann: httpx.AsyncClient, d
         await sign_in(elsewhere)
         form = {"name": "Laptop", "permission": "read", "expires_in_days": "30"}
         path = f"{await project_of(ann)}/keys"
-        assert KEY.search((await elsewhere.post(path, data=form)).text)  # it signed in just now
+        assert KEY.search((await elsewhere.post(path, data=form, follow_redirects=True)).text)  # it signed in just now
         assert (await ann.post(path, data=form)).status_code == 403
 
 

@@ -30,7 +30,7 @@ async def test_secrets_and_codes_are_not_readable_in_the_database(enrolled: Enro
 
 
 async def test_new_recovery_codes_replace_the_earlier_ones(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
-    codes = CODE.findall(seen(await enrolled.client.post(f"{PAGE}/codes")))
+    codes = CODE.findall(seen(await enrolled.client.post(f"{PAGE}/codes", follow_redirects=True)))
     assert len(codes) == 10
     assert CODE.findall(seen(await enrolled.client.get(PAGE))) == []
     assert (await enter(half_way, enrolled.recovery_codes[0])).status_code == 401

@@ -34,7 +34,8 @@ async def set_up(client: httpx.AsyncClient) -> Enrolled:
     key = re.search(r'id="key" value="(\w+)"', page.text)
     assert key, seen(page)
     app = Authenticator(key[1])
-    done = await client.post(f"{PAGE}/on", data={"sealed": hidden(page, "sealed"), "code": app.code()})
+    fields = {"sealed": hidden(page, "sealed"), "code": app.code()}
+    done = await client.post(f"{PAGE}/on", data=fields, follow_redirects=True)
     codes = CODE.findall(seen(done))
     assert len(set(codes)) == 10, seen(done)
     return Enrolled(client, app, codes)

@@ -54,6 +54,10 @@ class Visitor:
         assert response.status_code == 303, response.text
         return response.headers["location"]
 
+    async def shown(self, path: str, fields: Fields | None = None) -> httpx.Response:
+        """Send a form, require that it is accepted, and return the page to which it redirects."""
+        return await self.get(await self.do(path, fields))
+
     async def remember(self, content: str, **metadata: object) -> str:
         body = {"messages": [{"role": "user", "content": content}], "metadata": metadata}
         response = await self.client.post("/api/memories", json=body, headers=self.tenant.auth)

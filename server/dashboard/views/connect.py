@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from server.assistants.catalog import assistants
 from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Target
 from server.dashboard.pages import PageRequest
+from server.dashboard.shown_once import show_once
 from server.domain.access import Action
 from server.domain.grants import connections
 from server.domain.grants.connections import Use
@@ -21,8 +22,9 @@ WAIT_MINUTES = 60
 """A page that has been open for this long stops asking whether the assistant has connected."""
 
 
-async def show(request: PageRequest, new_key: str | None = None) -> Response:
-    """Show the assistant in the URL, or the first one. `new_key` goes into its text."""
+async def show(request: PageRequest) -> Response:
+    """Show the assistant in the URL, or the first one. A new key goes into its text."""
+    new_key = request.once.get("key")
     settings = request.call.runtime.settings
     is_local = is_loopback(settings.public_url) or is_private(settings.public_url)
     target = Target(settings.public_url, new_key or KEY_PLACEHOLDER)
@@ -51,7 +53,8 @@ async def create_key(request: PageRequest) -> Response:
     project = await request.project()
     permissions = ["read", "write"] if project.may(Action.CREATE_KEY) else ["read"]
     _, key = await request.call.run(api_keys.create, request.project_id, NewKey(chosen.name, permissions))
-    return await show(request, key)
+    query = urlencode({"client": chosen.id, "since": _opened_at(request).isoformat()})
+    return show_once(request.call, f"{request.project_path}/connect", f"?{query}", key=key)
 
 
 async def status(request: PageRequest) -> Response:

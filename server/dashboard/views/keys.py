@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import paginate
+from server.dashboard.shown_once import show_once
 from server.domain.memory import assistants
 from server.domain.memory.assistants import Uses
 from server.domain.people import users
@@ -15,8 +16,7 @@ EXPIRATIONS = {"": "Never", "30": "In 30 days", "90": "In 90 days", "365": "In 1
 """The choices of the form, by days."""
 
 
-async def show(request: PageRequest, new_key: str | None = None) -> Response:
-    """List the keys. `new_key` is a key that was just created, in full."""
+async def show(request: PageRequest) -> Response:
     keys = paginate(request, await request.call.read(api_keys.list_keys, request.project_id))
     creators = await request.call.read(users.names_of, {key.created_by for key in keys.rows})
     days = request.call.runtime.settings.activity_days
@@ -27,20 +27,19 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
         creators=creators,
         uses=await _uses(request, days),
         days=days,
-        new_key=new_key,
         expirations=EXPIRATIONS,
     )
 
 
 async def create(request: PageRequest) -> Response:
-    """Show the key in the response itself. Only its hash is stored, so no later page can show the key."""
+    """Show the key once. Only its hash is stored, so no later page can show the key."""
     permissions = {"read": ["read"], "write": ["read", "write"]}.get(request.text("permission"), [])
     expires_in_days = request.text("expires_in_days")
     if expires_in_days not in EXPIRATIONS:
         raise Invalid("choose one of the options.", field="Expires")
     new = NewKey(request.text("name"), permissions, int(expires_in_days) if expires_in_days else None)
     _, key = await request.call.run(api_keys.create, request.project_id, new)
-    return await show(request, key)
+    return show_once(request.call, f"{request.project_path}/keys", key=key)
 
 
 async def rename(request: PageRequest) -> Response:
@@ -51,7 +50,7 @@ async def rename(request: PageRequest) -> Response:
 async def replace(request: PageRequest) -> Response:
     """Show the new key as `create` does."""
     _, key = await request.call.run(api_keys.replace, request.project_id, request.path_param("key_id"))
-    return await show(request, key)
+    return show_once(request.call, f"{request.project_path}/keys", key=key)
 
 
 async def revoke(request: PageRequest) -> Response:

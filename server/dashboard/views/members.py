@@ -6,7 +6,8 @@ from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.views.sent_invitation import SentInvitation, deliver
+from server.dashboard.shown_once import show_once
+from server.dashboard.views.sent_invitation import deliver
 from server.domain.access import governs
 from server.domain.grants import connections
 from server.domain.teams import invitations, organization_members, project_members
@@ -18,7 +19,7 @@ MAX_CANDIDATES = 100
 """How many members of the organization the list offers. Others can be invited by email address."""
 
 
-async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:
+async def show(request: PageRequest) -> Response:
     members = await request.call.read(project_members.list_members, request.project_id)
     pending = await request.call.read(invitations.list_pending_for_project, request.project_id)
     colleagues = await _organization_members(request)
@@ -33,19 +34,19 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
         candidates=candidates[:MAX_CANDIDATES],
         fixed={colleague.user_id for colleague in colleagues if governs(colleague.role)},
         reaching=await request.call.read(connections.list_reaching, request.project_id) if manages else [],
-        sent=sent,
         roles=[role.value for role in ProjectRole],
     )
 
 
 async def invite(request: PageRequest) -> Response:
-    """Show the link in the response itself: only its hash is stored."""
+    """Show the link once: only its hash is stored."""
     role = parse_choice(ProjectRole, "Role", request.text("role"))
     await attempts.count_invitation(request.http)
     invitation = await request.call.run(
         invitations.invite_to_project, request.project_id, request.text("email"), role, request.call.mailer
     )
-    return await show(request, await deliver(request.call, invitation))
+    sent = await deliver(request.call, invitation)
+    return show_once(request.call, f"{request.project_path}/members", **sent._asdict())
 
 
 async def cancel(request: PageRequest) -> Response:

@@ -8,8 +8,9 @@ from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import paginate
+from server.dashboard.shown_once import show_once
 from server.dashboard.views.organization import ORGANIZATIONS, entries_of, membership_of, organization_path, render
-from server.dashboard.views.sent_invitation import SentInvitation, deliver
+from server.dashboard.views.sent_invitation import deliver
 from server.domain.access import may_change
 from server.domain.teams import invitations, organization_members
 from server.domain.teams.organization_members import Member
@@ -20,7 +21,7 @@ MOST_PROJECTS = 40
 """How many projects the form offers. To invite to another project, use that project's page."""
 
 
-async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:
+async def show(request: PageRequest) -> Response:
     membership = await membership_of(request)
     organization_id = membership.organization.id
     members = await request.call.read(organization_members.list_members, organization_id)
@@ -31,7 +32,6 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
         members=paginate(request, members),
         fixed=_fixed(membership, members, request.call.principal.user_id),
         pending=await request.call.read(invitations.list_pending, organization_id),
-        sent=sent,
         entries=(await entries_of(request))[:MOST_PROJECTS],
         project_roles=[role.value for role in ProjectRole],
     )
@@ -50,7 +50,8 @@ async def invite(request: PageRequest) -> Response:
         dict.fromkeys(request.texts("project_id"), project_role),
         request.call.mailer,
     )
-    return await show(request, await deliver(request.call, invitation))
+    sent = await deliver(request.call, invitation)
+    return show_once(request.call, _members_path(request), **sent._asdict())
 
 
 async def cancel(request: PageRequest) -> Response:

@@ -5,6 +5,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.shown_once import show_once
 from server.dashboard.views.account import ACCOUNT
 from server.domain.people import second_factors
 from server.domain.people.second_factors import Proposal
@@ -13,16 +14,13 @@ from server.errors import Invalid
 PAGE = f"{ACCOUNT}/two-factor"
 
 
-async def show(request: PageRequest, recovery_codes: list[str] | None = None) -> Response:
-    """Show the status.
-
-    After a wrong code, show the same secret again. `recovery_codes` are codes that were just created.
-    """
+async def show(request: PageRequest) -> Response:
+    """Show the status, with codes that were just created. After a wrong code, show the same secret again."""
     sealed = request.text("sealed")
     proposal = None
     if sealed and isinstance(request.problem, Invalid):
         proposal = await request.call.read(second_factors.proposed, sealed, request.call.runtime.second_factor_seal)
-    return await _render(request, proposal, recovery_codes)
+    return await _render(request, proposal)
 
 
 async def set_up(request: PageRequest) -> Response:
@@ -32,14 +30,15 @@ async def set_up(request: PageRequest) -> Response:
 
 
 async def turn_on(request: PageRequest) -> Response:
-    """Show the recovery codes in the response itself: only their hashes are stored."""
+    """Show the recovery codes once: only their hashes are stored."""
     sealed, code, seal = request.text("sealed"), request.text("code"), request.call.runtime.second_factor_seal
     codes = await request.call.run(second_factors.turn_on, sealed, code, seal, request.call.mailer)
-    return await show(request, codes)
+    return show_once(request.call, PAGE, codes=" ".join(codes))
 
 
 async def renew_codes(request: PageRequest) -> Response:
-    return await show(request, await request.call.run(second_factors.renew_recovery_codes, request.call.mailer))
+    codes = await request.call.run(second_factors.renew_recovery_codes, request.call.mailer)
+    return show_once(request.call, PAGE, codes=" ".join(codes))
 
 
 async def turn_off(request: PageRequest) -> Response:
@@ -54,13 +53,11 @@ def qr_code(text: str) -> Markup:
     return Markup(svg)  # noqa: S704 - made of numbers by the library
 
 
-async def _render(
-    request: PageRequest, proposal: Proposal | None = None, recovery_codes: list[str] | None = None
-) -> Response:
+async def _render(request: PageRequest, proposal: Proposal | None = None) -> Response:
     return await request.render(
         "two_factor.html",
         status_now=await request.call.read(second_factors.status),
         proposal=proposal,
         picture=qr_code(proposal.uri) if proposal else None,
-        recovery_codes=recovery_codes,
+        recovery_codes=request.once.get("codes", "").split(),
     )

@@ -1,0 +1,58 @@
+"""Pages that show a new secret once: an API key, the link of an invitation, recovery codes."""
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.conftest import Tenant
+from tests.support import two_factor
+from tests.support.browsers import sign_up
+from tests.support.two_factor import CODE
+from tests.support.visitors import Visitor, seen
+
+KEY = r"sk_im_\w{20,}"
+LINK = r"/accept-invitation/[\w-]{20,}"
+FORMS = {
+    "key": ("{project}/keys", {"name": "Laptop", "permission": "read", "expires_in_days": ""}, KEY),
+    "connect": ("{project}/connect?client=cursor", {"client": "cursor"}, KEY),
+    "member": ("{project}/members", {"email": "new@example.com", "role": "viewer"}, LINK),
+    "colleague": ("{organization}", {"email": "new@example.com", "role": "member"}, LINK),
+}
+
+
+@pytest.mark.parametrize(("path", "fields", "secret"), FORMS.values(), ids=FORMS)
+async def test_reloading_a_page_that_shows_a_new_secret_sends_no_form_again(
+    ann: Visitor, path: str, fields: dict[str, str], secret: str
+) -> None:
+    """A browser reloads the answer to a form by sending the form again, unless the answer is a redirect."""
+    location = await ann.do(path.format(project=ann.project, organization=ann.organization), fields)
+    assert not re.search(secret, location)
+    page = await ann.get(location)
+    assert re.search(secret, page.text), seen(page)
+    assert "shown_once" not in ann.client.cookies
+    assert not re.search(secret, (await ann.get(location)).text)
+
+
+async def test_recovery_codes_are_shown_once_and_reloading_their_page_keeps_them(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    enrolled = await two_factor.set_up(client)
+    assert not CODE.search(seen(await client.get(two_factor.PAGE)))
+    renewed = await client.post(f"{two_factor.PAGE}/codes")
+    assert (renewed.status_code, renewed.headers["location"]) == (303, two_factor.PAGE)
+    assert len(CODE.findall(seen(await client.get(two_factor.PAGE)))) == len(enrolled.recovery_codes)
+    assert not CODE.search(seen(await client.get(two_factor.PAGE)))
+
+
+async def test_a_new_key_is_shown_on_its_page_and_in_its_session_only(
+    ann: Visitor, visit: Callable[[Tenant], Visitor]
+) -> None:
+    location = await ann.do(f"{ann.project}/keys", FORMS["key"][1])
+    cookie = ann.client.cookies["shown_once"]
+    assert "sk_im_" not in cookie
+    elsewhere = visit(ann.tenant)
+    elsewhere.client.cookies.set("shown_once", cookie)
+    ann.client.cookies.set("shown_once", cookie, domain="localhost", path="/")
+    for visitor, path in ((elsewhere, location), (ann, f"{ann.project}/connect")):
+        assert not re.search(KEY, (await visitor.get(path)).text)
