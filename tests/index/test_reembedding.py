@@ -83,9 +83,9 @@ def test_progress_is_reported(settings: Settings, embedder: Embedder, caplog: py
     with opened(settings, slow) as after:
         eventually(is_done)
         eventually(lambda: after.index.work is None)
-    assert any(work and work.startswith("embedding with the new model") for work in seen)
+    assert any(work and work.startswith("embedding memories") for work in seen)
     logged = [vars(record) for record in caplog.records if record.message == "background work"]
-    assert [line["done"] for line in logged if line["work"] == "embedding with the new model"] == [16, 100]
+    assert [line["done"] for line in logged if line["work"] == "embedding memories"] == [16, 100]
 
 
 def test_the_time_left_is_reported() -> None:

@@ -36,6 +36,8 @@ WRITTEN_PIECES = 200
 MOST_FAILING = 10_000
 """If the model fails on more texts than this, the problem is the model and not the texts."""
 
+WORK = "embedding memories"
+
 PROBE = ("Does the model work?", "")
 
 _memories = metadata.tables["memories"]
@@ -93,7 +95,7 @@ class Reembedding:
                 self._write_all()
                 written_at = time.monotonic()
             left = max(left - len(numbers), 0)
-            yield Progress("embedding with the new model", whole - left, whole)
+            yield Progress(WORK, whole - left, whole)
 
     def _count(self) -> tuple[int, int]:
         """Return how many memories there are, and how many are to be embedded."""

@@ -23,6 +23,8 @@ MOST_MEMORIES = 100
 MOST_CHARACTERS = 100_000
 """Maximum total length of their texts. A longer text is written in a transaction of its own."""
 
+WORK = "writing words"
+
 _memories = metadata.tables["memories"]
 _projects = metadata.tables["projects"]
 
@@ -52,7 +54,7 @@ def rewrite_outdated(database: Database) -> Iterator[Progress]:
     total, done = _count_outdated(database), 0
     while count := _rewrite_chunk(database):
         done += count
-        yield Progress("writing words", done, max(total, done))
+        yield Progress(WORK, done, max(total, done))
 
 
 def _count_outdated(database: Database) -> int:
