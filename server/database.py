@@ -18,7 +18,7 @@ from server import postgres, sqlite, waits
 from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 from server.waits import WRITES
-from server.writer_lock import Turn, WriterLock
+from server.writer_lock import Turn, lock_for
 
 MIGRATION_LOCK = 72_627_001
 """The number of the advisory lock of Postgres that a process holds while it migrates."""
@@ -57,7 +57,7 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
-        self._writer = _writer_lock(self.engine)
+        self._writer = lock_for(self.engine)
         self._guard: Callable[[Session], None] | None = None
         self.unguarded = self
 
@@ -100,15 +100,15 @@ class Database:
         finally:
             turn.give_up()
 
+    @property
+    def is_writing(self) -> bool:
+        """Return whether this process holds SQLite's file for a write."""
+        return self._writer is not None and self._writer.is_writing
+
     def close(self) -> None:
         self.engine.dispose()
         if self._writer is not None:
             self._writer.close()
-
-
-def _writer_lock(engine: sa.Engine) -> WriterLock | None:
-    path = engine.url.database if engine.dialect.name == "sqlite" else None
-    return WriterLock(Path(f"{path}.lock")) if path else None
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def migrate(url: str) -> None:
         sqlite.turn_off_foreign_keys(engine)
     else:
         postgres.remove_time_limits(engine)
-    writer = _writer_lock(engine)
+    writer = lock_for(engine)
     turn = Turn(writer, engine)
     try:
         turn.take()

@@ -45,7 +45,8 @@ OWNERLESS_SECONDS = 60.0
 OWNERLESS = "No server keeps a part of the index up to date. Searches stay correct, but become slower."
 
 READ_ONLY = "The database is read-only: stored memories can be read, but nothing can be stored."
-HELD = "Another program holds the database: stored memories can be read, but nothing can be stored until it lets go."
+HELD = "Another process holds the database: stored memories can be read, but nothing can be stored until it lets go."
+SLOW = "A write takes long, so that others wait for it: check the disk of the database."
 FULL = "The database has no space left on its disk: stored memories can be read, but little can be stored."
 FULL_SECONDS = 30.0
 """How long a refused write tells that the database's disk is full, which cannot be asked."""
@@ -228,7 +229,9 @@ def _why_only_read(database: Database) -> str | None:
     refusal = sqlite.write_refusal(database.engine)
     if refusal is None:
         return None
-    return HELD if refusal == sqlite3.SQLITE_BUSY else READ_ONLY
+    if refusal != sqlite3.SQLITE_BUSY:
+        return READ_ONLY
+    return SLOW if database.is_writing else HELD
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:

@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from server import waits
 from server.file_locks import try_lock
+from server.waits import WRITES
 
 POLL_SECONDS = 0.02
 
@@ -29,6 +31,12 @@ class WriterLock:
         self._threads = threading.Lock()
         self._descriptor: int | None = None
         self._waiter: _Waiter | None = None
+        self.is_writing = False
+        """Whether the holder of both locks has begun its transaction. Before that, it may wait for another program."""
+
+    def note_begin(self, connection: sa.Connection) -> None:
+        if connection.get_execution_options().get(WRITES):
+            self.is_writing = True
 
     def acquire(self, seconds: float) -> bool:
         """Take both locks. Return False if others write for longer than `seconds`."""
@@ -44,6 +52,7 @@ class WriterLock:
         return is_ours
 
     def release(self) -> None:
+        self.is_writing = False
         if self._descriptor is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._threads.release()
@@ -78,6 +87,16 @@ def _poll(descriptor: int, deadline: float) -> bool:
         if try_lock(descriptor):
             return True
     return False
+
+
+def lock_for(engine: sa.Engine) -> WriterLock | None:
+    """Return the lock for the engine's writers, or None if it needs none. Call it when the engine has its listeners."""
+    path = engine.url.database if engine.dialect.name == "sqlite" else None
+    if not path:
+        return None
+    lock = WriterLock(Path(f"{path}.lock"))
+    event.listen(engine, "begin", lock.note_begin)
+    return lock
 
 
 class Turn:

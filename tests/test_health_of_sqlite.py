@@ -5,11 +5,15 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -46,7 +50,7 @@ async def test_a_program_that_keeps_writers_out_degrades_the_database_until_it_l
     other_program.execute("BEGIN IMMEDIATE")
     held = await database_check(client)
     assert held["status"] == "degraded"
-    assert "Another program holds the database" in held["problem"]
+    assert "Another process holds the database" in held["problem"]
     assert (await client.get("/health/ready")).status_code == 200
     assert (await client.get("/api/memories", headers=alice.auth)).status_code == 200
     other_program.execute("ROLLBACK")
@@ -88,3 +92,45 @@ async def test_a_program_that_commits_again_and_again_is_no_problem(
     finally:
         stopping.set()
         writer.join()
+
+
+@pytest.fixture
+def disk() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A disk that is slow at the text of a memory: the first event says so, the second ends it."""
+    reached, quick = threading.Event(), threading.Event()
+
+    def wait(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO memories"):
+            reached.set()
+            quick.wait()
+
+    event.listen(sa.Engine, "before_cursor_execute", wait)
+    yield reached, quick
+    event.remove(sa.Engine, "before_cursor_execute", wait)
+
+
+async def test_a_slow_write_of_the_server_is_no_other_process(
+    client: httpx.AsyncClient, alice: Tenant, disk: tuple[threading.Event, threading.Event]
+) -> None:
+    reached, quick = disk
+    body = {"messages": [{"role": "user", "content": "Slowly written."}]}
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(client.post, "/api/memories", json=body, headers=alice.auth))
+        await anyio.to_thread.run_sync(reached.wait)
+        slow = await database_check(client)
+        quick.set()
+    assert slow["status"] == "degraded"
+    assert slow["problem"].startswith("A write takes long")
+    assert (await database_check(client))["status"] == "healthy"
+
+
+async def test_a_write_that_waits_for_another_process_is_not_called_slow(
+    client: httpx.AsyncClient, alice: Tenant, other_program: sqlite3.Connection
+) -> None:
+    other_program.execute("BEGIN IMMEDIATE")
+    body = {"messages": [{"role": "user", "content": "Written later."}]}
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(client.post, "/api/memories", json=body, headers=alice.auth))
+        held = [await database_check(client) for _ in range(3)]
+        other_program.execute("ROLLBACK")
+    assert {check["problem"].partition(" holds")[0] for check in held} == {"Another process"}
