@@ -1,9 +1,11 @@
-"""Finishes what a dead process has begun, at the start and repeatedly, and removes expired rows, soon after the start
-and repeatedly.
+"""Finishes what a dead process has begun, at the start and repeatedly, and removes expired rows repeatedly, unless the
+clock may be wrong.
 """
 
 import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -24,7 +26,13 @@ from server.uploads import Uploads
 log = logging.getLogger(__name__)
 
 REMOVE_AFTER_SECONDS = 1
-"""How long after the start to remove rows for the first time. It would slow down the first requests."""
+"""How long after the start to look for rows to remove for the first time. It would slow down the first requests."""
+
+STEADY_SECONDS = 1200
+"""How long the clock must not have jumped before anything is removed."""
+
+JUMP_SECONDS = 60
+"""A smaller difference is no jump: clocks drift, and are corrected."""
 
 INTERVAL_SECONDS = 3600
 PURGE_SECONDS = 600
@@ -37,14 +45,38 @@ AFTER_FAILURE_SECONDS = 30
 """How long to wait after a bug, so that it does not fill the log."""
 
 
+class SteadyClock:
+    """Tells whether the clock can be trusted with deletions that nobody can undo.
+
+    A clock can be days ahead for some minutes, for example on a machine that has started and not asked for the time
+    yet. `wall` is that clock; `ticks` only counts the seconds that pass.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._ticks = ticks
+        self._readings: deque[tuple[float, float]] = deque()
+
+    def is_steady(self) -> bool:
+        """Return whether the calls of the last `STEADY_SECONDS`, and the last one before them, have seen no jump."""
+        ticks = self._ticks()
+        long_ago = ticks - STEADY_SECONDS
+        self._readings.append((ticks, self._wall() - ticks))
+        while len(self._readings) > 1 and self._readings[1][0] <= long_ago:
+            self._readings.popleft()
+        offsets = [offset for _, offset in self._readings]
+        return self._readings[0][0] <= long_ago and max(offsets) - min(offsets) < JUMP_SECONDS
+
+
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
     """Run the tasks until the block ends. Leaving the block waits for the current round."""
     finish = partial(finish_begun_work, runtime, now(), unfinished.Idle())
+    remove = partial(_remove, SteadyClock())
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, finish, FINISH_SECONDS, "unfinished work was not resumed")
-        group.start_soon(_remove, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
-        group.start_soon(_remove, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
+        group.start_soon(remove, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
+        group.start_soon(remove, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
         if runtime.metrics.is_shared:
             group.start_soon(_repeat, partial(_show_state, runtime), REFRESH_SECONDS, "metrics were not updated")
         yield
@@ -64,9 +96,15 @@ async def _repeat(work: Callable[[], Awaitable[object]], seconds: float, failure
         await anyio.sleep(pause)
 
 
-async def _remove(work: Callable[[], Awaitable[object]], seconds: float, failure: str) -> None:
+async def _remove(clock: SteadyClock, work: Callable[[], Awaitable[object]], seconds: float, failure: str) -> None:
+    """Repeat the work, but only while the clock is steady."""
+
+    async def remove() -> None:
+        if clock.is_steady():
+            await work()
+
     await anyio.sleep(REMOVE_AFTER_SECONDS)
-    await _repeat(work, seconds, failure)
+    await _repeat(remove, seconds, failure)
 
 
 async def _show_state(runtime: Runtime) -> None:

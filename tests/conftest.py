@@ -162,6 +162,7 @@ def _late_removal() -> Iterator[None]:
 @pytest.fixture
 def prompt_removal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "REMOVE_AFTER_SECONDS", 0)
+    monkeypatch.setattr(housekeeping, "STEADY_SECONDS", 0)
 
 
 @pytest.fixture(autouse=True)
