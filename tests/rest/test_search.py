@@ -155,9 +155,15 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"query": "x", "metadata": {"n": {"$in": [5]}}}, f"metadata.n: has {OPERATOR}"),
     ({"query": "x", "metadata": {"n": {"in": [5]}}}, f"metadata.n: has {OPERATOR}"),
     ({"query": "x", "metadata": {"n": {">=": 5, "<": 9}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"between": [5, 9]}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"exists": True}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"range": {"from": 5}}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"startsWith": "a"}}}, f"metadata.n: has {OPERATOR}"),
+    ({"query": "x", "metadata": {"n": {"not_in": [5]}}}, f"metadata.n: has {OPERATOR}"),
     ({"query": "x", "filters": {"metadata": {"OR": [{"n": 5}]}}}, f"metadata.OR: is {OPERATOR}"),
     ({"query": "x", "metadata": {"NOT": {"n": 5}}}, f"metadata.NOT: is {OPERATOR}"),
     ({"query": "x", "metadata": {"must": [{"key": "n"}]}}, f"metadata.must: is {OPERATOR}"),
+    ({"query": "x", "metadata": {"mustNot": [{"key": "n"}]}}, f"metadata.mustNot: is {OPERATOR}"),
     ({"query": "x", "filters": {"timezone": "Mars/Base"}}, "timezone: must be an IANA name such as Europe/Berlin."),
     ({"query": "x", "filters": {"created_after": "soon"}}, f"created_after: {ISO}"),
     ({"query": "x", "filters": {"created_before": "2024-02-30"}}, f"created_before: {ISO}"),
@@ -179,8 +185,9 @@ async def test_metadata_with_the_name_of_an_operator_is_compared_like_any_other(
     await api.add("Muesli", metadata={"contains": ["nuts"]})
     assert await api.found("muesli", metadata={"contains": ["nuts"]}) == ["Muesli"]
     assert await api.found("muesli", metadata={"contains": ["milk"]}) == []
-    await api.add("Shelf", metadata={"width": {"in": 30}, "not": "heavy"})
-    assert await api.found("shelf", metadata={"width": {"in": 30}, "not": "heavy"}) == ["Shelf"]
+    for details in ({"width": {"in": 30}, "not": "heavy"}, {"width": {"range": 3, "exists": "yes"}}, {"must": ["a"]}):
+        await api.add(f"Shelf {details}", metadata=details)
+        assert await api.found("shelf", metadata=details) == [f"Shelf {details}"]
 
 
 async def test_a_read_only_caller_can_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:

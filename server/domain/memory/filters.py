@@ -19,14 +19,22 @@ Condition = sa.ColumnElement[bool]
 LabelGroup = tuple[LabelKind, list[str]]
 """A kind of label, and the values to look for in the form of `labels.fold`."""
 
-_CONNECTIVES = frozenset(("and", "or", "not", "must", "should", "must_not"))
+_CONNECTIVES = frozenset(("and", "or", "not", "must", "should", "mustnot"))
 """What other memory servers write, perhaps with a `$` before it, to combine filters: {"OR": [{"price": 5}, …]}."""
 
 _COMPARISONS = frozenset((
     *("eq", "ne", "neq", "gt", "gte", "lt", "lte", "nin", "contains", "icontains"),
     *("=", "==", "!=", ">", ">=", "<", "<=", "and", "or", "not"),
+    *("like", "ilike", "notlike", "regex", "startswith", "endswith"),
 ))  # fmt: skip
-"""What they write for a comparison: {"price": {"gte": 5}}. Before a list, `in` is one too."""
+"""What they write for a comparison, in any case and perhaps with underscores: {"price": {"gte": 5}}."""
+
+_COMPARISONS_WITH: dict[str, type] = {
+    **dict.fromkeys(("in", "notin", "between", "notbetween", "containsany", "containsall"), list),
+    **dict.fromkeys(("range", "match"), dict),
+    **dict.fromkeys(("exists", "notexists", "isnull", "notnull", "isempty"), bool),
+}
+"""Comparisons only before a value of this type. Before others, they are names like any: {"width": {"in": 30}}."""
 
 CLOCK_SLACK = timedelta(days=1)
 """Ids embed a time that may differ from `created_at` by this much, e.g. after the clock was set back."""
@@ -77,14 +85,18 @@ class Filters:
 def _combines(key: str, value: JSON) -> bool:
     """Return whether the entry combines other filters."""
     filters = value if isinstance(value, list) else [value]
-    is_connective = key.startswith("$") or key.casefold() in _CONNECTIVES
+    is_connective = key.startswith("$") or _word(key) in _CONNECTIVES
     return is_connective and all(isinstance(part, dict) for part in filters)
 
 
 def _compares(name: str, value: JSON) -> bool:
     """Return whether the entry compares a value."""
-    word = name.casefold()
-    return name.startswith("$") or word in _COMPARISONS or (word in ("in", "not_in") and isinstance(value, list))
+    word = _word(name)
+    return name.startswith("$") or word in _COMPARISONS or isinstance(value, _COMPARISONS_WITH.get(word, ()))
+
+
+def _word(name: str) -> str:
+    return name.casefold().replace("_", "")
 
 
 _NO_FILTERS = Filters()
