@@ -5,9 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from server.__main__ import main
 from server.app import create_app
+from server.database import Database
 from server.file_locks import try_lock
 from server.settings import Settings
 from tests.support.browsers import fresh, sign_in, sign_up
@@ -63,6 +65,19 @@ async def test_an_operator_changes_the_address_of_an_account(
     assert (await sign_in(client, "ann@new.example")).status_code == 303
     me = (await client.get("/api/users/me")).json()
     assert (me["id"], me["email"], me["email_verified"]) == (user_id, "ann@new.example", True)
+
+
+async def test_an_operator_gives_another_address_to_an_account_that_only_a_migration_left_in_ascii(
+    client: httpx.AsyncClient, commands: None, database: Database
+) -> None:
+    """Nobody can sign in with it: both forms are one address, which another account has."""
+    await sign_up(client, "ann@new.example")
+    await sign_up(fresh(client), "ann@münchen.de")
+    with database.write() as session:
+        session.execute(sa.text("UPDATE users SET email = 'ann@xn--mnchen-3ya.de' WHERE email = 'ann@new.example'"))
+    assert main(["change-email", "--email", "Ann@xn--mnchen-3ya.de", "--to", "ann@old.example"]) == 0
+    assert (await sign_in(fresh(client), "ann@old.example")).status_code == 303
+    assert (await sign_in(fresh(client), "ann@xn--mnchen-3ya.de")).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def change_email(settings: Settings, args: Namespace) -> None:
     EmailTaken.
     """
     with existing(settings) as database, database.write() as session:
-        user = users.require_by_email(session, names.parse_email(args.email))
+        as_stored = users.by_email(session, args.email.strip().lower())  # also one that a migration left in ASCII
+        user = as_stored or users.require_by_email(session, names.parse_email(args.email))
         addresses.change(session, user, names.parse_email(args.to), open_mailer(settings, database))
     print_result(user.id)
     print_message(f"The account now has the address {user.email}. It is signed out everywhere.")
