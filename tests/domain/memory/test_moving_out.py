@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,13 @@ def test_no_cell_of_a_table_is_a_formula(world: World, tmp_path: Path, sign: str
     assert (row["content"], row["user_id"]) == (f"'{sign}HYPERLINK(1)", "'@ann")
     (line,) = checked(read_path(path, Warnings()))
     assert line.content == world.memory(memory_id).content
+
+
+def test_every_cell_of_a_table_is_quoted(world: World) -> None:
+    """LibreOffice also splits at semicolons and tabs, and a part could be a formula."""
+    world.add("one;=1+1\ttwo", metadata={"tags": ["a;b"]})
+    unquoted = re.sub(r'"(?:[^"]|"")*"', "", out(world, ExportFormat.CSV).decode("utf-8-sig"))
+    assert unquoted == f"{',' * (len(COLUMNS) - 1)}\r\n" * 2
 
 
 def out(world: World, wanted: ExportFormat) -> bytes:

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
@@ -66,18 +66,23 @@ def _problem(error: str) -> str:
     return error
 
 
+def _write(file: IO[str], cells: Iterable[str]) -> None:
+    """Write a row. Every cell is in quotation marks, because some spreadsheets also split at semicolons and tabs."""
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerow(cells)
+
+
 def write_row(file: IO[str], record: Foreign) -> None:
     """Write an exported line as a row. A label that a cell cannot express exactly is written as metadata."""
     metadata = dict(record.get("metadata") or {})
     labels = {name: metadata[name] for name in LABEL_FIELDS if _is_exact(name, metadata.get(name))}
     rest = {name: value for name, value in metadata.items() if name not in labels}
     record = record | labels | {"metadata": rest or None}
-    csv.writer(file).writerow([_cell(record.get(name)) for name in COLUMNS])
+    _write(file, [_cell(record.get(name)) for name in COLUMNS])
 
 
 def write_header(file: IO[str]) -> None:
     file.write("\ufeff")  # so that spreadsheets recognize UTF-8
-    csv.writer(file).writerow(COLUMNS)
+    _write(file, COLUMNS)
 
 
 def _header_lines(file: IO[str]) -> list[str]:
