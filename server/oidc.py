@@ -69,11 +69,18 @@ class Metadata(BaseModel):
     userinfo_endpoint: str | None = None
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
     authorization_response_iss_parameter_supported: bool = False
+    prompt_values_supported: list[str] = ["select_account"]
 
     @property
     def endpoints(self) -> list[str]:
         always = [self.authorization_endpoint, self.token_endpoint, self.jwks_uri]
         return always if self.userinfo_endpoint is None else [*always, self.userinfo_endpoint]
+
+    @property
+    def switch_prompt(self) -> dict[str, str]:
+        """The parameter that lets a person choose another account than the provider's session has, if it is known."""
+        prompt = next((one for one in ("select_account", "login") if one in self.prompt_values_supported), None)
+        return {"prompt": prompt} if prompt else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,11 @@ class IdentityProvider:
         """Rebuild the attempt from the values that the browser kept."""
         return Attempt(values["state"], values["nonce"], values["verifier"])
 
-    async def begin(self) -> tuple[str, Attempt]:
-        """Return the URL of the provider's page, and the attempt that this browser must keep. Raises ProviderAway."""
+    async def begin(self, *, switches: bool = False) -> tuple[str, Attempt]:
+        """Return the URL of the provider's page, and the attempt that this browser must keep. Raises ProviderAway.
+
+        With `switches`, the person wants to use another account.
+        """
         data = await self.provider_data()
         attempt = Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         async with self._client(data) as client:
@@ -114,6 +124,7 @@ class IdentityProvider:
                 state=attempt.state,
                 nonce=attempt.nonce,
                 code_verifier=attempt.verifier,
+                **(data.metadata.switch_prompt if switches else {}),
             )
         return url, attempt
 

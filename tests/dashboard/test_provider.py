@@ -22,6 +22,26 @@ async def test_the_pages_offer_it(client: httpx.AsyncClient) -> None:
         assert 'action="/sign-in/provider?next=/oauth/authorize/x"' in page
 
 
+@pytest.mark.parametrize(
+    ("supported", "path", "prompt"),
+    [
+        (None, "?next=/oauth/authorize/x", None),
+        (None, "?next=/oauth/authorize/x&switch=1", ["select_account"]),
+        (["none", "login", "select_account"], "?switch=1", ["select_account"]),
+        (["none", "login", "consent"], "?switch=1", ["login"]),
+        (["none", "consent"], "?switch=1", None),
+    ],
+)
+async def test_the_provider_is_told_that_a_person_wants_another_account(
+    client: httpx.AsyncClient, provider: Provider, supported: list[str] | None, path: str, prompt: list[str] | None
+) -> None:
+    """Without the prompt, a provider that has a session would answer at once with the same account."""
+    if supported is not None:
+        provider.metadata["prompt_values_supported"] = supported
+    there = await client.post(f"/sign-in/provider{path}")
+    assert parse_qs(urlsplit(there.headers["location"]).query).get("prompt") == prompt
+
+
 async def test_somebody_new_gets_an_account_with_a_confirmed_address(
     client: httpx.AsyncClient, provider: Provider
 ) -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from server import attempts
 from server.dashboard.session_cookies import continue_sign_in
 from server.dashboard.sign_in_ways import MAX_COOKIE, PROVIDER_COOKIE, SIGN_IN, sealed, set_sealed, unsealed
-from server.dashboard.views.entrance import browser_info_of, local_path, next_of, read_form, render_page
+from server.dashboard.views.entrance import SWITCH, browser_info_of, local_path, next_of, read_form, render_page
 from server.dispatch import Methods
 from server.domain import external_sign_in
 from server.errors import Invalid, NotFound, ServiceError, Unauthenticated
@@ -29,7 +29,7 @@ async def begin(request: Request[State]) -> Response:
         raise NotFound
     try:
         async with attempts.signing_in_anonymously(request):
-            url, attempt = await runtime.provider.begin()
+            url, attempt = await runtime.provider.begin(switches=SWITCH in request.query_params)
         cookie = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
         if len(cookie) > MAX_COOKIE:
             raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
