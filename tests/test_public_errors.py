@@ -79,6 +79,7 @@ SENTENCES = {
     "Forbidden": "Your role does not allow this.",
     "Gone": "This has ended.",
     "IdentityTaken": "This sign-in was used twice at the same moment. Try again.",
+    "ImportEnded": "The import stood still for half an hour, or its project was deleted. Import the file again.",
     "Invalid": "The request is not valid.",
     "InvitedJustNow": "Somebody else invited this address at the same time: reload to see the invitation.",
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",

@@ -23,7 +23,7 @@ from server.domain.memory.exchange.export import (
     write_export,
 )
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import Imported, import_memories, publish_committed
+from server.domain.memory.imports import Imported, ImportEnded, import_memories, publish_committed
 from server.errors import Invalid, QuotaExceeded
 from server.index import MemoryIndex
 from server.index.model import late
@@ -76,7 +76,7 @@ def import_(settings: Settings, args: Namespace) -> None:
                     OnDuplicate(args.on_duplicate),
                     settings.activity_days,
                 )
-        except (Invalid, QuotaExceeded) as error:
+        except (ImportEnded, Invalid, QuotaExceeded) as error:
             docs = f" See {DOCS}." if isinstance(error, Invalid) and error.field else ""
             raise Invalid(f"Nothing was imported. {error.detail}{docs}") from None
         finally:

@@ -57,6 +57,23 @@ async def test_an_import_ends_with_the_session_that_began_it(
         assert not session.scalars(sa.select(col(Import.id))).all()
 
 
+async def test_an_import_whose_lines_were_discarded_says_so(
+    ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As housekeeping does with an import that another process left half an hour ago, which was only frozen."""
+    in_chunks = imports.in_chunks
+
+    def discarded(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
+        with database.write() as session:
+            session.execute(sa.delete(Import))
+        return in_chunks(lines)
+
+    monkeypatch.setattr(imports, "in_chunks", discarded)
+    page = seen(await import_all(ann, line("Tea.")))
+    ended = "The import stood still for half an hour, or its project was deleted. Import the file again."
+    assert f"Nothing was imported. {ended}" in page
+
+
 async def test_what_an_import_skips_can_be_found(
     ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from server.domain.memory.imports import Staged
 from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of
 from server.domain.turns import end_turn
-from server.errors import MaybeStored, ServiceError
+from server.errors import MaybeStored, NotFound, ServiceError
 from server.index.types import Embedded
 from server.models import Memory
 from server.principal import Principal
@@ -54,9 +54,9 @@ def store(
         end_turn(session)
         imports.accept(session, principal, import_id)
         earlier = claim()
-    except ServiceError:
+    except ServiceError as error:
         _discard(session, import_id)
-        raise
+        raise (NotFound("Project not found.") if isinstance(error, imports.ImportEnded) else error) from None
     if earlier:
         _discard(session, import_id)
         unfinished.finish_texts(session, project_id, (memory.content for memory in memories))

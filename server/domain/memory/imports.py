@@ -41,6 +41,10 @@ from server.principal import Principal
 _staged = metadata.tables["staged_memories"]
 
 
+class ImportEnded(NotFound):
+    sentence = "The import stood still for half an hour, or its project was deleted. Import the file again."
+
+
 class Imported(NamedTuple):
     """How many memories an import stored, and how many it skipped: the project had them, or they had expired."""
 
@@ -92,7 +96,7 @@ def stage(
 ) -> Imported:
     """Keep the lines with their vectors, except those that have expired or already exist.
 
-    Raises NotFound if the project was deleted in the meantime, CredentialEnded, and QuotaExceeded.
+    Raises ImportEnded, CredentialEnded, and QuotaExceeded.
     """
     credentials.require_kept(session, principal)
     live = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
@@ -149,7 +153,7 @@ def commit(session: Session, principal: Principal | None, import_id: str) -> Non
 def accept(session: Session, principal: Principal | None, import_id: str) -> tuple[Project, int]:
     """Decide that all staged memories will be stored. Return the project and their number.
 
-    Raises the errors of `begin`, because rights may have changed since then, and QuotaExceeded.
+    Raises ImportEnded, QuotaExceeded, and the errors of `begin`, because rights may have changed since then.
     """
     row = _touch(session, import_id)
     project = _require_project(session, principal, row.project_id)
@@ -230,7 +234,7 @@ def import_memories(
     """Import all lines or none, and return when all can be found. For commands: blocks.
 
     No lock is held while lines are read. Calls `progress` after each chunk with the number of memories that were read.
-    Raises NotFound, QuotaExceeded, and Invalid with the place of the first invalid line.
+    Raises NotFound, ImportEnded, QuotaExceeded, and Invalid with the place of the first invalid line.
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
@@ -283,9 +287,11 @@ def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> No
 
 
 def _touch(session: Session, import_id: str) -> Import:
-    """Return the import that is not committed yet. Raises NotFound."""
+    """Return the import that is not committed yet. Raises ImportEnded if housekeeping discarded it, or its project is
+    gone.
+    """
     row = locked_work(session, Import, import_id)
     if row is None or row.committed_at is not None:
-        raise NotFound("Project not found.")
+        raise ImportEnded
     row.touched_at = now()
     return row

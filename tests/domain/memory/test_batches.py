@@ -13,8 +13,8 @@ from server.domain.memory import batches, imports, memories, portions, publishin
 from server.domain.memory.idempotency import KeyUsedForAnother
 from server.domain.memory.inputs import Message, NewMemory
 from server.domain.memory.repeats import Outcome
-from server.errors import Forbidden, MaybeStored
-from server.models import Memory
+from server.errors import Forbidden, MaybeStored, NotFound
+from server.models import Import, Memory
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
 from tests.support.world import World
 
@@ -198,3 +198,16 @@ def test_who_lost_the_right_stores_no_batch(world: World, monkeypatch: pytest.Mo
 def test_a_small_batch_is_one_transaction(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "store", fail)
     assert len(send(world, batch(world, 30))) == 30
+
+
+def test_a_batch_whose_project_is_gone_finds_no_project(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = imports.keep
+
+    def without_project(session: Session, import_id: str, staged: Sequence[imports.Staged]) -> None:
+        session.execute(sa.delete(Import))  # as the removal of a deleted project does
+        keep(session, import_id, staged)
+
+    monkeypatch.setattr(imports, "keep", without_project)
+    with pytest.raises(NotFound, match=r"^Project not found\.$"):
+        send(world, batch(world))
+    assert stored(world) == 0
