@@ -11,14 +11,14 @@ from server.domain.access import require_project_of
 from server.domain.memory.metadata import UserId
 from server.runtime import Call, State
 
-ProjectId = Annotated[str, StringConstraints(min_length=1)]
+GivenId = Annotated[str, StringConstraints(min_length=1)]
 
 
 class InProject(Change):
-    project_id: ProjectId | None = Field(
+    project_id: GivenId | None = Field(
         default=None, description="required with a session, unless the path names a memory"
     )
-    organization_id: str | None = Field(default=None, description="must be the organization of the project")
+    organization_id: GivenId | None = Field(default=None, description="must be the organization of the project")
 
 
 class OfUser(InProject):

@@ -1,7 +1,7 @@
 """A request may name the project or organization that its credential has anyway, and no other."""
 
 from tests.conftest import Tenant
-from tests.rest.conftest import Caller
+from tests.rest.conftest import Caller, said
 
 
 async def test_organization_of_the_project_may_be_named_and_must_agree(api: Caller, alice: Tenant) -> None:
@@ -39,3 +39,16 @@ async def test_the_body_of_a_change_may_name_the_project(api: Caller, alice: Ten
     assert await api.listed() == ["first"]
     alone = await api.put(path, {"project_id": alice.project_id})
     assert alone.json() == {"detail": "content, metadata, pinned or expires_at: give at least one of them."}
+
+
+async def test_an_empty_organization_is_refused_like_any_empty_id(api: Caller) -> None:
+    refused = [
+        await api.get("/api/memories?organization_id="),
+        await api.post("/api/memories/search", {"query": "x", "organization_id": ""}),
+        await api.post("/api/memories", said("x", organization_id="")),
+    ]
+    for answer in refused:
+        assert (answer.status_code, answer.json()["detail"]) == (
+            400,
+            "organization_id: must have 1 or more characters.",
+        )

@@ -107,7 +107,9 @@ class NewMemory(BaseModel):
     expires_at: AnyMoment = Field(default=None, description=EXPIRES_AT)
     expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
     pinned: bool = Field(default=False, description="true if every conversation should begin with this memory")
-    organization_id: str | None = Field(default=None, description="must be the organization of the project")
+    organization_id: str | None = Field(
+        default=None, min_length=1, description="must be the organization of the project"
+    )
 
     @model_validator(mode="before")
     @classmethod
