@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.dispatch import Handler, Methods
+from server.middleware import PROBES
 from server.request_credentials import presents_credential
 from server.runtime import State
 
@@ -65,7 +66,8 @@ class Resource(Methods):
     async def answer(self, request: Request[State]) -> Response:
         """Raises RateLimited. Open endpoints ignore credentials, so an invalid one must not bypass the limit."""
         endpoint = self._endpoint(request.method)
-        if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
+        is_counted = endpoint and endpoint.reach is Reach.ANYBODY and endpoint.path not in PROBES
+        if is_counted and presents_credential(request):
             await request.state["runtime"].count_request()
         return await super().answer(request)
 

@@ -119,6 +119,12 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
+PROBES = frozenset(("/health/live", "/health/ready"))
+"""The paths that no limit counts: a proxy may have one address for all its clients, and an orchestrator kills a server
+whose probe is refused.
+"""
+
+
 class Strangers:
     """Counts requests without a credential by their address. `answer` turns a refusal into a response."""
 
@@ -128,7 +134,8 @@ class Strangers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
-        if scope["type"] == "http" and not presents_credential(HTTPConnection(scope)):
+        is_counted = scope["type"] == "http" and scope["path"] not in PROBES
+        if is_counted and not presents_credential(HTTPConnection(scope)):
             try:
                 await scope["state"]["runtime"].count_request()
             except RateLimited as error:

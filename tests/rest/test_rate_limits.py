@@ -200,6 +200,9 @@ async def test_all_requests_together_are_limited(
                 assert answer.status_code == 429, path
                 assert int(answer.headers["Retry-After"]) > 0
             assert (await client.get("/api/users/me", headers=bob.auth)).status_code == 200
+            for probe in ("/health/live", "/health/ready", "/health/live/"):
+                for headers in ({}, wrong):
+                    assert (await client.get(probe, headers=headers)).status_code == 200, probe
 
 
 def test_long_caller_names_count_in_full_but_are_not_stored_in_full(settings: Settings) -> None:
