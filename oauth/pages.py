@@ -19,8 +19,8 @@ from oauth.errors import options
 from oauth.requests import QUERY_LIMIT, Fields, fields_of, query_of, read_form
 from server import csp
 from server.dispatch import Methods
+from server.domain.client_names import shown_name
 from server.domain.grants import authorizations, redirect_uris
-from server.domain.grants.client_names import shown_name
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
 from server.models import ClientKind
 from server.principal import Scope

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain.access import Action, require_organization, require_session
+from server.domain.client_names import shown_name
 from server.models import ApiKey, AuditEvent, Invitation, OAuthClient, Project
 from server.models.base import JSON
 from server.principal import Principal
@@ -128,12 +129,10 @@ def names_of_targets(
     """
     require_organization(session, principal, organization_id, Action.SEE_AUDIT)
     ids = {str(one) for event in events for one in (event.target, *map(event.details.get, REFERENCES)) if one}
-    named = (
-        (ApiKey.id, ApiKey.name), (Project.id, Project.name), (Invitation.id, Invitation.email),
-        (OAuthClient.id, OAuthClient.name),
-    )  # fmt: skip
+    named = ((ApiKey.id, ApiKey.name), (Project.id, Project.name), (Invitation.id, Invitation.email))
     rows = [session.execute(sa.select(col(key), col(name)).where(col(key).in_(ids))).all() for key, name in named]
-    return {key: name for found in rows for key, name in found}
+    clients = session.scalars(sa.select(OAuthClient).where(col(OAuthClient.id).in_(ids)))
+    return {key: name for found in rows for key, name in found} | {one.id: shown_name(one) for one in clients}
 
 
 def list_own(session: Session, principal: Principal, limit: int, before: str | None) -> list[AuditEvent]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import project_role_of
+from server.domain.client_names import cleaned_name
 from server.errors import Unauthenticated
 from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
 from server.models import AccessToken, ApiKey, BrowserSession, OAuthClient, OAuthGrant, Organization, Project
@@ -123,12 +124,13 @@ def _authenticate_access_token(session: Session, value: str) -> Authenticated:
     row = _TOKEN.row(session, hash=token_hash(value))
     if row is None:
         raise Unauthenticated(presented=True)
-    grant_id, name, user_id, project_id, last_used_at, scopes, expires_at, role = row
+    grant_id, name, kind, user_id, project_id, last_used_at, scopes, expires_at, role = row
     moment = now()
     if role is None or expires_at <= moment:
         raise Unauthenticated(presented=True)
     included = with_implied(frozenset(map(Scope, scopes)))
-    principal = Principal(user_id, CredentialKind.ACCESS_TOKEN, grant_id, project_id, included, name)
+    shown = cleaned_name(name, kind)
+    principal = Principal(user_id, CredentialKind.ACCESS_TOKEN, grant_id, project_id, included, shown)
     return Authenticated(principal, _is_stale(last_used_at, moment))
 
 
@@ -137,6 +139,7 @@ _TOKEN = Query(
     sa.select(
         col(OAuthGrant.id),
         col(OAuthClient.name),
+        col(OAuthClient.kind),
         col(OAuthGrant.user_id),
         col(OAuthGrant.project_id),
         col(OAuthGrant.last_used_at),

@@ -17,10 +17,9 @@ from oauth.clients import Client
 from oauth.grants import CodeGrant, PresentedRefreshToken, ProofKey
 from oauth.requests import FlowRequest
 from server import cors, limits, middleware
-from server.domain import access, audit, credentials
+from server.domain import access, audit, client_names, credentials
 from server.domain.grants import (
     authorizations,
-    client_names,
     clients,
     connections,
     redirect_uris,

@@ -10,7 +10,7 @@ from server.hashing import SESSION_PREFIX
 from server.models import AuthorizationRequest, BrowserSession, OAuthGrant, ProjectMember, ProjectRole
 from server.principal import CredentialKind, Principal
 from tests.oauth.conftest import Register
-from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
+from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, bearer, form_of, is_page, tokens_of
 
 EVIL = "https://evil.example"
 
@@ -272,3 +272,16 @@ async def test_064_no_post_is_redirected_with_its_body(notes: App, path: str) ->
     for variant in (path, f"{path}/", path.upper()):
         response = await notes.http.post(variant, data={"client_secret": "x", "password": "x"})
         assert response.status_code not in (301, 302, 307, 308), variant
+
+
+async def test_056_a_name_that_poses_as_ours_is_shown_nowhere(register: Register, ann: Person) -> None:
+    app = await register(client_name="SelfMemory")
+    headers = bearer((await app.connect(ann)).access)
+    imitation = "An application whose name imitates this server"
+
+    added = await app.http.post("/api/memories", json={"content": "The cat is called Tom."}, headers=headers)
+    memory = await app.http.get(f"/api/memories/{added.json()['memory_id']}", headers=headers)
+    assert memory.json()["source"]["name"] == imitation
+
+    trail = await ann.browser.get(f"/dashboard/organizations/{ann.organization_id}/activity")
+    assert imitation in trail.text

@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.access import Action, require_organization, require_project, require_session
 from server.domain.audit import Event
-from server.domain.grants.client_names import shown_name
+from server.domain.client_names import shown_name
 from server.errors import NotFound
 from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project, User
 from server.models.base import now

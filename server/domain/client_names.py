@@ -24,13 +24,18 @@ _QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»', "'"))
 
 
 def shown_name(client: OAuthClient) -> str:
-    """Return the client's name for people: one short line that stays within its quotation marks.
+    """Return the client's name for people, as `cleaned_name` does."""
+    return cleaned_name(client.name, client.kind)
+
+
+def cleaned_name(name: str, kind: str) -> str:
+    """Return the name of a client of this kind for people: one short line that stays within its quotation marks.
 
     Removes control, direction and invisible characters. Replaces a name that looks like this server's, unless the
     operator chose it.
     """
-    text = shown_on_one_line(client.name).translate(_QUOTES)
-    if client.kind != ClientKind.CONFIGURED and looks_like_ours(text):
+    text = shown_on_one_line(name).translate(_QUOTES)
+    if kind != ClientKind.CONFIGURED and looks_like_ours(text):
         return "An application whose name imitates this server"
     if len(text) > SHOWN_LENGTH:
         return text[: SHOWN_LENGTH - 1] + "…"
