@@ -40,9 +40,12 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
 
     The owner of the mailbox may not want these letters, so an address gets only a few a day.
     """
-    if user.email is None or user.email_verified_at is not None or not mailer.is_on:
+    if not mailer.is_on:
         return
     lock_user(session, user.id)
+    session.refresh(user)
+    if user.email is None or user.email_verified_at is not None:
+        return
     if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.VERIFY):
         return
     if sent_letters.admit(session, LetterKind.VERIFICATION, user.email):
@@ -112,7 +115,7 @@ def verify(
     is_signed_in = user.id == signed_in_id
     if not is_signed_in and not (password and users.has_password(session, user, password)):
         raise WrongPassword("this is not the password of this account.", field="password")
-    if mailed_tokens.redeem(session, token, MailedPurpose.CHANGE if is_change else MailedPurpose.VERIFY) is None:
+    if not mailed_tokens.redeem(session, token, MailedPurpose.CHANGE if is_change else MailedPurpose.VERIFY):
         raise LinkEnded
     if not is_change:
         users.verify_email(session, user)

@@ -8,7 +8,6 @@ from sqlmodel import Session
 
 from server.domain import accounts, letters, names
 from server.domain.accounts import SignUpPolicy
-from server.domain.locks import lock_user
 from server.domain.people import identities, sessions, users
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.errors import Forbidden, Invalid
@@ -41,7 +40,7 @@ def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdent
     if not external.email:
         raise AddressUnconfirmed
     address = names.parse_email(external.email)
-    user = users.by_email(session, address)
+    user = users.locked_by_email(session, address)
     if user is None:
         accounts.require_admitted(session, policy, address)
         user = users.register(session, address, _name_of(external), None)
@@ -53,8 +52,6 @@ def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdent
 
 def _take_over(session: Session, user: User, mailer: Mailer) -> None:
     """End what was created in the account if its address was not confirmed before. Otherwise mail the user a notice."""
-    lock_user(session, user.id)
-    session.refresh(user)
     if user.email_verified_at is not None:
         letters.send_security_notice(session, mailer, user, "Your sign-in provider can now sign you in.")
         return

@@ -57,29 +57,19 @@ def find(session: Session, token: str, purpose: MailedPurpose) -> MailedToken | 
     return session.execute(sa.select(MailedToken).where(*_is_valid(token, purpose))).scalar_one_or_none()
 
 
-def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """Return the id of the user to whom a valid token was sent."""
+def redeem(session: Session, token: str, purpose: MailedPurpose) -> bool:
+    """Lock the user of a valid token, and end all of the user's tokens for this purpose. Return whether the token was
+    valid. Only one of several requests succeeds.
+    """
     row = find(session, token, purpose)
-    return row.user_id if row else None
-
-
-def proves_mailbox(session: Session, token: str, purpose: MailedPurpose) -> bool:
-    """Return whether a valid token was sent only by mail."""
-    row = find(session, token, purpose)
-    return row is not None and row.was_mailed
-
-
-def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """Like `owner_of`, but end all tokens of the user for this purpose. Only one of several requests succeeds."""
-    user_id = owner_of(session, token, purpose)
-    if user_id is None:
-        return None
-    lock_user(session, user_id)
+    if row is None:
+        return False
+    lock_user(session, row.user_id)
     deletion = sa.delete(MailedToken).where(*_is_valid(token, purpose)).returning(col(MailedToken.user_id))
-    if session.execute(deletion).scalar_one_or_none() is None:
-        return None
-    discard(session, user_id, purpose)
-    return user_id
+    if session.execute(deletion).one_or_none() is None:
+        return False
+    discard(session, row.user_id, purpose)
+    return True
 
 
 def discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:

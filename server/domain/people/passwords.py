@@ -8,13 +8,12 @@ from server.database import paused
 from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.locks import lock_user
 from server.domain.people import common_passwords, known_browsers, mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid
 from server.hashing import password_hash
 from server.mailer import Mailer
-from server.models import User
+from server.models import MailedToken, User
 from server.models.base import now
 from server.models.notifications import LetterKind
 from server.models.users import MailedPurpose
@@ -85,10 +84,9 @@ def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
     one. An account gets one such letter per `mailed_tokens.LETTER_EVERY`. An unconfirmed address may belong to a
     stranger, so it gets only a few a day.
     """
-    user = users.by_email(session, names.fold_email(email))
-    if user is None or user.email is None or not mailer.is_on:
+    user = users.locked_by_email(session, names.fold_email(email)) if mailer.is_on else None
+    if user is None or user.email is None:
         return
-    lock_user(session, user.id)
     if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.RESET):
         return
     if user.email_verified_at is None and not sent_letters.admit(session, LetterKind.RESET, user.email):
@@ -104,12 +102,10 @@ def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tup
 
 def pending_reset(session: Session, token: str) -> PendingReset:
     """Return what a reset with this token would be. Raises LinkEnded."""
-    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
-    if user_id is None:
-        raise LinkEnded
-    user = session.get_one(User, user_id)
-    proves = user.email_verified_at is None and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
-    return PendingReset(user.email or "", is_first_proof=proves, has_password=user.password_hash is not None)
+    row = _require_reset(session, token)
+    user = session.get_one(User, row.user_id)
+    is_first_proof = row.was_mailed and user.email_verified_at is None
+    return PendingReset(user.email or "", is_first_proof, has_password=user.password_hash is not None)
 
 
 def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User, bool]:
@@ -118,19 +114,23 @@ def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User,
     Returns the user, and whether the link proves the user's mailbox. Raises LinkEnded, Invalid (the link then still
     works).
     """
-    owner_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
-    owner = session.get(User, owner_id) if owner_id else None
-    if owner is None:
+    row = _require_reset(session, token)
+    user = session.get_one(User, row.user_id)
+    replacement_hash = new_hash(session, new, user.email or "", user.name)
+    if not mailed_tokens.redeem(session, token, MailedPurpose.RESET):
         raise LinkEnded
-    replacement_hash = new_hash(session, new, owner.email or "", owner.name)
-    proves_mailbox = mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
-    user_id = mailed_tokens.redeem(session, token, MailedPurpose.RESET)
-    user = session.get(User, user_id) if user_id else None
-    if user is None:
-        raise LinkEnded
+    session.refresh(user)
     _set_hash(session, user, replacement_hash)
     letters.send_security_notice(session, mailer, user, "Your password was reset with a link.")
-    return user, proves_mailbox
+    return user, row.was_mailed
+
+
+def _require_reset(session: Session, token: str) -> MailedToken:
+    """Return the row of a valid token. Raises LinkEnded."""
+    row = mailed_tokens.find(session, token, MailedPurpose.RESET)
+    if row is None:
+        raise LinkEnded
+    return row
 
 
 def _set_hash(session: Session, user: User, replacement_hash: str) -> None:

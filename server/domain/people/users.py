@@ -55,6 +55,16 @@ def by_email(session: Session, email: str) -> User | None:
     return session.exec(select(User).where(User.email == email)).one_or_none()
 
 
+def locked_by_email(session: Session, email: str) -> User | None:
+    """Like `by_email`, and lock the account, so that it keeps the address until the commit."""
+    user = by_email(session, email)
+    if user is None:
+        return None
+    lock_user(session, user.id)
+    session.refresh(user)
+    return user if user.email == email else None
+
+
 def require_by_email(session: Session, email: str) -> User:
     """Like `by_email`. Raises NoAccount."""
     user = by_email(session, email)
@@ -90,14 +100,15 @@ def names_of(session: Session, _principal: Principal, user_ids: Collection[str |
 
 
 def has_password(session: Session, user: User | None, password: str) -> bool:
-    """Return whether it is the user's password. Checking is slow, so the transaction is paused, and the password may
-    be another one afterwards. Takes as long without a user.
+    """Return whether it is the user's password. If it is, lock the account, so that it stays the password until the
+    commit. Checking is slow, so the transaction is paused. Takes as long without a user.
     """
     stored_hash = user.password_hash if user else None
     with paused(session):
         matches = password_matches(stored_hash, password)
     if user is None or not matches:
         return False
+    lock_user(session, user.id)
     session.refresh(user)
     return user.password_hash == stored_hash
 
