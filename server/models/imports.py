@@ -32,9 +32,7 @@ class Import(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     touched_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
     committed_at: datetime | None = Field(default=None, sa_type=Utc)
-    created_by: str | None = Field(
-        default=None, description="the author of the memories, whose account may have been deleted"
-    )
+    created_by: str | None = Field(default=None, description="the author of the memories")
     source: Source | None = Field(
         default=None, sa_type=SourceColumn, description="the source of the memories; None means the import itself"
     )

@@ -85,7 +85,7 @@ def _reaching(session: Session, projects: sa.ColumnElement[bool]) -> list[Reach]
     )
     keys = (
         sa.select(ApiKey, col(User.name), col(Project.name))
-        .outerjoin(User, col(User.id) == ApiKey.created_by)
+        .join(User, col(User.id) == ApiKey.created_by)
         .join(Project, col(Project.id) == ApiKey.project_id)
         .where(projects, sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()))
         .order_by(sa.func.coalesce(col(ApiKey.last_used_at), col(ApiKey.created_at)).desc())
@@ -97,15 +97,7 @@ def _reaching(session: Session, projects: sa.ColumnElement[bool]) -> list[Reach]
         for grant, client, owner, project in session.execute(grants.limit(MOST_REACHING))
     ]
     reaching += [
-        Reach(
-            key.name,
-            False,
-            owner or "Deleted account",
-            project,
-            "write" in key.permissions,
-            key.created_at,
-            key.last_used_at,
-        )
+        Reach(key.name, False, owner, project, "write" in key.permissions, key.created_at, key.last_used_at)
         for key, owner, project in session.execute(keys.limit(MOST_REACHING))
     ]
     return sorted(reaching, key=lambda one: one.last_used_at or one.created_at, reverse=True)

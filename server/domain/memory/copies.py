@@ -2,7 +2,6 @@
 another project.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -10,7 +9,7 @@ from sqlmodel import Session, col
 
 from server.domain.memory import rows
 from server.domain.memory.storing import insert, without_words
-from server.models import Memory, MemoryVersion, Piece, User
+from server.models import Memory, MemoryVersion, Piece
 from server.models.base import JsonObject
 from server.statements import Query, columns_of, detached
 
@@ -44,23 +43,12 @@ def store(session: Session, project_id: str, copy: MemoryCopy) -> Memory:
     memory = rows.read(Memory, copy.memory)
     memory.project_id = project_id
     versions = [rows.read(MemoryVersion, version) for version in copy.versions]
-    _forget_deleted_people(session, memory, versions)
     result = rows.embedded(copy.embedding_model, copy.spans, copy.vectors)
     insert(session, project_id, [memory], [without_words(memory.content, result)])
     for version in versions:
         version.memory_number = memory.number
     session.add_all(versions)
     return memory
-
-
-def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
-    """Clear references to deleted people, which the database does only in live rows."""
-    written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
-    ids = {getattr(row, name) for row, name in written} - {None}
-    known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))
-    for row, name in written:
-        if getattr(row, name) not in known:
-            setattr(row, name, None)
 
 
 _PIECES = Query(  # without a table's class, because a long memory has thousands of pieces

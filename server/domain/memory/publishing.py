@@ -21,7 +21,7 @@ from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
 from server.index.types import Embedded
 from server.index.words import word_index
-from server.models import Import, Memory, StagedMemory, User
+from server.models import Import, Memory, StagedMemory
 from server.models.base import now
 from server.models.imports import HISTORY, STORED
 from server.models.stored_size import size_of_memory
@@ -86,11 +86,10 @@ def are_next(session: Session, import_id: str, entries: Sequence[Entry]) -> bool
 
 def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
     """Store the memories with their earlier versions. Delete their staged rows, except that of a long memory."""
-    author = row.created_by and session.scalar(sa.select(col(User.id)).where(col(User.id) == row.created_by))
     memories = [entry.memory for entry in entries]
     for entry in entries:
         entry.memory.project_id = row.project_id
-        entry.memory.created_by = entry.memory.updated_by = author
+        entry.memory.created_by = entry.memory.updated_by = row.created_by
         entry.memory.set_source(row.source or source_of_import(row.id, entry.line.source))
     terms = () if is_long(entries) else None
     results = [replace(entry.embedded, terms=terms) for entry in entries]
