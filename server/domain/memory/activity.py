@@ -58,7 +58,7 @@ class ActivityFilters(NamedTuple):
 
 
 class NamedEvent(NamedTuple):
-    """An event, and the name of the credential's owner. None if the account was deleted."""
+    """An event, and the name of the credential's owner. None if the account was deleted, and for the command line."""
 
     event: ActivityEvent
     actor_name: str | None
@@ -136,10 +136,11 @@ def list_activity(
 ) -> list[NamedEvent]:
     """Return at most `limit` events of the project, newest first. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
-    query = sa.select(ActivityEvent, col(User.name)).outerjoin(User, col(User.id) == ActivityEvent.actor_id)
+    name = sa.func.nullif(col(User.name), "")  # a deleted account has lost its name
+    query = sa.select(ActivityEvent, name).outerjoin(User, col(User.id) == ActivityEvent.actor_id)
     query = query.where(col(ActivityEvent.project_id) == project.id, *_conditions(filters))
     rows = session.execute(query.order_by(col(ActivityEvent.id).desc()).limit(limit))
-    return [NamedEvent(event, name) for event, name in rows]
+    return [NamedEvent(*row) for row in rows]
 
 
 def often_found(session: Session, project_id: str, limit: int) -> list[str]:

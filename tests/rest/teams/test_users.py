@@ -78,3 +78,10 @@ async def test_r18_keys_cannot_use_account_routes(team: Team) -> None:
     assert (await team["write_key"].put("/api/notifications/read-all", None)).status_code == 403
     assert (await team["write_key"].post("/api/organizations", {"name": "Mine"})).status_code == 403
     assert (await team["write_key"].post("/api/projects", {})).status_code == 403
+
+
+async def test_what_a_deleted_account_did_names_nobody(team: Team) -> None:
+    await team["editor"].post(f"/api/memories?project_id={team.project_id}", said("I like tea."))
+    await team["editor"].delete("/api/users/me")
+    answer = await team["owner"].get(f"/api/projects/{team.project_id}/activity")
+    assert [event["actor_name"] for event in answer.json()["events"]] == [None]
