@@ -212,7 +212,7 @@ def _require_only_personal(session: Session, user_id: str) -> Organization:
 def _memberships_of(session: Session, user_id: str) -> list[str]:
     """Return the names of the organizations that the user belongs to but does not own."""
     joined = select(Organization.name).join(OrganizationMember).where(OrganizationMember.user_id == user_id)
-    return list(session.exec(joined.order_by(Organization.name)))
+    return list(session.exec(joined.order_by(Organization.name_key)))
 
 
 def require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:

@@ -83,7 +83,7 @@ def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> 
     connected = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
     preferred_id = session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
     query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))
-    rows = session.execute(query.order_by(col(Organization.kind).desc(), Organization.name, Project.name)).all()
+    rows = session.execute(query.order_by(col(Organization.kind).desc(), Organization.name_key, Project.name_key)).all()
     return [
         ProjectChoice(
             project_id=project.id,
