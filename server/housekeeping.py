@@ -14,7 +14,7 @@ import anyio
 from sqlmodel import Session
 
 from server import monitoring
-from server.domain import retention, sent_letters
+from server.domain import retention
 from server.domain.grants import retention as grant_retention
 from server.domain.memory import activity, deletions, expiry, idempotency, imports, trash, unfinished
 from server.errors import Unavailable
@@ -122,7 +122,6 @@ async def remove_all(runtime: Runtime) -> int:
     rules: tuple[Callable[[Session], int], ...] = (
         retention.remove_ended,
         idempotency.remove_expired,
-        sent_letters.remove_old,
         partial(activity.remove_old, days=runtime.settings.activity_days),
         partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
     )

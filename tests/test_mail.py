@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlmodel import Session
 
 from server.database import Database
-from server.domain import letters, sent_letters
+from server.domain import letters, retention
 from server.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail, User
@@ -216,9 +216,9 @@ async def test_a_letter_of_an_earlier_version_is_sent(settings: Settings, post: 
 def test_mail_that_nobody_can_read_is_removed_after_a_week(settings: Settings, post: Database) -> None:
     promise(post, opened(settings, post, "smtp://127.0.0.1:1"))
     with post.write() as session:
-        assert sent_letters.remove_old(session) == 0
-        session.execute(sa.update(Mail).values(created_at=now() - sent_letters.MAIL_RETENTION))
-        assert sent_letters.remove_old(session) == 1
+        assert retention.remove_ended(session) == 0
+        session.execute(sa.update(Mail).values(created_at=now() - retention.MAIL_RETENTION))
+        assert retention.remove_ended(session) == 1
 
 
 @pytest.mark.parametrize(

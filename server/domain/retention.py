@@ -9,7 +9,8 @@ from server.domain import turns
 from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.notifications import MOST_LISTED
-from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, Notification
+from server.domain.sent_letters import WINDOW
+from server.models import AuditEvent, BrowserSession, Invitation, Mail, MailedToken, Notification, SentLetter
 from server.models.base import new_id, now
 
 CHUNK_ROWS = 500
@@ -20,6 +21,9 @@ EVENTS_AT_ONCE = 10_000
 
 INVITATION_RETENTION = timedelta(days=90)
 """How long an invitation is kept after it expired."""
+
+MAIL_RETENTION = timedelta(days=7)
+"""After this time the links in a letter have expired, so there is no point in sending it."""
 
 
 def remove_ended(session: Session) -> int:
@@ -45,6 +49,8 @@ def remove_ended(session: Session) -> int:
         (MailedToken, col(MailedToken.expires_at) <= moment),
         (Invitation, col(Invitation.expires_at) <= moment - INVITATION_RETENTION),
         (Notification, _is_beyond_the_list()),
+        (SentLetter, col(SentLetter.created_at) <= moment - WINDOW),
+        (Mail, col(Mail.created_at) <= moment - MAIL_RETENTION),
     ]
     return sum(delete_chunk(session, table, condition) for table, condition in conditions)
 

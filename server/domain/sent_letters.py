@@ -7,8 +7,8 @@ from sqlmodel import Session, col
 
 from server.domain.locks import lock_hash
 from server.hashing import token_hash
-from server.models import Invitation, Mail, SentLetter
-from server.models.base import is_within, now
+from server.models import Invitation, SentLetter
+from server.models.base import is_within
 from server.models.invitations import InvitationStatus
 from server.models.notifications import LetterKind
 
@@ -22,9 +22,6 @@ MOST_FOR_SENDER = 100
 POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
 """Each pool has its own count. Reset letters are separate, so that other people's invitations cannot lock a user out.
 """
-
-MAIL_RETENTION = timedelta(days=7)
-"""After this time the links in a letter have expired, so there is no point in sending it."""
 
 
 def admit(
@@ -51,14 +48,6 @@ def admit_notice(session: Session, address: str, notice: str) -> bool:
     many of one kind cannot suppress another.
     """
     return admit(session, LetterKind.VERIFICATION, f"{address}\n{notice}")
-
-
-def remove_old(session: Session) -> int:
-    """Delete rows that no longer count, and mail that is too old to send. Return the number of deleted rows."""
-    moment = now()
-    letters = sa.delete(SentLetter).where(col(SentLetter.created_at) <= moment - WINDOW)
-    mails = sa.delete(Mail).where(col(Mail.created_at) <= moment - MAIL_RETENTION)
-    return sum(session.connection().execute(deletion).rowcount for deletion in (letters, mails))
 
 
 def _to_recipient(session: Session, kind: LetterKind, recipient_hash: str) -> int:

@@ -23,12 +23,15 @@ from server.models import (
     BrowserSession,
     Import,
     Invitation,
+    Mail,
     MailedToken,
     Memory,
     Notification,
+    SentLetter,
 )
 from server.models.base import new_id, now
 from server.models.invitations import InvitationStatus
+from server.models.notifications import LetterKind
 from server.models.organizations import OrganizationRole
 from server.models.users import MailedPurpose
 from server.runtime import Runtime
@@ -151,10 +154,13 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
     monkeypatch.setattr(retention, "CHUNK_ROWS", 7)
     with runtime.database.write() as session:
         session.add_all(aged_event(None, 40, "of nobody") for _ in range(30))
+        old = now() - timedelta(days=8)
+        session.add_all(SentLetter(kind=LetterKind.RESET, recipient_hash="x", created_at=old) for _ in range(30))
+        session.add_all(Mail(sealed=b"x", created_at=old) for _ in range(30))
     with runtime.database.write() as session:
-        assert retention.remove_ended(session) == 7
-    assert await housekeep() == 23
-    assert count(runtime.database, AuditEvent) == [0]
+        assert retention.remove_ended(session) == 21
+    assert await housekeep() == 69
+    assert count(runtime.database, AuditEvent, SentLetter, Mail) == [0, 0, 0]
 
 
 @pytest.mark.parametrize("set_back", [timedelta(0), timedelta(hours=2)])
