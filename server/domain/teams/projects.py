@@ -50,7 +50,6 @@ class ProjectAccess(NamedTuple):
 
     project: Project
     organization: Organization
-    organization_name: str
     owner_name: str
     role: ProjectRole
     organization_role: OrganizationRole | None
@@ -81,7 +80,6 @@ def reachable(session: Session, principal: Principal) -> list[ProjectAccess]:
         ProjectAccess(
             project=project,
             organization=organization,
-            organization_name=organization.name,
             owner_name=owner_name,
             role=ProjectRole(role),
             organization_role=None if own_role is None else OrganizationRole(own_role),
@@ -114,14 +112,12 @@ def change(
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
     """Change the name, and how long deleted memories can be restored. Raises the errors of `rename`."""
-    if not isinstance(trash_days, Unchanged):
-        project, _ = require_project_role(session, principal, project_id, Action.SET_TRASH_DAYS)
-        if trash_days != project.trash_days:
-            project.trash_days, project.updated_at = trash_days, now()
-            session.flush()
     if name is not None:
-        return rename(session, principal, project_id, name)
-    project, role = require_project_role(session, principal, project_id, Action.SET_TRASH_DAYS)
+        rename(session, principal, project_id, name)
+    action = Action.RENAME if isinstance(trash_days, Unchanged) else Action.SET_TRASH_DAYS
+    project, role = require_project_role(session, principal, project_id, action)
+    if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:
+        project.trash_days, project.updated_at = trash_days, now()
     return ProjectWithRole(project, role, owner_of(session, project))
 
 
