@@ -70,11 +70,13 @@ def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None
     return row.memory_ids
 
 
-def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -> bool:
-    """Store the answer. Return False if another request stored one for this key first.
+def claim(session: Session, request: CreateRequest | None, memory_ids: Sequence[str]) -> list[str] | None:
+    """Store the answer to a request with a key. Return the answer if another request has stored one first, or None.
 
-    On Postgres this waits for the other request's commit.
+    On Postgres this waits for the other request's commit. Raises KeyUsedForAnother.
     """
+    if request is None:
+        return None
     # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
     is_own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
     session.execute(sa.delete(IdempotencyKey).where(*is_own, ~is_within(col(IdempotencyKey.created_at), KEY_LIFETIME)))
@@ -92,14 +94,7 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
         .on_conflict_do_nothing()
         .returning(col(IdempotencyKey.key_hash))
     )
-    return inserted.one_or_none() is not None
-
-
-def claim_or_earlier(session: Session, request: CreateRequest | None, memory_ids: Sequence[str]) -> list[str] | None:
-    """Store the answer to the request. Return the answer that another request stored first, or None."""
-    if request is None or claim(session, request, memory_ids):
-        return None
-    return earlier_answer(session, request)
+    return None if inserted.one_or_none() else earlier_answer(session, request)
 
 
 def remove_expired(session: Session) -> int:

@@ -113,7 +113,7 @@ def add_many(
     # A pause ends the transaction: check again what may have changed, and lock the project against deletion.
     require_project(session, principal, project.id, Action.WRITE, lock=True)
     ids = [memory.id for memory in memories]
-    claim = partial(idempotency.claim_or_earlier, session, request, ids)
+    claim = partial(idempotency.claim, session, request, ids)
     if batches.is_large(memories, embedded):
         earlier = batches.store(session, principal, project.id, memories, embedded, claim)
     else:
