@@ -267,7 +267,7 @@ def is_sqlite(session: Session) -> bool:
 
 def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     """Return the numbers as a subquery with a single parameter, so that a statement accepts any number of them."""
-    return _numbers(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
+    return _listed(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True), sa.BigInteger())
 
 
 def as_json(numbers: Iterable[int | str]) -> str:
@@ -277,23 +277,20 @@ def as_json(numbers: Iterable[int | str]) -> str:
 
 def numbers_in(sqlite: bool, parameter: str) -> sa.Select[int]:
     """Return the numbers of the JSON parameter with this name (see `as_json`) as a subquery."""
-    return _numbers(sqlite, sa.bindparam(parameter, type_=sa.String))
+    return _listed(sqlite, sa.bindparam(parameter, type_=sa.String), sa.BigInteger())
 
 
-def _numbers(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]:
+def texts_in(sqlite: bool, parameter: str) -> sa.Select[str]:
+    """Like `numbers_in`, for texts."""
+    return _listed(sqlite, sa.bindparam(parameter, type_=sa.String), sa.Text())
+
+
+def _listed(sqlite: bool, parameter: sa.BindParameter[str], kind: sa.types.TypeEngine[T]) -> sa.Select[T]:
     if sqlite:
-        return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
-    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))
+        return sa.select(sa.column("value", kind)).select_from(sa.func.json_each(parameter))
+    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), kind))
 
 
 def insert_for(sqlite: bool, table: type[SQLModel] | sa.TableClause) -> sqlite_dialect.Insert | postgresql.Insert:
     """Return an insert that may say what happens in a conflict."""
     return sqlite_dialect.insert(table) if sqlite else postgresql.insert(table)
-
-
-def texts_in(sqlite: bool, parameter: str) -> sa.Select[str]:
-    """Like `numbers_in`, for texts."""
-    texts = sa.bindparam(parameter, type_=sa.String)
-    if sqlite:
-        return sa.select(sa.column("value", sa.String)).select_from(sa.func.json_each(texts))
-    return sa.select(sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)))
