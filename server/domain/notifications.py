@@ -86,7 +86,7 @@ def list_from_others(session: Session, principal: Principal) -> tuple[list[Notif
     return list_notifications(session, principal, with_own=False)
 
 
-def count_unread(session: Session, principal: Principal, *, with_own: bool = True) -> int:
+def count_unread(session: Session, principal: Principal, *, with_own: bool) -> int:
     unread = sa.select(sa.func.count()).where(*_of(principal, with_own), col(Notification.read_at).is_(None))
     count: int = session.execute(unread).scalar_one()
     return count

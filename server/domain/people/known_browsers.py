@@ -33,7 +33,7 @@ class BrowserCookie(NamedTuple):
 
 def cookie_name(email: str) -> str:
     """Return the name of the cookie for the account with this address. It does not reveal the address to others."""
-    return f"known_{_account_key(email)[:16]}"
+    return f"known_{token_hash(f'known browser {names.fold_email(email)}')[:16]}"
 
 
 def browser_id(session: Session, settings: Settings, email: str, value: str) -> str | None:
@@ -58,10 +58,6 @@ def remember(
 def forget_all(user: User) -> None:
     """Make every browser unknown to the account."""
     user.browser_epoch += 1
-
-
-def _account_key(email: str) -> str:
-    return token_hash(f"known browser {names.fold_email(email)}")
 
 
 def _sealed(settings: Settings, user: User, identifier: str) -> str:

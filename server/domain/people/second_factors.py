@@ -152,9 +152,8 @@ def renew_recovery_codes(session: Session, principal: Principal, mailer: Mailer)
 def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
     """Remove the app and the recovery codes. Raises NotOn."""
     user = users.locked_me(session, principal)
-    if not is_on(session, user.id):
+    if not remove(session, user):
         raise NotOn
-    remove(session, user)
     letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned off.")
 
 
