@@ -94,7 +94,6 @@ NAMES: dict[Callable[..., object], str] = {
     revert.undo_deletions: "revert.undo_deletions",
     revert.undo_change: "revert.undo_change",
     memories.stats: "memories.stats",
-    overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
     model_notes.of_project: "overview.model_notes",
     imports.begin: "exchange.import_as_member",  # its name since imports were a single operation

@@ -169,7 +169,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "notifications.mark_all_read notifications.mark_read organization_members.change_role "
         "organization_members.list_members organization_members.remove organizations.create organizations.delete "
         "organizations.get organizations.list_organizations organizations.rename organizations.transfer "
-        "overview.at_a_glance overview.model_notes overview.overview passkeys.add passkeys.creation_options "
+        "overview.at_a_glance overview.model_notes passkeys.add passkeys.creation_options "
         "passkeys.list_own passkeys.remove passwords.change project_members.add project_members.change_role "
         "project_members.list_members project_members.remove projects.change projects.create projects.delete "
         "projects.get projects.list_projects projects.reachable projects.rename revert.plan revert.undo_adds "

@@ -4,7 +4,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from server.domain.memory.facets import METADATA_KEYS, Frequent, frequent_labels
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.domain.memory.periods import week_of
 from server.domain.memory.usage import Usage, usage_of
-from server.models import Memory
+from server.models import Memory, Project
 from server.models.base import new_id, now
 from server.models.memories import LabelKind
 from server.principal import Principal
@@ -65,13 +65,13 @@ class Glance(NamedTuple):
     """How much of the quota is used; None if there is no quota."""
 
 
-def at_a_glance(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Glance:
+def at_a_glance(session: Session, principal: Principal, project_id: str, zone: tzinfo) -> Glance:
     """Read everything in one transaction, so that the numbers agree while others add memories.
 
-    Days and weeks are those of the time zone.
+    Days and weeks are those of the time zone. Raises the errors of `require_project`.
     """
     project = require_project(session, principal, project_id, Action.READ)
-    shown = overview(session, principal, project_id, zone)
+    shown = _overview(session, project, zone)
     this_week = memories.count_this_week(session, project, zone)
     newest = ListRequest(limit=NEWEST_MEMORIES, project_id=project_id)
     return Glance(
@@ -82,9 +82,8 @@ def at_a_glance(session: Session, principal: Principal, project_id: str, zone: t
     )
 
 
-def overview(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Overview:
-    """Return the memories over time and the most frequent labels. Raises the errors of `require_project`."""
-    project = require_project(session, principal, project_id, Action.READ)
+def _overview(session: Session, project: Project, zone: tzinfo) -> Overview:
+    """Return the memories over time and the most frequent labels."""
     first = session.scalars(
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)
     ).one_or_none()
