@@ -25,5 +25,6 @@ Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(parse_number)]
 Threshold = Annotated[float, Field(ge=0, le=1), BeforeValidator(parse_number)]
 PageLimit = Annotated[int, Field(ge=1, le=1000)]
 HistoryLimit = Annotated[int, Field(ge=1, le=100)]
-VersionNumber = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(parse_number)]
 Offset = Annotated[int, Field(ge=0, le=1_000_000_000)]
+VersionNumber = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(parse_number)]
+"""The column holds a little more than twice as much, so that changes after an import fit too."""

@@ -2,9 +2,10 @@
 
 import mimetypes
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from server.domain.memory.exchange.entries import Foreign
+from server.domain.memory.inputs import TextKind
 
 FILES = "attached files"
 TOOLS = "tool calls and their results"
@@ -12,7 +13,7 @@ THOUGHTS = "the assistant's thoughts"
 OTHERS = "other parts"
 _MEDIA = {"image": "images", "audio": "recordings", "video": "videos"}
 _TOOL_BLOCKS = ("tool_use", "tool_result")
-_TEXTS = ("text", "input_text", "output_text")
+_TEXTS = get_args(TextKind)
 _WITHOUT_CONTENT = ("text", "token_budget", "flag")
 
 

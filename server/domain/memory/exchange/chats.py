@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import NoneType
 from typing import Any
 
-from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude
+from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude, text_of_parts
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.exchanges import (
     Chat,
@@ -145,11 +145,5 @@ def _part_text(part: Any) -> str:
 
 def _claude_text(message: Foreign) -> str:
     """Return the text blocks, joined. Older exports have only `text`."""
-    blocks = message.get("content")
-    texts = [
-        block["text"]
-        for block in (blocks if isinstance(blocks, list) else ())
-        if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
-    ]
-    text = "\n".join(texts).strip() or message.get("text")
+    text = text_of_parts(message.get("content")).strip() or message.get("text")
     return text if isinstance(text, str) else ""

@@ -11,7 +11,6 @@ from server.domain.memory.metadata import is_blank
 MEMORY_LENGTH = 20_000
 """Maximum length of a memory. A longer exchange becomes several memories, so that each transaction is short."""
 
-MESSAGE_LENGTH = 10_000
 TITLE_LENGTH = 200
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
@@ -90,7 +89,7 @@ def _in_memories(exchange: list[Utterance]) -> Iterator[list[Foreign]]:
     messages: list[Foreign] = []
     length = 0
     for part in exchange:
-        for text in cut(storable(part.text), MESSAGE_LENGTH):
+        for text in cut(storable(part.text)):
             if messages and (length + len(text) > MEMORY_LENGTH or len(messages) == MOST_MESSAGES):
                 yield messages
                 messages, length = [], 0

@@ -26,6 +26,7 @@ from server.domain.memory.metadata import (
     require_content,
     require_text,
 )
+from server.domain.memory.parameters import VersionNumber
 from server.domain.memory.source import short_name, source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
@@ -70,9 +71,6 @@ def require_whole_content(text: str) -> str:
 
 
 WholeContent = Annotated[str, AfterValidator(require_whole_content)]
-VersionNumber = Annotated[int, Field(ge=1, le=1_000_000_000)]
-"""The column holds a little more than twice as much, so that changes after an import fit too."""
-
 Past = Annotated[datetime, BeforeValidator(parse_past)]
 StatedSource = Annotated[Source | None, BeforeValidator(parse_source)]
 """The source that a file states. An import keeps only its name, because the rest cannot be verified."""

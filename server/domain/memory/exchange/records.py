@@ -108,9 +108,9 @@ def _is_known(name: str) -> bool:
     return name in field_names or name in ABOUT_ANOTHER_SERVER or name in KEPT_IN_METADATA
 
 
-def _of_messages(messages: Any) -> Any:
+def _of_messages(messages: list[Any]) -> Any:
     """Return the text of messages in the form of `NewMemory.content`, or None if they are not messages."""
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    if not all(isinstance(message, dict) for message in messages):
         return None
     if len(messages) == 1:
         return _said(messages[0])
