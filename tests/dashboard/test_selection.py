@@ -61,6 +61,13 @@ async def test_selected_memories_get_tags_in_addition_to_their_own(ann: Visitor)
     assert (await act(ann, "tag", [first], new_tags=" ")).status_code == 400
 
 
+async def test_a_tag_that_a_memory_has_does_not_change_it(ann: Visitor) -> None:
+    memory_id = await ann.remember(TEXTS[0], tags="travel, Home")
+    await act(ann, "tag", [memory_id], new_tags="home")
+    history = await ann.get(f"/api/memories/{memory_id}/history")
+    assert len(history.json()["results"]) == 1
+
+
 async def test_tags_that_one_memory_cannot_take_are_added_to_none(
     ann: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

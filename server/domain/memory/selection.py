@@ -16,7 +16,7 @@ from server.domain.locks import lock_project
 from server.domain.memory import activity, deletions, late_words, memories, moves, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
-from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, like, parse_list
+from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, distinct, like, parse_list
 from server.errors import Invalid, NotFound
 from server.index import Index
 from server.models import Memory
@@ -131,7 +131,7 @@ def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
 
     Raises Invalid if a memory may not have that many.
     """
-    names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
+    names = distinct([name for labels in many for name in parse_list(labels)])
     if len(names) > MOST_VALUES:
         raise Invalid(f"a memory can have at most {MOST_VALUES}: choose fewer memories.", field=key)
     return like(memory.details.get(key), names)
