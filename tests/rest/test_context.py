@@ -36,6 +36,7 @@ async def test_the_budget_bounds_the_text(api: Caller) -> None:
         text = (await context(api, f"?budget={budget}"))["text"]
         assert budget - 80 < len(text) <= budget or budget == 4_000
         assert text.startswith("- A long pin.")
+        assert {*text.partition("…")[0].split()} <= {"-", "A", "long", "pin."}  # no word is cut
     for query in ("?budget=0", "?budget=x", "?limit=3"):
         assert (await api.get(f"/api/memories/context{query}")).status_code == 400
 

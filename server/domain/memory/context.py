@@ -100,10 +100,10 @@ def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Cont
         line = write(memory, one_line(text))
         excess = len(line) - room
         if excess > 0:
-            length = len(one_line(text)) - excess - 1
-            if length < SHORTEST_LENGTH:
+            length = len(one_line(text)) - excess
+            if length <= SHORTEST_LENGTH:
                 continue
-            text = one_line(text)[:length] + "…"
+            text = beginning_of(one_line(text), length)
             line = write(memory, text)
         entries[memory.content_hash] = ContextEntry(memory, text, line)
         room -= len(line) + 1

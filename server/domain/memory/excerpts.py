@@ -72,9 +72,9 @@ def title_of(content: str) -> str:
     return f"{line[:end].rstrip()}…"
 
 
-def beginning_of(content: str) -> str:
-    """Return the text, or its first `EXCERPT_LENGTH` characters."""
-    return content if len(content) <= EXCERPT_LENGTH else _cut(content, 0)
+def beginning_of(content: str, length: int = EXCERPT_LENGTH) -> str:
+    """Return the text, or at most its first `length` characters."""
+    return content if len(content) <= length else _cut(content, 0, length)
 
 
 def excerpt_of(content: str, query: str, piece: str, length: int = EXCERPT_LENGTH) -> str:
@@ -118,7 +118,7 @@ def _center(places: list[tuple[int, float]], length: int) -> int:
     return center
 
 
-def _cut(content: str, start: int, length: int = EXCERPT_LENGTH) -> str:
+def _cut(content: str, start: int, length: int) -> str:
     """Return at most `length` characters from about `start`, with an ellipsis on each side where text is left out."""
     room = length - 2
     start = max(0, min(start, len(content) - room))
