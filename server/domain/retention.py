@@ -10,7 +10,17 @@ from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.notifications import MOST_LISTED
 from server.domain.sent_letters import WINDOW
-from server.models import AuditEvent, BrowserSession, Invitation, Mail, MailedToken, Notification, SentLetter
+from server.models import (
+    AuditEvent,
+    BrowserSession,
+    Invitation,
+    Mail,
+    MailedToken,
+    Notification,
+    PendingSignIn,
+    SentLetter,
+    UsedChallenge,
+)
 from server.models.base import new_id, now
 
 CHUNK_ROWS = 500
@@ -46,6 +56,8 @@ def remove_ended(session: Session) -> int:
         (AuditEvent, sa.and_(*of_nobody)),
         (AuditEvent, sa.and_(*forgotten)),
         (BrowserSession, has_ended),
+        (PendingSignIn, col(PendingSignIn.expires_at) <= moment),
+        (UsedChallenge, col(UsedChallenge.expires_at) <= moment),
         (MailedToken, col(MailedToken.expires_at) <= moment),
         (Invitation, col(Invitation.expires_at) <= moment - INVITATION_RETENTION),
         (Notification, _is_beyond_the_list()),

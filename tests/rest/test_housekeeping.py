@@ -28,6 +28,7 @@ from server.models import (
     Memory,
     Notification,
     SentLetter,
+    UsedChallenge,
 )
 from server.models.base import new_id, now
 from server.models.invitations import InvitationStatus
@@ -157,10 +158,11 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
         old = now() - timedelta(days=8)
         session.add_all(SentLetter(kind=LetterKind.RESET, recipient_hash="x", created_at=old) for _ in range(30))
         session.add_all(Mail(sealed=b"x", created_at=old) for _ in range(30))
+        session.add_all(UsedChallenge(challenge_hash=str(number), expires_at=now()) for number in range(30))
     with runtime.database.write() as session:
-        assert retention.remove_ended(session) == 21
-    assert await housekeep() == 69
-    assert count(runtime.database, AuditEvent, SentLetter, Mail) == [0, 0, 0]
+        assert retention.remove_ended(session) == 28
+    assert await housekeep() == 92
+    assert count(runtime.database, AuditEvent, SentLetter, Mail, UsedChallenge) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("set_back", [timedelta(0), timedelta(hours=2)])

@@ -1,4 +1,4 @@
-"""Housekeeping: deletes expired tokens, codes, requests and second steps, unused clients, and stale documents."""
+"""Housekeeping: deletes expired tokens, codes and requests, unused clients, and stale documents."""
 
 from datetime import timedelta
 
@@ -14,7 +14,6 @@ from server.models import (
     ClientKind,
     OAuthClient,
     OAuthGrant,
-    PendingSignIn,
     RefreshToken,
 )
 from server.models.base import now
@@ -47,7 +46,6 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
     # Tokens before grants, because a grant ends with its last token. Documents last, because the other rows may need
     # them.
     conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
-        (PendingSignIn, col(PendingSignIn.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
         (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODE_RETENTION),
         (AccessToken, col(AccessToken.expires_at) <= moment),

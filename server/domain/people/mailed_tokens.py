@@ -23,7 +23,6 @@ def issue(
     for a token that is also shown elsewhere, so it does not prove who owns the mailbox. `address` is the new address
     of a `CHANGE`.
     """
-    discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
     session.add(
         MailedToken(
@@ -72,10 +71,10 @@ def redeem(session: Session, token: str, purpose: MailedPurpose) -> bool:
     return True
 
 
-def discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
-    """Delete the user's tokens for this purpose that meet the conditions."""
+def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
+    """Delete the user's tokens for this purpose."""
     of_user = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
-    session.execute(sa.delete(MailedToken).where(*of_user, *conditions))
+    session.execute(sa.delete(MailedToken).where(*of_user))
 
 
 def _is_valid(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:

@@ -244,7 +244,6 @@ def _verified_count(
 
 def _use_up(session: Session, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
     """Store the challenge until it expires, so that its answer works once. Raises `refused` the second time."""
-    session.execute(sa.delete(UsedChallenge).where(col(UsedChallenge.expires_at) <= now()))
     if challenge.expires_at <= now():
         raise refused
     used = UsedChallenge(challenge_hash=token_hash(challenge.value.hex()), expires_at=challenge.expires_at)

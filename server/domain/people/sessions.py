@@ -109,18 +109,13 @@ def take_second_step(
 def begin(session: Session, user: User, browser: BrowserInfo) -> str:
     """Create a session and return its value. Never reuses the value that the browser sent (session fixation).
 
-    Deletes the user's expired sessions. Raises Unauthenticated when the account was just deleted.
+    Raises Unauthenticated when the account was just deleted.
     """
     _require_account(session, user)
     if browser.previous:
         _end(session, browser.previous)
     value = new_token(SESSION_PREFIX)
     moment = now()
-    session.execute(
-        sa.delete(BrowserSession).where(
-            col(BrowserSession.user_id) == user.id, col(BrowserSession.expires_at) <= moment
-        )
-    )
     session.add(
         BrowserSession(
             user_id=user.id,
