@@ -58,6 +58,16 @@ def parse_person_name(name: str) -> str:
     return text
 
 
+def parse_line(name: str, longest: int) -> str:
+    """Return the name of a key or a view, stripped. Raises Invalid unless it is one line of at most `longest`
+    characters.
+    """
+    text = name.strip()
+    if not 1 <= len(text) <= longest or not is_one_line(text):
+        raise Invalid(f"use 1 to {longest} characters on one line.", field="name")
+    return text
+
+
 def is_one_line(text: str) -> bool:
     """Return whether the text has no line breaks, control characters or characters that change the text direction.
 

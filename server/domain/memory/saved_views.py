@@ -33,7 +33,7 @@ def list_own(session: Session, principal: Principal, project_id: str) -> Sequenc
 
 def save(session: Session, principal: Principal, project_id: str, name: str, query: str) -> SavedView:
     """Keep the query under a name. Raises Invalid, NotFound, ViewNameTaken, TooManyViews."""
-    cleaned = _parse_name(name)
+    cleaned = names.parse_line(name, NAME_LENGTH)
     if len(query) > QUERY_LENGTH:
         raise Invalid("This search is too long to be saved.")
     require_session(principal)
@@ -51,7 +51,7 @@ def save(session: Session, principal: Principal, project_id: str, name: str, que
 def rename(session: Session, principal: Principal, project_id: str, view_id: str, name: str) -> SavedView:
     """Raises Invalid, NotFound, ViewNameTaken."""
     view = _require(session, principal, project_id, view_id)
-    view.name = _parse_name(name)
+    view.name = names.parse_line(name, NAME_LENGTH)
     view.name_key = names.key_of(view.name)
     flush_or_conflict(session, view)
     return view
@@ -75,10 +75,3 @@ def _require(session: Session, principal: Principal, project_id: str, view_id: s
     if view is None:
         raise NotFound("View not found.")
     return view
-
-
-def _parse_name(name: str) -> str:
-    cleaned = name.strip()
-    if not 1 <= len(cleaned) <= NAME_LENGTH or not names.is_one_line(cleaned):
-        raise Invalid(f"use 1 to {NAME_LENGTH} characters on one line.", field="name")
-    return cleaned

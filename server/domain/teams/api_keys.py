@@ -19,6 +19,7 @@ from server.models.base import JSON, now
 from server.principal import Principal
 
 PERMISSIONS = ("read", "write")
+NAME_LENGTH = 100
 LONGEST_DAYS = 3650
 MAX_PER_PERSON = 50
 """Maximum number of a person's keys in one project, including expired ones."""
@@ -47,7 +48,7 @@ def issue(session: Session, project: Project, user_id: str, new: NewKey) -> tupl
     days = new.expires_in_days
     if days is not None and not 1 <= days <= LONGEST_DAYS:
         raise Invalid(f"use 1 to {LONGEST_DAYS}.", field="expires_in_days")
-    name = parse_key_name(new.name)
+    name = names.parse_line(new.name, NAME_LENGTH)
     _require_room(session, project, user_id)
     key = new_api_key()
     moment = now()
@@ -63,14 +64,6 @@ def issue(session: Session, project: Project, user_id: str, new: NewKey) -> tupl
     )
     session.add(row)
     return row, key
-
-
-def parse_key_name(name: str) -> str:
-    """Return the name of a key, stripped. Raises Invalid."""
-    cleaned = name.strip()
-    if not 1 <= len(cleaned) <= 100 or not names.is_one_line(cleaned):
-        raise Invalid("use 1 to 100 characters on one line.", field="name")
-    return cleaned
 
 
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
@@ -109,7 +102,7 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
 def rename(session: Session, principal: Principal, project_id: str, key_id: str, name: str) -> ApiKey:
     """Rename the principal's own key or, for an admin, any key. Raises Invalid, NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
-    key.name = parse_key_name(name)
+    key.name = names.parse_line(name, NAME_LENGTH)
     _record(session, Event.KEY_RENAMED, principal.user_id, project, key)
     return key
 
