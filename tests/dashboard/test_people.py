@@ -229,3 +229,11 @@ async def test_an_invitation_expects_newcomers(ann: Visitor, client: httpx.Async
     form = await client.get(html.unescape(sign_in[1]))
     assert 'value="new@example.com"' in form.text
     assert "Sign in to answer your invitation." in form.text
+
+
+async def test_no_form_makes_a_second_owner(shared: Visitor, ben: Visitor) -> None:
+    change = f"{shared.organization}/members/{ben.tenant.user_id}/role"
+    for path, fields in ((change, {}), (shared.organization, {"email": "new@example.com"})):
+        refused = await shared.post(path, {**fields, "role": "owner"})
+        assert refused.status_code == 400
+        assert "transfer the ownership" in seen(refused)

@@ -26,6 +26,7 @@ from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import sessions, users
 from server.domain.teams import invitation_letters
 from server.domain.teams.invitation_letters import Unmailed
+from server.domain.teams.organization_members import require_assignable
 from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
 from server.mailer import Mailer
@@ -88,6 +89,7 @@ def invite(
 
     Raises Invalid, NotFound (also for a project of another organization), Forbidden, AlreadyMember.
     """
+    require_assignable(role)
     lock_organization(session, organization_id)
     organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
     sessions.require_live(session, principal)

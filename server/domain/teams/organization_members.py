@@ -14,7 +14,7 @@ from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization
 from server.domain.notifications import Notice
 from server.domain.teams import cascades, withdrawals
-from server.errors import Conflict, Forbidden, NotFound
+from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, User
 from server.models.base import JSON
 from server.principal import Principal
@@ -66,8 +66,9 @@ def change_role(
 ) -> int:
     """Change a member's role to `admin` or `member`. A lower role ends pending invitations to and from the member.
 
-    Returns the number of canceled invitations. Raises NotFound, Forbidden, OwnerStays.
+    Returns the number of canceled invitations. Raises Invalid, NotFound, Forbidden, OwnerStays.
     """
+    require_assignable(role)
     lock_organization(session, organization_id)
     organization, own_role = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
     member = _require_changeable(session, principal, organization, own_role, user_id)
@@ -124,6 +125,12 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
             topic=f"removed:{organization.id}", organization_id=organization.id, actor_id=principal.user_id,
         )  # fmt: skip
     return Removal(revoked.api_keys, cancelled)
+
+
+def require_assignable(role: OrganizationRole) -> None:
+    """Raises Invalid for the role of the owner."""
+    if role is OrganizationRole.OWNER:
+        raise Invalid("transfer the ownership to make somebody the owner.", field="role")
 
 
 def _require_changeable(
