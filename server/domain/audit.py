@@ -73,13 +73,13 @@ class Event(StrEnum):
 RETENTION = timedelta(days=400)
 """How long to keep an event."""
 
-REFERENCES = ("project_id", "client_id")
-"""The details of events that hold the id of something."""
-
 RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
 """How long to keep an event that belongs to no organization and no user, such as a failed sign-in to an unknown
 address.
 """
+
+REFERENCES = ("project_id", "client_id")
+"""The details of events that hold the id of something."""
 
 
 def record(

@@ -44,10 +44,6 @@ class Project(SQLModel, table=True):
     piece_count: int = 0
     trash_days: int | None = Field(default=None, description="None means the server's default")
 
-    @property
-    def is_deleted(self) -> bool:
-        return self.organization_id is None
-
 
 class ProjectMember(SQLModel, table=True):
     __tablename__ = "project_members"
@@ -60,7 +56,7 @@ class ProjectMember(SQLModel, table=True):
 
 
 IS_DELETED = col(Project.organization_id).is_(None)
-"""The same as `is_deleted`, in SQL."""
+"""The condition for deleted projects."""
 
 
 def deleted_projects() -> sa.Select[str]:

@@ -25,7 +25,7 @@ class MemoryCopy(NamedTuple):
 
 
 def copy_of(session: Session, memory: Memory) -> MemoryCopy:
-    """Flushes the session first."""
+    """Return a copy of the memory. Flushes the session first."""
     session.flush()
     pieces = _PIECES.rows(session, number=memory.number)
     versions = [detached(MemoryVersion, row) for row in _VERSIONS.rows(session, number=memory.number)]

@@ -71,7 +71,7 @@ def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
 
 
 def hide(memory: Memory) -> None:
-    """Make the memory expire long ago, so that also callers who began before and wait for its lock find it no more."""
+    """Make the memory expire long ago, so that callers who already wait for its lock do not find it either."""
     memory.expires_at = LONG_AGO
 
 

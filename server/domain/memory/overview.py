@@ -92,7 +92,7 @@ def _overview(session: Session, project: Project, zone: tzinfo) -> Overview:
     return Overview(step, _counts(session, project.id, starts, zone), labels)
 
 
-LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
+_LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
 """The longest span of each step. Added to the start of a span, it gives a day in the next span."""
 
 
@@ -109,7 +109,7 @@ def _starts(step: Step, first: date, today: date) -> Iterator[date]:
     start = _start_of(step, first)
     while start <= today:
         yield start
-        start = _start_of(step, start + LONGEST[step])
+        start = _start_of(step, start + _LONGEST[step])
     yield start
 
 

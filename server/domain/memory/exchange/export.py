@@ -30,6 +30,7 @@ from server.domain.memory.filters import Filters, conditions
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion, Project
 from server.models.activity import ActivityKind
+from server.models.projects import IS_DELETED
 from server.principal import Principal
 
 
@@ -133,8 +134,9 @@ def record_export(session: Session, principal: Principal | None, project_id: str
 
 def require_existing_project(session: Session, project_id: str) -> Project:
     """Raises NotFound."""
-    project = session.get(Project, project_id, populate_existing=True)
-    if project is None or project.is_deleted:
+    query = sa.select(Project).where(col(Project.id) == project_id, ~IS_DELETED)
+    project = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    if project is None:
         raise NotFound("Project not found.")
     return project
 
