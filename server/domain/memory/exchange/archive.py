@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -85,7 +86,7 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
             if not is_known:
                 warnings.add("names of files that are not in UTF-8 may be wrong", name)
             taken[name] = info
-    return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in sorted(taken.items())]  # type: ignore[misc]
+    return [Member(name, partial(budget.open, archive, info)) for name, info in sorted(taken.items())]
 
 
 def is_zip(path: Path) -> bool:
