@@ -12,9 +12,8 @@ TOOLS = "tool calls and their results"
 THOUGHTS = "the assistant's thoughts"
 OTHERS = "other parts"
 _MEDIA = {"image": "images", "audio": "recordings", "video": "videos"}
-_TOOL_BLOCKS = ("tool_use", "tool_result")
 _TEXTS = get_args(TextKind)
-_WITHOUT_CONTENT = ("text", "token_budget", "flag")
+_WITHOUT_CONTENT = ("token_budget", "flag")
 
 
 def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
@@ -38,14 +37,8 @@ def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
 
 def left_out_of_claude(message: Foreign) -> Iterator[str]:
     """Yield the kind of each non-text block and each file of a message."""
-    for block in objects_in(message.get("content")):
-        kind = str(block.get("type"))
-        if kind in _TOOL_BLOCKS:
-            yield TOOLS
-        elif "thinking" in kind:
-            yield THOUGHTS
-        elif kind not in _WITHOUT_CONTENT:
-            yield _media(kind, OTHERS)
+    blocks = objects_in(message.get("content"))
+    yield from left_out_of_parts([block for block in blocks if block.get("type") not in _WITHOUT_CONTENT])
     for file in (*objects_in(message.get("attachments")), *objects_in(message.get("files"))):
         yield _media(str(mimetypes.guess_type(str(file.get("file_name")))[0]), FILES)
 

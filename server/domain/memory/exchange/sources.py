@@ -4,6 +4,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 from server.domain.memory.exchange import chats, gemini, graph, letta, notes, other_chats, table
 from server.domain.memory.exchange.archive import (
@@ -134,13 +135,7 @@ def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Itera
             if kind is Format.CSV:
                 yield from table.read_table(file, warnings)
             elif kind is Format.MARKDOWN:
-                text = file.read(MAX_MARKDOWN_LENGTH + 1)
-                if len(text) > MAX_MARKDOWN_LENGTH:
-                    raise Invalid(
-                        f"has more than {MAX_MARKDOWN_LENGTH:,} characters: split it into several files.",
-                        field=member.name,
-                    )
-                yield from read_markdown(member.name, text, warnings)
+                yield from read_markdown(member.name, _whole_text(file, member.name), warnings)
             else:
                 for placed in read_values(file, _ITEM_FIELDS):
                     yield from _read_item(placed, warnings)
@@ -151,6 +146,13 @@ def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Itera
         if HELP in error.detail or error.field is None:
             raise
         raise Invalid(f"{error.reason} {HELP}", field=error.field) from None
+
+
+def _whole_text(file: IO[str], name: str) -> str:
+    text = file.read(MAX_MARKDOWN_LENGTH + 1)
+    if len(text) > MAX_MARKDOWN_LENGTH:
+        raise Invalid(f"has more than {MAX_MARKDOWN_LENGTH:,} characters: split it into several files.", field=name)
+    return text
 
 
 def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
