@@ -8,9 +8,10 @@ from sqlmodel import Session, col, select
 
 from server.domain.access import require_session
 from server.errors import NotFound
-from server.models import Notification
+from server.models import Notification, metadata
 from server.models.base import JSON, now
 from server.principal import Principal
+from server.statements import Query
 
 MOST_LISTED = 50
 
@@ -54,6 +55,26 @@ def notify(
         )
     if notices:
         session.execute(sa.insert(Notification), notices)
+        _FORGET.run(session, [{"user_id": user_id} for user_id in recipients])
+
+
+_notifications = metadata.tables["notifications"]
+_listed = _notifications.alias()
+_OLDEST_LISTED = (
+    sa.select(_listed.c.id)
+    .where(_listed.c.user_id == sa.bindparam("user_id"))
+    .order_by(_listed.c.id.desc())
+    .offset(MOST_LISTED - 1)
+    .limit(1)
+)
+_FORGET = Query(
+    sa.delete(_notifications).where(
+        _notifications.c.user_id == sa.bindparam("user_id"),
+        _notifications.c.read_at.is_not(None),
+        _notifications.c.id < _OLDEST_LISTED.scalar_subquery(),
+    )
+)
+"""Deletes the read notifications of a person that are too old for the list."""
 
 
 def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:

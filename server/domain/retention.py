@@ -8,7 +8,6 @@ from sqlmodel import Session, SQLModel, col
 from server.domain import turns
 from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
-from server.domain.notifications import MOST_LISTED
 from server.domain.sent_letters import WINDOW
 from server.models import (
     AuditEvent,
@@ -16,7 +15,6 @@ from server.models import (
     Invitation,
     Mail,
     MailedToken,
-    Notification,
     PendingSignIn,
     SentLetter,
     UsedChallenge,
@@ -60,7 +58,6 @@ def remove_ended(session: Session) -> int:
         (UsedChallenge, col(UsedChallenge.expires_at) <= moment),
         (MailedToken, col(MailedToken.expires_at) <= moment),
         (Invitation, col(Invitation.expires_at) <= moment - INVITATION_RETENTION),
-        (Notification, _is_beyond_the_list()),
         (SentLetter, col(SentLetter.created_at) <= moment - WINDOW),
         (Mail, col(Mail.created_at) <= moment - MAIL_RETENTION),
     ]
@@ -82,11 +79,3 @@ def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:
     if last is not None:
         older = sa.and_(condition, col(AuditEvent.id) <= last)
         turns.repeat(session, lambda: delete_chunk(session, AuditEvent, older) > 0)
-
-
-def _is_beyond_the_list() -> sa.ColumnElement[bool]:
-    """Return the condition for read notifications that are too old for the list."""
-    place = sa.func.row_number().over(partition_by=col(Notification.user_id), order_by=col(Notification.id).desc())
-    ranked = sa.select(col(Notification.id), col(Notification.read_at), place.label("place")).subquery()
-    beyond = sa.select(ranked.c.id).where(ranked.c.place > MOST_LISTED, ranked.c.read_at.is_not(None))
-    return col(Notification.id).in_(beyond)

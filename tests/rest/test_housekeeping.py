@@ -16,6 +16,7 @@ from server.app import close_runtime, create_app, open_runtime
 from server.database import Database
 from server.domain import retention
 from server.domain.memory import expiry, unfinished
+from server.domain.notifications import Notice, notify
 from server.metrics import Metrics
 from server.models import (
     AuditEvent,
@@ -134,15 +135,14 @@ async def test_sessions_links_and_invitations_that_ended_are_removed(
         assert set(session.scalars(sa.select(col(Invitation.token_hash)))) == {"to-come", "just-now"}
 
 
-async def test_read_notices_beyond_the_last_fifty_are_removed(
-    housekeep: Housekeep, database: Database, alice: Tenant, bob: Tenant
-) -> None:
+def test_a_notice_removes_read_ones_beyond_the_last_fifty(database: Database, alice: Tenant, bob: Tenant) -> None:
     with database.write() as session:
-        for user_id, total in ((alice.user_id, 60), (bob.user_id, 10)):
+        for user_id, total in ((alice.user_id, 59), (bob.user_id, 9)):
             for number in range(total):
                 read_at = None if number == 3 else now()
                 session.add(Notification(user_id=user_id, type="t", title=str(number), message="m", read_at=read_at))
-    await housekeep()
+    with database.write() as session:
+        notify(session, [alice.user_id, bob.user_id], Notice.REMOVED, "59", "m")
     with database.read() as session:
         rows = session.execute(sa.select(col(Notification.user_id), col(Notification.title))).all()
     assert Counter(user_id for user_id, _ in rows) == {alice.user_id: 51, bob.user_id: 10}
