@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 
 import anyio
-from sqlmodel import Session
 
 from server import monitoring
 from server.domain import retention
@@ -119,14 +118,15 @@ async def remove_all(runtime: Runtime) -> int:
     """
     removed = 0
     await runtime.in_thread(Uploads(runtime.settings.data_dir).remove_old)
-    rules: tuple[Callable[[Session], int], ...] = (
-        retention.remove_ended,
-        idempotency.remove_expired,
-        partial(activity.remove_old, days=runtime.settings.activity_days),
-        partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
+    settings = runtime.settings
+    rules: tuple[tuple[Callable[..., int], dict[str, int]], ...] = (
+        (retention.remove_ended, {}),
+        (idempotency.remove_expired, {}),
+        (activity.remove_old, {"days": settings.activity_days}),
+        (grant_retention.remove_expired, {"client_retention_days": settings.client_retention_days}),
     )
-    for remove in rules:
-        while chunk := await runtime.run(remove):
+    for remove, limits in rules:
+        while chunk := await runtime.run(remove, **limits):
             removed += chunk
     if removed:
         log.info("expired rows removed", extra={"rows": removed})

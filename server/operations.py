@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from server.buckets import Bucket
-from server.domain import accounts, addresses, audit, notifications
+from server.domain import accounts, addresses, audit, notifications, retention
 from server.domain.grants import authorizations, connections
+from server.domain.grants import retention as grant_retention
 from server.domain.memory import (
     activity,
     arrivals,
@@ -174,8 +175,12 @@ HASHING: frozenset[Callable[..., object]] = frozenset(
 )
 """Operations that hash a password. Only a few run at a time."""
 
-READING_FIRST: frozenset[Callable[..., object]] = frozenset({memories.add, memories.add_many})
-"""Operations that only read until they need vectors, which are missing at their first attempt."""
+READING_FIRST: frozenset[Callable[..., object]] = frozenset(
+    {memories.add, memories.add_many, retention.remove_ended, grant_retention.remove_expired}
+)
+"""Operations that only read until they need vectors, which are missing at their first attempt, or until they know what
+to delete.
+"""
 
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,

@@ -72,7 +72,8 @@ class Runtime:
     async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.run`, without a principal: sign-up, sign-in, mailed links."""
         pool = self.pools.for_writing(operation)
-        return await pool.run(caller(), self._run, self.database.write, operation, args, kwargs)
+        transaction = partial(self.database.write, reads_first=operation in READING_FIRST)
+        return await pool.run(caller(), self._run, transaction, operation, args, kwargs)
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.read`, without a principal."""

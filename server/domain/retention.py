@@ -1,10 +1,12 @@
 """Housekeeping of expired rows: how long each kind is kept, and how they are deleted in chunks."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
+from server.database import paused
 from server.domain import turns
 from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
@@ -61,15 +63,30 @@ def remove_ended(session: Session) -> int:
         (SentLetter, col(SentLetter.created_at) <= moment - WINDOW),
         (Mail, col(Mail.created_at) <= moment - MAIL_RETENTION),
     ]
-    return sum(delete_chunk(session, table, condition) for table, condition in conditions)
+    return delete_chunks(session, conditions)
+
+
+def delete_chunks(session: Session, conditions: Sequence[tuple[type[SQLModel], sa.ColumnElement[bool]]]) -> int:
+    """Delete up to CHUNK_ROWS rows of each table that meet its condition, and return how many.
+
+    Finding them may take long, so it does that before its turn to write. Call it before the first write.
+    """
+    deletions = []
+    for table, condition in conditions:
+        (key,) = sa.inspect(table).primary_key
+        if keys := session.scalars(sa.select(key).where(condition).limit(CHUNK_ROWS)).all():
+            deletions.append(sa.delete(table).where(key.in_(keys), condition))
+    if deletions:
+        with paused(session):
+            pass
+    return sum(session.connection().execute(deletion).rowcount for deletion in deletions)
 
 
 def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
     """Delete up to CHUNK_ROWS rows of a table that meet the condition, and return how many."""
     (key,) = sa.inspect(table).primary_key
     chunk = sa.select(key).where(condition).limit(CHUNK_ROWS)
-    result = session.connection().execute(sa.delete(table).where(key.in_(chunk)))
-    return result.rowcount
+    return session.connection().execute(sa.delete(table).where(key.in_(chunk))).rowcount
 
 
 def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:

@@ -126,7 +126,7 @@ async def test_what_has_ended_is_removed(notes: App, backend: App, ann: Person, 
         for tokens in (AccessToken, RefreshToken):
             session.execute(sa.update(tokens).where(col(tokens.grant_id).in_(of_notes)).values(expires_at=long_ago))
     with database.write() as session:
-        assert retention.remove_expired(session, 30) == 7
+        assert [retention.remove_expired(session, 30) for _ in range(3)] == [6, 1, 0]
     with database.read() as session:
         assert [len(session.exec(select(table)).all()) for table in tables] == [0, 0, 1, 1, 1]
     assert await backend.works(kept.access)

@@ -285,17 +285,3 @@ async def test_056_a_name_that_poses_as_ours_is_shown_nowhere(register: Register
 
     trail = await ann.browser.get(f"/dashboard/organizations/{ann.organization_id}/activity")
     assert imitation in trail.text
-
-
-async def test_projects_are_listed_by_name_in_any_case(notes: App, ann: Person) -> None:
-    await ann.sign_in()
-    for name in ("zebra", "Apple", "mango"):
-        body = {"name": name, "organization_id": ann.organization_id}
-        assert (await ann.browser.post("/api/projects", json=body)).status_code == 200
-    page = (await ann.open(notes.request())).text
-    assert sorted(("Apple", "mango", "My Memories", "zebra"), key=page.index) == [
-        "Apple",
-        "mango",
-        "My Memories",
-        "zebra",
-    ]

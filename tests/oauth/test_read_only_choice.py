@@ -1,4 +1,4 @@
-"""The choice on the consent page that lets an application only read, although it asks for more."""
+"""The choices on the consent page: a project, and that an application may only read although it asks for more."""
 
 import httpx
 import pytest
@@ -119,3 +119,17 @@ async def test_the_choice_cannot_enlarge_a_request(notes: App, ann: Person) -> N
 async def test_an_unknown_choice_grants_nothing(notes: App, ann: Person, access: str) -> None:
     assert is_page(await ann.decide(await ann.open(notes.request()), access=access))
     assert await scopes_of_connections(ann) == []
+
+
+async def test_projects_are_listed_by_name_in_any_case(notes: App, ann: Person) -> None:
+    await ann.sign_in()
+    for name in ("zebra", "Apple", "mango"):
+        body = {"name": name, "organization_id": ann.organization_id}
+        assert (await ann.browser.post("/api/projects", json=body)).status_code == 200
+    page = (await ann.open(notes.request())).text
+    assert sorted(("Apple", "mango", "My Memories", "zebra"), key=page.index) == [
+        "Apple",
+        "mango",
+        "My Memories",
+        "zebra",
+    ]

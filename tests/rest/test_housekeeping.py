@@ -15,6 +15,7 @@ from server import housekeeping
 from server.app import close_runtime, create_app, open_runtime
 from server.database import Database
 from server.domain import retention
+from server.domain.grants import retention as grant_retention
 from server.domain.memory import expiry, unfinished
 from server.domain.notifications import Notice, notify
 from server.metrics import Metrics
@@ -163,6 +164,15 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
         assert retention.remove_ended(session) == 28
     assert await housekeep() == 92
     assert count(runtime.database, AuditEvent, SentLetter, Mail, UsedChallenge) == [0, 0, 0, 0]
+
+
+async def test_what_has_ended_is_looked_for_while_others_write(runtime: Runtime) -> None:
+    with runtime.database.write() as session:
+        session.add(aged_event(None, 0, "of nobody"))
+        session.flush()
+        with anyio.fail_after(10):
+            assert await runtime.run(retention.remove_ended) == 0
+            assert await runtime.run(grant_retention.remove_expired, client_retention_days=30) == 0
 
 
 @pytest.mark.parametrize("set_back", [timedelta(0), timedelta(hours=2)])

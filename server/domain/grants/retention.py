@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
 from server.domain.grants import clients
-from server.domain.retention import delete_chunk
+from server.domain.retention import delete_chunks
 from server.models import (
     AccessToken,
     AuthorizationCode,
@@ -43,7 +43,7 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
         col(OAuthClient.created_at) <= moment - timedelta(days=client_retention_days),
     )
     is_old_document = sa.and_(clients.is_unused_document(), col(OAuthClient.created_at) <= moment - DOCUMENT_RETENTION)
-    # Tokens before grants, because a grant ends with its last token. Documents last, because the other rows may need
+    # A grant ends with its last token, so it goes with the next call. Documents last, because the other rows may need
     # them.
     conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
@@ -53,4 +53,4 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
         (OAuthGrant, ~has_tokens),
         (OAuthClient, sa.or_(is_unused, is_old_document)),
     ]
-    return sum(delete_chunk(session, table, condition) for table, condition in conditions)
+    return delete_chunks(session, conditions)
