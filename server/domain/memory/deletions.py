@@ -11,12 +11,12 @@ from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.locks import locked_work
-from server.domain.memory import activity, expiry, late_words, storing, trash, unfinished
+from server.domain.memory import activity, counting, expiry, late_words, storing, trash, unfinished
+from server.domain.memory.filters import Filters
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
 from server.models.activity import ActivityKind
 from server.models.base import is_of_later_clock, now
-from server.models.expiry import is_live
 from server.models.projects import deleted_projects
 from server.principal import Principal
 
@@ -75,23 +75,19 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     unfinished.finish_project(session, project.id)  # otherwise the rest of an import would appear after the deletion
     project = require_project(session, principal, project.id, Action.WRITE)
     moment = now()
-    newest, count = session.execute(
-        sa.select(sa.func.max(col(Memory.number)), sa.func.count().filter(is_live(moment))).where(
-            *_of(project.id, user_id)
-        )
-    ).one()
+    count = counting.count(session, project, Filters(user_id=user_id))
     gone = count + trash.count_deleted(session, project.id, user_id, moment)
     if gone:
         activity.note(session, principal, project.id, ActivityKind.DELETE, count=gone)
         audit.record_memories(
             session, Event.MEMORIES_DELETED, principal, project, gone, only_one_end_user=user_id is not None
         )
-    if newest or gone:
-        begun = BegunDeletion(project_id=project.id, user_id=user_id, newest=newest or 0, created_at=moment)
-        session.add(begun)
-        session.flush()
-        turns.repeat(session, partial(delete_more, session, begun.id))
-    return int(count)
+    newest = session.scalar(sa.select(sa.func.max(col(Memory.number)))) or 0  # of all projects, which an index tells
+    begun = BegunDeletion(project_id=project.id, user_id=user_id, newest=newest, created_at=moment)
+    session.add(begun)
+    session.flush()
+    turns.repeat(session, partial(delete_more, session, begun.id))
+    return count
 
 
 def delete_more(session: Session, deletion_id: str) -> bool:

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 from sqlmodel import Session
 
-from server.domain.memory import counting, facets, memories, search, similar
+from server.domain import turns
+from server.domain.memory import counting, deletions, facets, memories, search, similar
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
 from server.domain.memory.search import SearchRequest
@@ -66,6 +67,17 @@ def test_chips_of_a_small_project_read_no_other_projects(world: World) -> None:
         assert steps_of(small, count) < 1_000, filters
         with small.database.read() as session:
             assert [tag.name for tag in count(session).tags] == ["food"]
+
+
+@pytest.mark.parametrize(("user_id", "steps_each"), [(None, 1), ("ann", 5)])
+def test_a_deletion_of_all_begins_without_reading_the_memories(
+    shelf: World, monkeypatch: pytest.MonkeyPatch, user_id: str | None, steps_each: int
+) -> None:
+    monkeypatch.setattr(turns, "repeat", lambda _session, _step: None)
+    begin = partial(deletions.delete_all, principal=shelf.principal, project_id=shelf.project_id, user_id=user_id)
+    assert steps_of(shelf, begin) < steps_each * MANY
+    with shelf.database.write() as session:
+        assert begin(session) == MANY
 
 
 def steps_of_search(shelf: World, filters: Filters) -> tuple[int, list[str]]:
