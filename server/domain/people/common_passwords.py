@@ -1,7 +1,5 @@
 """Recognizes passwords that are guessed first: the most common ones, and the account's own name or address."""
 
-from collections.abc import Iterator
-
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from server import characters
@@ -18,13 +16,7 @@ def is_common(password: str) -> bool:
 
 def is_own(password: str, email: str, name: str) -> bool:
     """Return whether the letters and digits are those of the address, of the part before its @, or of the name."""
-    return _letters(password) in {_letters(word) for word in _words(email, name)}
-
-
-def _words(email: str, name: str) -> Iterator[str]:
-    yield email
-    yield email.partition("@")[0]
-    yield name
+    return _letters(password) in map(_letters, (email, email.partition("@")[0], name))
 
 
 def _folded(text: str) -> str:
