@@ -41,6 +41,9 @@ AFTER_FAILURE_SECONDS = 1
 
 FIRST_RETRY = timedelta(seconds=30)
 SLOWEST_RETRY = timedelta(hours=1)
+MOST_DOUBLINGS = 7
+"""So many doublings of `FIRST_RETRY` exceed `SLOWEST_RETRY`. Some more would exceed what a timedelta can hold."""
+
 GIVE_UP_AFTER = timedelta(days=3)
 
 
@@ -153,7 +156,8 @@ class SmtpMailer:
             mail = session.exec(query.with_for_update(skip_locked=True)).first()
             if mail is not None:
                 mail.attempts += 1
-                mail.due_at = now() + min(FIRST_RETRY * 2 ** (mail.attempts - 1), SLOWEST_RETRY)
+                doublings = min(mail.attempts - 1, MOST_DOUBLINGS)
+                mail.due_at = now() + min(FIRST_RETRY * 2**doublings, SLOWEST_RETRY)
             return mail
 
     def _attempt(self, mail: Mail) -> Delivery:

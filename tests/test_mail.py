@@ -114,6 +114,9 @@ def test_after_some_days_a_letter_is_given_up(settings: Settings, post: Database
     mailer = opened(settings, post, f"smtp://127.0.0.1:{free_port()}")
     mail_id = promise(post, mailer)
     with post.write() as session:
+        session.execute(sa.update(Mail).values(attempts=75))  # as it was tried once an hour for three days
+    assert mailer.deliver(mail_id) is Delivery.LATER
+    with post.write() as session:
         session.execute(sa.update(Mail).values(created_at=now() - GIVE_UP_AFTER - timedelta(seconds=1)))
     assert mailer.deliver(mail_id) is Delivery.REFUSED
     assert waiting(post) == []
