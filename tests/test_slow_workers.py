@@ -8,7 +8,7 @@ import uvicorn
 
 from server.commands import workers
 from server.commands.bounded_server import BoundedServer
-from server.commands.workers import SILENCE_SECONDS, Workers
+from server.commands.workers import LONGEST_PAUSE_SECONDS, SILENCE_SECONDS, Workers
 
 
 class Clock:
@@ -39,13 +39,23 @@ class NeverReady:
         pass
 
 
-def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(workers, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def supervisor(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Workers:
     monkeypatch.setattr(workers, "WorkerProcess", NeverReady)
     monkeypatch.setattr("uvicorn.supervisors.multiprocess.SIGNALS", [])
     supervisor = Workers(uvicorn.Config("", workers=1, log_config=None), [], lambda: None)
     supervisor.processes = [supervisor._started(0)]
+    return supervisor
+
+
+def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(clock: Clock, supervisor: Workers) -> None:
     lives = []
     for _ in range(3):
         process, born = supervisor.processes[0], clock.now
@@ -57,6 +67,16 @@ def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(monkeypatch: pyt
             clock.now += 1
             supervisor.keep_subprocess_alive()
     assert lives == [SILENCE_SECONDS + 1, 2 * SILENCE_SECONDS + 1, 4 * SILENCE_SECONDS + 1]
+
+
+def test_a_worker_that_ends_at_every_start_is_started_again_without_end(clock: Clock, supervisor: Workers) -> None:
+    for _ in range(1100):  # half a day
+        process = supervisor.processes[0]
+        process.kill()
+        supervisor.keep_subprocess_alive()
+        clock.now += LONGEST_PAUSE_SECONDS
+        supervisor.keep_subprocess_alive()
+        assert supervisor.processes[0] is not process
 
 
 def test_a_stop_is_obeyed_although_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
