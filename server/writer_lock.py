@@ -153,9 +153,9 @@ class _Waiter:
         while self._is_needed():
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             with self._changed:
-                self.is_waiting = False
                 if not self._is_wanted:
                     fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                self.is_waiting = False  # only now, because another thread may then lock the same descriptor
                 self._changed.notify_all()
         os.close(self._descriptor)
 
