@@ -84,9 +84,8 @@ class EarlierModel:
             self._looking.release()
 
     def close(self) -> None:
-        with self._looking:
-            self._use([])
-        self._threads.shutdown()
+        self._threads.shutdown()  # first, because one of them may open a model
+        self._use([])
 
     def _use(self, names: Sequence[str]) -> None:
         opened = self._opened

@@ -1,5 +1,7 @@
 """After a change of the model, searches use the earlier model's vectors until there are new ones."""
 
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,3 +146,42 @@ def earlier_name(world: World) -> str | None:
     world.index._earlier.look()
     opened_model = world.index._earlier._opened
     return opened_model.embedder.name if opened_model else None
+
+
+class Waiting(WordEmbedder):
+    """Embeds when `released` is set, and is closed once."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.closed = 0
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        self.released.wait(5)
+        return super().embed(texts)
+
+    def close(self) -> None:
+        self.released.set()
+        self.closed += 1
+
+
+def test_a_model_that_would_be_opened_during_the_end_is_closed(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_models: list[Waiting] = []
+
+    def open_another(_name: str, _data_dir: Path) -> Embedder:
+        opened_models.append(Waiting())
+        return opened_models[-1]
+
+    monkeypatch.setattr(earlier, "THREADS", 1)
+    monkeypatch.setattr(earlier, "open_packaged", open_another)
+    with opened(settings, embedder) as before:
+        before.add("a red canoe")
+    with opened(settings, AwayEmbedder()) as after:
+        after.index._earlier.look()
+        after.index._earlier._look_at = time.monotonic() + 60
+        after.index._earlier.ask("canoe")  # holds the only thread
+        after.index._earlier._look_at = 0.0
+        after.index._earlier.ask("canoe")
+        threading.Timer(0.5, opened_models[0].released.set).start()
+    assert [model.closed for model in opened_models] == [1]
