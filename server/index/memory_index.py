@@ -179,13 +179,15 @@ class MemoryIndex:
 
     def health(self) -> Health:
         """Check the model by embedding a new text, and report how the last use of Chroma went. Raises ModelFailed."""
-        embedding_ok, self.missing = True, None
+        embedding_ok, missing = True, None
         try:
             self.embedder.embed([f"health at {time.time_ns()}"], is_question=True)
         except EmbedderClosed:
             embedding_ok = False
         except ModelAway as error:
-            self.missing = error.detail
+            missing = error.detail
+        finally:
+            self.missing = missing
         stopped = None if self._worker.is_alive() else "The index's worker has stopped."
         return Health(degraded=self._collections.failure or stopped, embedding_ok=embedding_ok)
 

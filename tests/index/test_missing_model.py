@@ -172,6 +172,21 @@ def test_a_server_without_its_model_keeps_the_collections(
         assert collection_of(after) == collection
 
 
+def test_a_model_that_was_missing_is_not_available_during_the_next_check(settings: Settings) -> None:
+    seen: list[bool] = []
+
+    class Away(WordEmbedder):
+        def embed(self, _texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+            seen.append(world.index.state().has_model)
+            raise ModelAway
+
+    with opened(settings, Away()) as world:
+        world.index.health()
+        seen.clear()
+        world.index.health()
+    assert seen == [False]
+
+
 def collection_of(world: World) -> str | None:
     with world.database.read() as session:
         row = session.get(ProjectIndex, world.project_id)
