@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.database import Database
+from server.domain.teams import projects
 from server.index.center import Center
 from server.index.chroma.client import Chroma, open_embedded
 from server.index.chroma.failures import ChromaFailed
@@ -149,6 +150,15 @@ def test_what_is_deleted_during_a_build_is_not_in_its_collection(workshop: Works
     workshop.follow()
     list(build)
     assert workshop.chroma.count(workshop.row().collection) == len(workshop.pieces())
+
+
+def test_no_collection_is_built_for_a_project_that_was_just_deleted(workshop: Workshop) -> None:
+    with workshop.database.write() as session:
+        projects.delete(session, workshop.world.principal, workshop.world.project_id)
+    assert list(workshop.build()) == []
+    assert workshop.written == []
+    with workshop.database.read() as session:
+        assert session.get(ProjectIndex, workshop.world.project_id) is None
 
 
 def test_a_change_after_the_last_step_keeps_its_task(workshop: Workshop) -> None:
