@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.domain.memory import context
+from server.domain.teams import projects
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway, ModelFailed
-from server.index.types import Vectors
+from server.index.types import Embedded, Vectors
 from server.index.upkeep import reembedding, worker
 from server.index.upkeep.progress import Progress, watched
+from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory
 from server.settings import Settings
 from tests.support.fakes import Unqueued, WordEmbedder
@@ -194,6 +196,24 @@ def test_many_texts_on_which_the_model_fails_do_not_keep_a_later_one_from_it(
 
 class Another(WordEmbedder):
     name = "other/test"
+
+
+def test_memories_of_a_deleted_project_are_not_embedded_again(settings: Settings, embedder: Embedder) -> None:
+    """They stay on disk until their removal."""
+    with opened(settings, embedder) as world:
+        world.index._worker.stop()
+        world.add("a red canoe")
+        world.another_project().add("a blue kayak")
+        with world.database.write() as session:
+            projects.delete(session, world.principal, world.project_id)
+        texts: list[str] = []
+
+        def embed(pairs: Sequence[tuple[str, str]]) -> list[Embedded]:
+            texts.extend(content for content, _ in pairs)
+            return world.index.embed(pairs)
+
+        list(Reembedding(world.database, embed, "other/test", set(), sa.true()).run())
+    assert texts == ["a blue kayak"]
 
 
 def test_the_context_has_the_newest_memories_also_after_a_change_of_the_model(

@@ -18,6 +18,7 @@ from server.index.types import Embedded
 from server.index.upkeep.candidates import memories_of_other_models, other_models
 from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
+from server.models.projects import deleted_projects
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
 class Reembedding:
-    """The memories of `mine` that are still to be embedded with the model named `model`.
+    """The memories of `mine` that are still to be embedded with the model named `model`, without those of deleted
+    projects.
 
     A text on which the model fails is skipped from then on, so that it does not block the others. Searches find it by
     its words, and a restart tries it again.
@@ -65,10 +67,11 @@ class Reembedding:
         self._model = model
         self._failing = failing
         self._mine = mine
+        self._is_wanted = sa.and_(mine, _memories.c.project_id.not_in(deleted_projects()))
         self._gathered: list[NewVectors] = []
 
     def is_needed(self) -> bool:
-        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model), self._mine)
+        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model), self._is_wanted)
         return any(number not in self._failing for number in self._read(some.limit(len(self._failing) + 1)))
 
     def run(self) -> Iterator[Progress]:
@@ -98,7 +101,9 @@ class Reembedding:
             yield Progress(WORK, whole - left, whole)
 
     def _count(self) -> tuple[int, int]:
-        """Return how many memories there are, and how many are to be embedded."""
+        """Return how many memories there are, and how many are to be embedded. Counts those of deleted projects too,
+        since an index alone tells their number.
+        """
         outdated = sa.and_(memories_of_other_models(self._model), self._mine)
         with self._database.read() as session:
             left = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
@@ -121,11 +126,11 @@ class Reembedding:
                 yield numbers
 
     def _added_after(self, number: int) -> Sequence[int]:
-        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number, self._mine)
+        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number, self._is_wanted)
         return self._read(added.order_by(_memories.c.number).limit(EMBED_BATCH))
 
     def _next_of(self, model: str, below: int) -> Sequence[int]:
-        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below, self._mine)
+        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below, self._is_wanted)
         return self._read(of_model.order_by(_memories.c.number.desc()).limit(EMBED_BATCH))
 
     def _embed_again(self, numbers: Sequence[int]) -> None:
