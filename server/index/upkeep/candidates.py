@@ -9,6 +9,7 @@ from sqlmodel import Session
 from server.index.outbox import PURGE
 from server.models import metadata
 from server.models.base import is_within, now
+from server.models.projects import IS_DELETED
 
 ERASE_AFTER = timedelta(hours=20)
 """Collections' files are rewritten after this time, so that deleted vectors are gone within a day."""
@@ -84,7 +85,7 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
     is_large = sa.or_(project.piece_count > exact_scan_limit, had_one)
     lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
     joined = _projects.outerjoin(_indexes, index.project_id == project.id)
-    return sa.select(project.id).select_from(joined).where(is_large, lacks)
+    return sa.select(project.id).select_from(joined).where(is_large, lacks, ~IS_DELETED)
 
 
 def next_project(session: Session, model: str, exact_scan_limit: int, mine: sa.ColumnElement[bool]) -> str | None:
