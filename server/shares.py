@@ -57,8 +57,8 @@ class KnownCallers:
 
 
 @dataclass(slots=True)
-class _Queue:
-    """The queue of one caller. `present` counts its requests that hold a slot or wait for one."""
+class _Line:
+    """The line of one caller. `present` counts its requests that hold a slot or wait for one."""
 
     slots: asyncio.Semaphore
     present: int = 0
@@ -74,7 +74,7 @@ class Shares:
         self.used = 0
         self._free = asyncio.Semaphore(slots)
         self._share = share
-        self._lines: dict[str, _Queue] = {}
+        self._lines: dict[str, _Line] = {}
 
     @property
     def waiting(self) -> int:
@@ -103,12 +103,12 @@ class Shares:
     async def _take(self, caller: str) -> None:
         line = self._lines.get(caller)
         if line is None:
-            line = self._lines[caller] = _Queue(asyncio.Semaphore(self._share))
+            line = self._lines[caller] = _Line(asyncio.Semaphore(self._share))
         line.present += 1
         try:
-            await _take(line.slots)
+            await _acquire(line.slots)
             try:
-                await _take(self._free)
+                await _acquire(self._free)
             except GIVEN_UP:
                 line.slots.release()
                 raise
@@ -124,7 +124,7 @@ class Shares:
         line.slots.release()
         self._leave(caller, line)
 
-    def _leave(self, caller: str, line: _Queue) -> None:
+    def _leave(self, caller: str, line: _Line) -> None:
         line.present -= 1
         if not line.present:
             del self._lines[caller]
@@ -172,7 +172,7 @@ def _run(job: Future[T], work: Callable[[], T]) -> None:
             job.set_exception(error)
 
 
-async def _take(slots: asyncio.Semaphore) -> None:
+async def _acquire(slots: asyncio.Semaphore) -> None:
     """Raises Unavailable when the request has waited long enough."""
     if not slots.locked():
         await slots.acquire()  # at once, because a wait with a time limit is much slower
