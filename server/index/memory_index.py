@@ -101,22 +101,18 @@ class MemoryIndex:
             for group, (start, end) in zip(pieces, edges, strict=True)
         ]
 
-    def embed_question(
-        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None = None
+    def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
+        """Embed a question. In a large project, also find the `wanted` memories near it, unless `wanted` is None."""
+        return self.question_with(session, project, text, wanted, self._vector(project.id, text))
+
+    def question_with(
+        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
     ) -> Question:
-        """Embed a question, unless its `vector` is known.
-
-        In a large project, also find the `wanted` memories near it, unless `wanted` is None.
-        """
+        """Like `embed_question`, with the vector that is already known; None if the model has none for this text."""
         self._pace.note_search()
-        vector = self._vector(project.id, text) if vector is None else vector
         is_misread = languages.misreads(self._settings.embedding_model, text)
-        question = replace(self._question(session, project, vector, wanted), is_misread=is_misread)
-        return self.with_earlier(question, text)
-
-    def with_earlier(self, question: Question, text: str) -> Question:
-        """Embed the question with the earlier model too, as long as memories have vectors of that model."""
-        return replace(question, earlier=self._earlier.ask(text))
+        question = self._question(session, project, vector, wanted)
+        return replace(question, is_misread=is_misread, earlier=self._earlier.ask(text))
 
     def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
         """Return a stored vector as a question. A vector of another model finds nothing."""

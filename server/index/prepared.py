@@ -62,17 +62,16 @@ class PreparedIndex:
 
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
         """Like `MemoryIndex.embed_question`, for a known question or an idle model. Otherwise raises VectorsMissing."""
-        vector = self._questions.get(text)
-        if text in self._questions and vector is None:
-            return self._index.with_earlier(Question(None, wanted), text)
-        if vector is None:
-            vector = self._index.question_cache.get(project.id, text)
-        if vector is None:
-            self._index.embedder.expect(self._caller)
-        if vector is None and not self._index.embedder.is_idle():
-            project_id = project.id  # by the time the vector arrives, the session has ended
-            raise VectorsMissing(lambda: self._learn_question(project_id, text))
-        return self._index.embed_question(session, project, text, wanted, vector)
+        if text in self._questions:
+            return self._index.question_with(session, project, text, wanted, self._questions[text])
+        known = self._index.question_cache.get(project.id, text)
+        if known is not None:
+            return self._index.question_with(session, project, text, wanted, known)
+        self._index.embedder.expect(self._caller)
+        if self._index.embedder.is_idle():
+            return self._index.embed_question(session, project, text, wanted)
+        project_id = project.id  # by the time the vector arrives, the session has ended
+        raise VectorsMissing(lambda: self._learn_question(project_id, text))
 
     def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
         return self._index.question_of(session, project, model, vector, wanted)
