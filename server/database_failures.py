@@ -10,9 +10,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from server import data_folder
+from server import data_folder, postgres
 from server.errors import MaybeStored, Unavailable
-from server.postgres import CommitUnknown
 from server.settings import SettingsError
 from server.sqlite import PRIMARY_CODE
 
@@ -22,7 +21,7 @@ NO_SPACE = "53100"
 """The SQLSTATE of a full disk."""
 
 FOR_CALLERS = {
-    "25006": READ_ONLY,
+    postgres.READ_ONLY: READ_ONLY,
     NO_SPACE: DISK_FULL,
     "53300": "The database has no connection left; nothing was changed. Try again.",
     "57014": "The database took too long; nothing was changed. Ask for less, or try again.",
@@ -56,7 +55,7 @@ OF_OPERATORS = frozenset({"42501", "3F000"})
 NO_CONNECTION = ("too many", "connection slots")
 """Words in the messages of failed connections, which have no SQLSTATE."""
 
-SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: NO_SPACE}
+SQLITE_STATES = {sqlite3.SQLITE_READONLY: postgres.READ_ONLY, sqlite3.SQLITE_FULL: NO_SPACE}
 
 
 @contextmanager
@@ -85,7 +84,7 @@ def _is_bug(error: sa.exc.SQLAlchemyError) -> bool:
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
     """Return the error that callers see during an outage."""
-    if isinstance(error, CommitUnknown):
+    if isinstance(error, postgres.CommitUnknown):
         return MaybeStored()
     return Unavailable(FOR_CALLERS.get(state_of(getattr(error, "orig", None))))
 
