@@ -214,10 +214,10 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     try:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry.get("index") or 0))  # some leave out a 0
         vectors = np.array([_numbers(entry["embedding"]) for entry in data], dtype=np.float64)
+        if vectors.ndim != 2 and data:
+            raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise ModelAway("The embedding endpoint does not answer with vectors.") from None
-    if vectors.ndim != 2 and len(vectors):
-        raise ModelAway("The embedding endpoint does not answer with vectors.")
     if len(vectors) != count:
         raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
     length = vectors.shape[1]
