@@ -59,7 +59,7 @@ def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
     kept = world.add("What came after that?")
     for _ in range(1_100):
         with world.database.write() as session:
-            word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
+            word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number], {})
         assert word_index_of(world.database).purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 

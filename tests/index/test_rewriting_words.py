@@ -124,7 +124,7 @@ def test_a_text_that_changes_meanwhile_keeps_its_new_words(earlier: Database) ->
         run = threading.Thread(target=lambda: list(rewriting.rewrite_outdated(earlier)))
         run.start()
         wait_for_a_waiter(earlier)
-        word_index.memories_changed(session, PROJECT, None, [COUNT + 1])
+        word_index.memories_changed(session, PROJECT, None, [COUNT + 1], {})
     run.join()
     assert found(earlier, "kaffee") == [COUNT + 1]
 

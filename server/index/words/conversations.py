@@ -31,7 +31,7 @@ _memories = metadata.tables["memories"]
 
 
 def word_rows(
-    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], terms: KnownTerms | None = None
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], terms: KnownTerms
 ) -> list[WordRow]:
     """Return the rows that the index must store for these memories of one user. `terms` holds the terms of some texts,
     by memory number.
@@ -46,7 +46,7 @@ def word_rows(
         places[number] = number * CONVERSATION_PLACES
         if previous is not None and created_at - previous_at <= LONGEST_GAP:
             places[number] = 1 + (places.get(previous, 0) or previous_place)
-        body = (terms or {}).get(number)
+        body = terms.get(number)
         body = indexed_terms(content) if body is None else body
         rows.append(WordRow(number, body, indexed_terms(date_words(created_at)), places[number]))
     return rows

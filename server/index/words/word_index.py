@@ -15,11 +15,7 @@ _memories = metadata.tables["memories"]
 
 
 def memories_changed(
-    session: Session,
-    project_id: str,
-    user_id: str | None,
-    numbers: Sequence[int],
-    terms: KnownTerms | None = None,
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], terms: KnownTerms
 ) -> None:
     """Write the words and the places of these memories of one user. `terms` holds the terms of some texts by the number
     of their memory. The memories after them keep their places, because a cached matrix only reads changed memories
@@ -31,7 +27,7 @@ def memories_changed(
         _SET_PLACE.run(session, [{"memory": row.number, "place": row.place} for row in rows])
 
 
-def rewrite(session: Session, project_id: str, numbers: Sequence[int], terms: KnownTerms | None = None) -> None:
+def rewrite(session: Session, project_id: str, numbers: Sequence[int], terms: KnownTerms) -> None:
     """Like `memories_changed`, for memories of any users of the project."""
     for user_id, user_numbers in _by_user(session, numbers).items():
         memories_changed(session, project_id, user_id, user_numbers, terms)
