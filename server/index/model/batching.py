@@ -69,13 +69,11 @@ class BatchingEmbedder:
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """Return how many texts and how many questions wait for the model."""
         with self._changed:
             questions = sum(map(len, self._urgent))
             return max(len(self._waiting) - questions, 0), questions
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
-        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelAway, ModelFailed."""
         texts = self._prompted(texts, is_question)
         with self._changed:
             new = dict.fromkeys(texts)
@@ -88,7 +86,6 @@ class BatchingEmbedder:
         return self._join(texts, futures)
 
     def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
-        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed, ModelAway."""
         texts = self._prompted(texts, is_question)
         with self._changed:
             futures = self._enqueue(dict.fromkeys(texts), is_question)
@@ -113,7 +110,7 @@ class BatchingEmbedder:
             self._last_caller, self._last_use = caller, moment
 
     def close(self) -> None:
-        """Finish the running texts. All other callers, waiting or new, get EmbedderClosed."""
+        """Finish the running texts, then release the model."""
         with self._changed:
             self._closed = True
             for future in self._waiting.values():
