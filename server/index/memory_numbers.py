@@ -1,4 +1,4 @@
-"""Picks the best of many memories."""
+"""Operations on arrays of memory numbers."""
 
 import numpy as np
 from numpy.typing import NDArray

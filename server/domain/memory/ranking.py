@@ -31,8 +31,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.best import best_of, positions_of, union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
+from server.index.memory_numbers import best_of, positions_of, union
 from server.index.types import Numbers
 from server.index.words.word_search import WordMatches
 

@@ -21,8 +21,8 @@ from server.domain.memory.folding import TextKey, key_of
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.ranking import Ranking, best_by_words, rank
 from server.index import Index
-from server.index.best import union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
+from server.index.memory_numbers import union
 from server.index.question import Candidates
 from server.index.words import word_search
 from server.models import Memory, Project

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
-from server.index.best import positions_of
+from server.index.memory_numbers import positions_of
 from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
