@@ -137,6 +137,8 @@ def test_every_module_has_a_layer() -> None:
     known = [name for name in LAYERS if name != "server"]
     unplaced = [module for module in TREES if module != "server" and not any(is_within(module, name) for name in known)]
     assert unplaced == []
+    table = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## Layers")[2].partition("\n##")[0]
+    assert [name for name in known if f"`{name.removeprefix('server.')}`" not in table.replace("`server.", "`")] == []
 
 
 def rank_in(package: str, module: str) -> int:
