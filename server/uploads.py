@@ -165,8 +165,8 @@ class Uploads:
                 path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
-        """Remove uploads that have not changed for a day."""
-        for path in filter(Path.is_file, self.folder.glob("*/*")):  # some systems put folders everywhere
+        """Remove uploads that have not changed for a day. Locks stay: a process may hold one for longer."""
+        for path in filter(Path.is_file, self.folder.glob("*/upl_*")):  # some systems put folders everywhere
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):
                     path.unlink()

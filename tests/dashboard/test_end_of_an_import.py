@@ -1,6 +1,7 @@
 """The page of an import says that it is done when all of it can be found."""
 
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -95,6 +96,19 @@ async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Vi
     assert (await upload(ann, line("Coffee."))).status_code == 409
     work.lock.close()  # as the kernel does when a process ends
     assert "The import was interrupted. Start it again" in await ann.see(page)
+    await ann.do(page)
+    assert "1 memory imported" in await ann.see(page)
+
+
+async def test_an_import_that_takes_longer_than_a_day_continues(ann: Visitor, settings: Settings) -> None:
+    page, work = await claimed(ann, settings)
+    store = Uploads(settings.data_dir)
+    for path in store.path_of(work.upload).parent.iterdir():
+        os.utime(path, (0, 0))
+    store.save(work.upload, read=1)
+    store.remove_old()
+    assert "The import continues" in await ann.see(page)
+    work.lock.close()
     await ann.do(page)
     assert "1 memory imported" in await ann.see(page)
 
