@@ -138,7 +138,6 @@ NAMES: dict[Callable[..., object], str] = {
     api_keys.rename: "api_keys.rename",
     api_keys.delete: "api_keys.delete",
     api_keys.replace: "api_keys.replace",
-    invitation_answers.show: "invitation_answers.show",
     invitation_answers.list_pending: "invitation_answers.list_pending",
     invitation_answers.accept: "invitation_answers.accept",
     invitation_answers.decline: "invitation_answers.decline",
@@ -163,10 +162,8 @@ NAMES: dict[Callable[..., object], str] = {
     projects.create: "projects.create",
     projects.list_projects: "projects.list_projects",
     projects.get: "projects.get",
-    projects.rename: "projects.rename",
     projects.change: "projects.change",
     projects.delete: "projects.delete",
-    projects.reachable: "projects.reachable",
 }
 """The `operation` label of the metrics. The names are public: they stay when a module moves."""
 
