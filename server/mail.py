@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, make_msgid, parseaddr
@@ -22,9 +21,10 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
-from server import domain_names, urls
+from server import urls
 from server.database import Database
 from server.database_failures import why
+from server.mail_addresses import mail_address
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import is_of_later_clock, new_id, now
@@ -188,7 +188,7 @@ class SmtpMailer:
 
     def _message(self, letter: Letter) -> EmailMessage:
         """Build the message. Raises ValueError if a value contains a line break, which would add a header."""
-        sender, recipient = _address(*parseaddr(self._sender)), _address("", letter.to)
+        sender, recipient = mail_address(*parseaddr(self._sender)), mail_address("", letter.to)
         is_ascii = sender.username.isascii() and recipient.username.isascii()
         message = EmailMessage(policy=SMTP if is_ascii else SMTPUTF8)
         message["From"], message["To"] = sender, recipient
@@ -260,19 +260,6 @@ def _public_name(public_url: str) -> str | None:
     """Return the host of the URL if it is a public name, which mail servers accept from a client."""
     host = urls.host_of(public_url)
     return None if urls.is_local_name(host) or urls.address_of(host) else host
-
-
-def _address(name: str, address: str) -> Address:
-    """Return an address that may have letters outside ASCII. Raises ValueError.
-
-    Its domain is sent in ASCII, which every server takes. Letters before the @ need SMTPUTF8 (RFC 6531). `Address`
-    refuses them when it checks an address, so others stand for them there.
-    """
-    username, _, domain = address.rpartition("@")
-    ascii_domain = domain_names.in_ascii(domain)
-    stand_in = "".join(char if char.isascii() else "x" for char in username)
-    checked = Address(name, addr_spec=f"{stand_in}@{ascii_domain}")
-    return checked if username.isascii() else Address(name, username=username, domain=ascii_domain)
 
 
 def _is_final(error: Exception) -> bool:

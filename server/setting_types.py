@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode
 
 from server.characters import has_lone_surrogate
 from server.machine import cpu_count
+from server.mail_addresses import mail_address
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500
@@ -204,8 +205,12 @@ def _check_host(text: str) -> str:
 
 
 def _check_sender(text: str) -> str:
-    if "@" not in parseaddr(text)[1] or not text.isprintable():
-        raise ValueError("write a sender like SelfMemory <no-reply@example.com>")
+    try:
+        if not text.isprintable():
+            raise ValueError
+        mail_address(*parseaddr(text))
+    except ValueError:
+        raise ValueError("write a sender like SelfMemory <no-reply@example.com>") from None
     return text
 
 

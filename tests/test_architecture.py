@@ -49,7 +49,7 @@ LAYERS = {
     "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.assistants": 0,
     "server.quotas": 0, "server.waits": 0, "server.data_folder": 0, "server.spelling": 0, "server.plurals": 0,
     "server.json_text": 0, "server.characters": 0, "server.reasons": 0, "server.spans": 0, "server.own_command": 0,
-    "server.setting_files": 0, "server.domain_names": 0,
+    "server.setting_files": 0, "server.domain_names": 0, "server.mail_addresses": 0,
     "server": 0,
 }  # fmt: skip
 # The layers that a module of a layer may import. Doors use adapters through the shell alone.

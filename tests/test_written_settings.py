@@ -161,6 +161,15 @@ def test_an_at_sign_in_a_database_password_is_refused_with_its_escape(environmen
     assert said == "SELFMEMORY_DATABASE_URL: in a user name or password, write @ as %40"
 
 
+@pytest.mark.parametrize(
+    "sender",
+    ["no-reply", "@a.com", "A <a..b@a.com>", "a b@example.com", "a@a.com.", "A, B <a@a.com>", '"a@[localhost'],
+)
+def test_a_sender_that_no_letter_can_have_stops_the_start(environment: pytest.MonkeyPatch, sender: str) -> None:
+    said = refusal(environment, "MAIL_FROM", sender)
+    assert said == "SELFMEMORY_MAIL_FROM: write a sender like SelfMemory <no-reply@example.com>"
+
+
 @pytest.mark.parametrize("host", ["*", "0.0.0.0:8081", "http://0.0.0.0", "nas/x", "[::1"])
 def test_a_host_to_listen_on_is_only_an_address_or_a_name(environment: pytest.MonkeyPatch, host: str) -> None:
     said = refusal(environment, "HOST", host)
