@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import limits
 import sqlalchemy as sa
@@ -255,9 +255,12 @@ def _with_scheme(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _check_smtp_option(url: SecretStr) -> SecretStr:
-    if urlsplit(url.get_secret_value()).query.lower() not in ("", *STARTTLS):
+def _check_smtp(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.query.lower() not in ("", *STARTTLS):
         raise ValueError("the only option is ?starttls, as in smtp://user:password@host:587?starttls")
+    if not unquote(f"{parts.username}{parts.password}").isascii():  # smtplib raises an exception for each letter
+        raise ValueError("the user name and the password can only have ASCII characters")
     return url
 
 
@@ -287,4 +290,4 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...],
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]
-SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps"), AfterValidator(_check_smtp_option)]
+SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps"), AfterValidator(_check_smtp)]

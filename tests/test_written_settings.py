@@ -170,6 +170,14 @@ def test_a_sender_that_no_letter_can_have_stops_the_start(environment: pytest.Mo
     assert said == "SELFMEMORY_MAIL_FROM: write a sender like SelfMemory <no-reply@example.com>"
 
 
+@pytest.mark.parametrize("credentials", ["jörg:secret", "ann:p%C3%BC", "j%C3%B6rg"])
+def test_a_sign_in_that_the_mail_client_cannot_send_stops_the_start(
+    environment: pytest.MonkeyPatch, credentials: str
+) -> None:
+    said = refusal(environment, "SMTP_URL", f"smtp://{credentials}@mail.example.com")
+    assert said == "SELFMEMORY_SMTP_URL: the user name and the password can only have ASCII characters"
+
+
 @pytest.mark.parametrize("host", ["*", "0.0.0.0:8081", "http://0.0.0.0", "nas/x", "[::1"])
 def test_a_host_to_listen_on_is_only_an_address_or_a_name(environment: pytest.MonkeyPatch, host: str) -> None:
     said = refusal(environment, "HOST", host)
