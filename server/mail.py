@@ -167,13 +167,15 @@ class SmtpMailer:
         except InvalidToken:
             log.warning("mail is encrypted with another SECRET_KEY", extra={"attempt": mail.attempts})
             return Delivery.LATER
-        except (smtplib.SMTPNotSupportedError, ValueError) as error:
+        except smtplib.SMTPNotSupportedError as error:
             return self._give_up(mail, error)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException) as error:  # before ValueError: an invalid certificate raises both
             if _is_final(error) or now() - mail.created_at > GIVE_UP_AFTER:
                 return self._give_up(mail, error)
             log.warning("mail not sent yet", extra={"attempt": mail.attempts, "reason": type(error).__name__})
             return Delivery.LATER
+        except ValueError as error:
+            return self._give_up(mail, error)
         self._delete(mail)
         return Delivery.SENT
 
