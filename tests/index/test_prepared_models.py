@@ -38,3 +38,15 @@ def test_what_is_no_model_is_replaced_by_one(tmp_path: Path, put: Callable[[Path
     put(file)
     assert prepared(tmp_path, "model", WEIGHTS, [".onnx"], make) == [file]
     assert file.read_bytes() == b"graph"
+
+
+def test_a_model_with_brackets_in_its_name_is_prepared_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def count(scratch: Path) -> None:
+        made.append(scratch)
+        make(scratch)
+
+    for _ in range(2):
+        prepared(tmp_path, "model [v2]", WEIGHTS, [".onnx"], count)
+    assert len(made) == 1

@@ -1,6 +1,7 @@
 """Keeps files exported from a model's weights. Each file's name has the checksums of the weights and of the file."""
 
 import contextlib
+import glob
 import hashlib
 import logging
 import os
@@ -36,7 +37,7 @@ def prepared(data_dir: Path, stem: str, weights: str, suffixes: Sequence[str], m
 
 
 def _whole(folder: Path, stem: str, weights: str, suffix: str) -> Path | None:
-    for file in sorted(folder.glob(_file_name(stem, weights, "*", suffix))):
+    for file in sorted(folder.glob(_file_name(glob.escape(stem), weights, "*", suffix))):
         with contextlib.suppress(OSError):
             if file.is_file() and file.name == _file_name(stem, weights, sha256_of(file), suffix):  # no pipe
                 return file
