@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from server import data_folder
+from server.index.chroma.client import open_embedded
 from server.settings import SettingsError, read_settings
 from tests.support.server_process import run
 
@@ -16,6 +18,20 @@ ODD_NAMES = ["50 % off?", "a%25b", "c#d", "e@f:g", "line\nbreak", "Übung €"]
 def test_the_database_is_in_the_data_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
     settings = read_settings(None, data_dir=tmp_path / name)
     assert sa.make_url(settings.database_url.get_secret_value()).database == str(tmp_path / name / "selfmemory.db")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_chroma_deletes_collections_and_opens_again_in_such_a_folder(tmp_path: Path, name: str) -> None:
+    chroma = open_embedded(tmp_path / name)
+    kept, deleted = chroma.new_name(), chroma.new_name()
+    for collection in (kept, deleted):
+        chroma.create_collection(collection)
+        chroma.upsert(collection, [(1, 0)], np.ones((1, 4), np.float32))
+    chroma.delete_collection(deleted)
+    chroma.close()
+    again = open_embedded(tmp_path / name)
+    assert (again.fresh, again.list_names()) == (False, {kept})
+    again.close()
 
 
 def test_commands_store_backup_and_restore_in_such_a_folder(tmp_path: Path) -> None:

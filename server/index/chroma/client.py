@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 from uuid import uuid4
 
 import chromadb
@@ -270,7 +271,7 @@ def _remove_orphans(folder: Path) -> None:
     file = folder / "chroma.sqlite3"
     if not file.exists():
         return
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
         known = {row[0] for row in connection.execute("SELECT id FROM segments")}
     for path in folder.iterdir():
         if path.is_dir() and path.name not in known:
