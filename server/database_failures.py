@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 import sqlalchemy as sa
 
@@ -152,7 +153,7 @@ def _reason_of_file(file: Path, message: str) -> str:
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in message or "unable to open" in message:
         return (
-            f"the database {file} is read-only for user {user_id}. Run: sudo chown {user_id} {file}* "
+            f"the database {file} is read-only for user {user_id}. Run: sudo chown {user_id} {quote(str(file))}* "
             "(or mount its disk writable)"
         )
     return f"the database {file} is not usable: {message}"

@@ -1,12 +1,14 @@
 """Data folders with names that mean something in a URL, and links that lead nowhere."""
 
+import os
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from server import data_folder
+from server import data_folder, database_failures
 from server.index.chroma.client import open_embedded
 from server.settings import SettingsError, read_settings
 from tests.support.server_process import run
@@ -48,3 +50,10 @@ def test_a_link_to_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     link.symlink_to(target)
     with pytest.raises(SettingsError, match=r"it is a link to [^,]*not mounted, which does not exist"):
         data_folder.require_writable(link)
+
+
+def test_the_advice_for_a_read_only_database_quotes_its_path(tmp_path: Path) -> None:
+    file = tmp_path / "my notes.db"
+    error = sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError("attempt to write a readonly database"))
+    advice = database_failures.reason(f"sqlite:///{file}", error)
+    assert f"Run: sudo chown {os.geteuid()} '{file}'* (or" in advice
