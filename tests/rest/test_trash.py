@@ -61,6 +61,14 @@ async def test_a_deleted_memory_comes_back_as_it_was(api: Caller, alice: Tenant)
     assert await listed(api) == []
 
 
+async def test_the_trash_promises_no_return_after_the_expiry(api: Caller) -> None:
+    memory_id = await api.add("The red canoe.", expires_in_days=1)
+    expires_at = (await api.get(f"/api/memories/{memory_id}")).json()["expires_at"]
+    await api.delete(f"/api/memories/{memory_id}")
+    (kept,) = await listed(api)
+    assert kept["deleted_until"] == expires_at
+
+
 async def test_what_is_deleted_for_good_does_not_come_back(api: Caller) -> None:
     at_once, later = await api.add("x"), await api.add("y")
     assert (await api.delete(f"/api/memories/{at_once}?permanent=true")).status_code == 200

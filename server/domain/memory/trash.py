@@ -71,8 +71,11 @@ def days(session: Session, principal: Principal, project_id: str) -> int:
 
 
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
-    """Keep a memory that is about to be deleted. Return the time until which it can be restored."""
+    """Keep a memory that is about to be deleted. Return the time until which it can be restored: for `days` days, but
+    not after its expiry.
+    """
     moment = now()
+    until = moment + timedelta(days=days)
     _forget_ended(session, memory.id)
     row = TrashedMemory(
         id=memory.id,
@@ -81,7 +84,7 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
         **copies.copy_of(session, memory)._asdict(),
         expires_at=memory.expires_at,
         deleted_at=moment,
-        deleted_until=moment + timedelta(days=days),
+        deleted_until=min(until, memory.expires_at or until),
         deleted_by=principal.user_id,
         source=source_of(principal),
     )
