@@ -78,6 +78,16 @@ async def shared(ann: Visitor, ben: Visitor) -> Visitor:
     return at_team
 
 
+async def test_an_admin_of_a_project_cancels_its_invitations(shared: Visitor, ben: Visitor) -> None:
+    await shared.do(f"{shared.project}/members/{ben.tenant.user_id}/role", {"role": "admin"})
+    members = f"{shared.project}/members"
+    await ben.post(members, {"email": "new@example.com", "role": "viewer"})
+    cancel = re.search(r'action="([^"]+/cancel)"', (await ben.get(members)).text)
+    assert cancel
+    await ben.do(cancel[1])
+    assert "new@example.com" not in await ben.see(members)
+
+
 async def test_a_lower_role_takes_effect_on_the_next_page(shared: Visitor, ben: Visitor) -> None:
     assert "Add memory" in await ben.see(f"{shared.project}/memories")
     change = f"{shared.project}/members/{ben.tenant.user_id}/role"

@@ -125,15 +125,16 @@ def invite_to_project(
 
 
 def cancel(session: Session, principal: Principal, organization_id: str, invitation_id: str) -> Invitation:
-    """Cancel a pending invitation. Raises NotFound, Forbidden."""
+    """Cancel a pending invitation. Whoever may send it may also cancel it. Raises NotFound, Forbidden."""
     lock_organization(session, organization_id)
-    organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    query = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization.id)
+    query = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization_id)
     invitation = session.exec(query).one_or_none()
+    if invitation is None or not _may_send(session, principal, invitation):
+        require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
     if invitation is None or invitation.status != InvitationStatus.PENDING:
         raise NotFound("Invitation not found.")
     invitation.status = InvitationStatus.CANCELLED
-    audit.record(session, Event.INVITATION_CANCELLED, principal.user_id, organization.id, invitation.id)
+    audit.record(session, Event.INVITATION_CANCELLED, principal.user_id, organization_id, invitation.id)
     return invitation
 
 
@@ -173,7 +174,7 @@ def how_ended(session: Session, invitation: Invitation) -> str | None:
         return f"was already {invitation.status}"
     if invitation.expires_at <= now():
         return "has expired"
-    if not _inviter_may(session, invitation):
+    if not _may_send(session, Principal(invitation.invited_by, CredentialKind.SESSION, ""), invitation):
         return "has ended: its sender is no longer allowed to invite people"
     return None
 
@@ -197,14 +198,13 @@ def _scope_of(invitation: Invitation) -> tuple[str, str, str | None]:
     return invitation.invited_by, invitation.organization_id, invitation.project_id
 
 
-def _inviter_may(session: Session, invitation: Invitation) -> bool:
-    """Return whether the inviter would be allowed to invite now."""
-    inviter = Principal(invitation.invited_by, CredentialKind.SESSION, "")
+def _may_send(session: Session, principal: Principal, invitation: Invitation) -> bool:
+    """Return whether the principal would be allowed to send this invitation now."""
     try:
         if invitation.project_id is not None:
-            require_project(session, inviter, invitation.project_id, Action.MANAGE_MEMBERS)
+            require_project(session, principal, invitation.project_id, Action.MANAGE_MEMBERS)
         else:
-            require_organization(session, inviter, invitation.organization_id, Action.MANAGE_MEMBERS)
+            require_organization(session, principal, invitation.organization_id, Action.MANAGE_MEMBERS)
     except (NotFound, Forbidden):
         return False
     return True

@@ -112,6 +112,22 @@ async def test_a_cancelled_invitation_has_ended(team: Team) -> None:
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
 
 
+async def test_an_admin_of_the_project_cancels_its_invitations_and_no_others(team: Team) -> None:
+    to_organization = await invite(team)
+    sent = (team.emails["outsider"], f"/api/projects/{team.project_id}/invitations")
+    invited = (await team["project_admin"].post(sent[1], {"email": sent[0], "role": "viewer"})).json()
+    base = f"/api/organizations/{team.organization_id}/invitations"
+    path = f"{base}/{invited['invitation_id']}"
+    for role in ("editor", "member"):
+        refused = await team[role].delete(path)
+        assert refused.status_code == 403
+        assert refused.json() == (await team[role].delete(f"{base}/inv_x")).json()
+    assert (await team["project_admin"].delete(f"{base}/{to_organization['invitation_id']}")).status_code == 403
+    assert (await team["project_admin"].delete(path)).status_code == 200
+    assert (await team["project_admin"].delete(path)).status_code == 404
+    assert (await accept(team["outsider"], invited["token"])).status_code == 410
+
+
 async def test_an_expired_invitation_has_ended(team: Team, database: Database) -> None:
     invited = await invite(team)
     with database.write() as session:
