@@ -9,8 +9,10 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
+from server.domain import notifications
 from server.domain.grants import connections
 from server.domain.grants.connections import ProjectIds
+from server.domain.notifications import Notice
 from server.models import (
     ApiKey,
     Invitation,
@@ -81,16 +83,20 @@ def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> Delet
 
 
 def remove_organization(session: Session, organization: Organization) -> DeletedCounts:
-    """Delete the organization with everything in it.
+    """Delete the organization with everything in it, and notify its members.
 
     `members` counts its people including the owner, `invitations` the pending ones.
     """
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
-    members = _count(session, OrganizationMember, col(OrganizationMember.organization_id) == organization.id)
+    of_organization = col(OrganizationMember.organization_id) == organization.id
+    members = session.scalars(sa.select(col(OrganizationMember.user_id)).where(of_organization)).all()
     pending = _count(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
     counts = remove_projects(session, col(Project.organization_id) == organization.id)
     session.execute(sa.delete(Organization).where(col(Organization.id) == organization.id))
-    return replace(counts, members=members + 1, invitations=pending)
+    message = f"The owner deleted the organization “{organization.name}” and all its projects."
+    title = f"{organization.name} was deleted"
+    notifications.notify(session, members, Notice.REMOVED, title, message, actor_id=organization.owner_id)
+    return replace(counts, members=len(members) + 1, invitations=pending)
 
 
 def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> RevokedAccess:

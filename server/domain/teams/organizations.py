@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import audit, names, notifications, retention
@@ -106,16 +105,9 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     retention.shorten_trail(session, col(AuditEvent.organization_id) == organization_id)
     lock_organization(session, organization_id)
     organization = _require_own_custom(session, principal, organization_id)
-    members = sa.select(col(OrganizationMember.user_id)).where(
-        col(OrganizationMember.organization_id) == organization.id
-    )
-    member_ids = list(session.execute(members).scalars())
     counts = cascades.remove_organization(session, organization)
     # The organization's audit trail is deleted with it, so the event goes to the owner's trail.
     audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
-    message = f"The owner deleted the organization “{organization.name}” and all its projects."
-    title = f"{organization.name} was deleted"
-    notifications.notify(session, member_ids, Notice.REMOVED, title, message, actor_id=principal.user_id)
     return counts
 
 

@@ -42,6 +42,18 @@ async def test_deleting_an_account_deletes_everything_and_frees_its_address(team
         assert (row.email, row.name, row.password_hash) == (None, "", None)
 
 
+async def test_members_of_a_personal_organization_are_told_that_it_is_gone(team: Team) -> None:
+    organizations = (await team["outsider"].get("/api/organizations")).json()["organizations"]
+    [personal] = [one["id"] for one in organizations if one["type"] == "personal"]
+    invitation = {"email": team.emails["target"], "role": "member"}
+    invited = (await team["outsider"].post(f"/api/organizations/{personal}/invitations", invitation)).json()
+    assert (await team["target"].post(f"/api/invitations/{invited['token']}/accept", None)).status_code == 200
+    assert (await team["outsider"].delete("/api/users/me")).json()["cascades"]["members"] == 2
+    [newest, *_] = (await team["target"].get("/api/notifications")).json()["notifications"]
+    told = "The owner deleted the organization “Personal” and all its projects."
+    assert (newest["type"], newest["message"]) == ("removed", told)
+
+
 async def test_the_address_of_a_deleted_account_is_kept_nowhere(team: Team, database: Database) -> None:
     address, organization = team.emails["target"], f"/api/organizations/{team.organization_id}"
     await team["owner"].delete(f"{organization}/members/{team.ids['target']}")
