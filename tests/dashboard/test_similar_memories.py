@@ -47,6 +47,25 @@ async def test_merging_keeps_one_with_all_labels_and_the_trash_undoes_it(ann: Vi
     assert TWIN in await ann.see(f"{ann.project}/memories")
 
 
+async def test_a_merged_memory_lives_as_long_as_the_longest_of_them(ann: Visitor) -> None:
+    async def merged(own: int | None, others: int | None) -> tuple[str | None, list[str | None]]:
+        """Return the expiry of a memory after a merge, and those of both before."""
+        kept, other = await ann.remember_all([WINDOW, TWIN])
+        before = []
+        for memory_id, days in ((kept, own), (other, others)):
+            path, change = f"/api/memories/{memory_id}", {"expires_in_days": days} if days else {"expires_at": None}
+            before.append((await ann.client.patch(path, json=change, headers=ann.tenant.auth)).json()["expires_at"])
+        await ann.do(f"{ann.project}/similar/merge", {"keep": kept, "ids": [kept, other]})
+        return (await ann.client.get(f"/api/memories/{kept}", headers=ann.tenant.auth)).json()["expires_at"], before
+
+    after, (own, others) = await merged(1, 30)
+    assert after == others
+    after, (own, others) = await merged(30, 1)
+    assert after == own
+    for days in ((1, None), (None, 1)):
+        assert (await merged(*days))[0] is None
+
+
 async def test_merging_needs_two_memories_of_the_project(ann: Visitor, ben: Visitor, viewer: Visitor) -> None:
     own, foreign = await ann.remember(WINDOW), await ben.remember(TWIN)
     merge = f"{ann.project}/similar/merge"

@@ -105,7 +105,8 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
 def merge(
     session: Session, principal: Principal, project_id: str, keep_id: str, ids: Sequence[str], index: Index
 ) -> int:
-    """Keep one of the memories, give it the tags, people and pin of the others, and delete those as `delete` does.
+    """Keep one of the memories, give it the tags, people and pin of the others and the latest expiry of all, and delete
+    the others as `delete` does.
 
     Return how many were deleted. Raises NotFound if the one to keep is not in the project, and the errors of `delete`.
     """
@@ -120,6 +121,10 @@ def merge(
         labels = {key: _joined(memory, [one.details.get(key) for one in every], key) for key in (TAGS, PEOPLE)}
         patch: dict[str, object] = {key: value for key, value in labels.items() if value}
         patch["pinned"] = any(one.pinned for one in every)
+        expiries = [one.expires_at for one in every if one.expires_at]
+        latest = max(expiries) if len(expiries) == len(every) else None
+        if latest != memory.expires_at:
+            patch["expires_at"] = latest
         return merged_change(memory, MemoryPatch.model_validate(patch))
 
     memories.update(session, principal, keep_id, merged, index)
