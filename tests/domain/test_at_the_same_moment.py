@@ -13,16 +13,18 @@ from server.domain.constraints import EmailTaken
 from server.domain.credentials import PresentedCredential
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest
-from server.domain.memory import memories, repeats
+from server.domain.memory import deletions, memories, repeats
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import MemoryChange, NewMemory
-from server.domain.memory.storing import hash_content
+from server.domain.memory.repeats import Outcome
+from server.domain.memory.storing import embedding_input, hash_content
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import projects
 from server.errors import NotFound
 from server.index.model.embeddings import Embedder
+from server.index.prepared import PreparedIndex
 from server.mail import NullMailer
 from server.models import Memory, Piece, User
 from server.principal import Scope
@@ -49,6 +51,17 @@ class BlockedEmbedder(WordEmbedder):
 
     def close(self) -> None:
         self.may_continue.set()
+
+
+class IdleEmbedder(BlockedEmbedder):
+    """Embeds in the caller's thread. Its batches wait only after the test has cleared `has_begun`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun.set()
+
+    def is_idle(self) -> bool:
+        return True
 
 
 def add_to(world: World) -> None:
@@ -149,3 +162,52 @@ def test_who_waits_to_repeat_a_text_keeps_nobody_from_its_memory(world: World) -
         query = select(Memory.id).where(Memory.id == memory_id)
         assert session.exec(query.with_for_update(nowait=True)).one() == memory_id
     repeating.join(20)
+
+
+def test_a_text_that_is_deleted_while_two_callers_repeat_it_is_remembered_once(settings: Settings) -> None:
+    embedder, text = IdleEmbedder(), "a red kayak"
+    with opened(settings, embedder) as world:
+        first_id = world.add(text)
+        quick, slow = (PreparedIndex(world.index, "caller") for _ in range(2))
+        quick.embed([embedding_input(text, {})])
+        new = NewMemory(content=text, project_id=world.project_id)
+
+        def repeat(index: PreparedIndex) -> None:
+            with world.database.write() as session:
+                repeats.remember(session, world.principal, new, index)
+
+        repeating = threading.Thread(target=repeat, args=(slow,))
+        with world.database.write() as session:
+            deletions.delete(session, world.principal, first_id)
+            repeating.start()
+            wait_for_a_waiter(world.database)
+            embedder.has_begun.clear()
+        assert embedder.has_begun.wait(20)
+        repeat(quick)
+        embedder.may_continue.set()
+        repeating.join(20)
+        with world.database.read() as session:
+            assert len(session.exec(select(Memory.id)).all()) == 1
+
+
+def test_a_text_that_is_deleted_while_its_speaker_is_embedded_is_remembered_again(settings: Settings) -> None:
+    embedder, text = IdleEmbedder(), "a red kayak"
+    with opened(settings, embedder) as world:
+        first_id = world.add(text)
+        new = NewMemory(content=text, metadata={"speaker": "Anna"}, project_id=world.project_id)
+        outcomes = []
+
+        def repeat() -> None:
+            with world.database.write() as session:
+                index = PreparedIndex(world.index, "caller")
+                outcomes.append(repeats.remember(session, world.principal, new, index).outcome)
+
+        embedder.has_begun.clear()
+        repeating = threading.Thread(target=repeat)
+        repeating.start()
+        assert embedder.has_begun.wait(20)
+        world.delete(first_id)
+        embedder.may_continue.set()
+        repeating.join(20)
+        assert outcomes == [Outcome.ADDED]
+        assert world.texts("kayak") == [text]

@@ -17,6 +17,7 @@ from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
 from server.domain.memory.storing import embed, embedding_input, hash_content
+from server.errors import NotFound
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
@@ -51,22 +52,22 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     Invalid if there are too many labels together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
-    content_hash = hash_content(new.text)
     unfinished.finish_texts(session, project.id, [new.text])
-    same_text = _same_text(project.id, new, content_hash)
-    if session.scalar(same_text.with_only_columns(col(Memory.id))) is None:
-        # This may pause the transaction. Once the vectors are known, nothing ends it between the check and the write.
-        embed(session, index, [embedding_input(new.text, new.details)])
-    lock_text(session, project.id, content_hash)
-    # Lock the text first, then the row. In the other order two callers could deadlock.
-    existing = session.scalars(same_text.with_for_update()).one_or_none()
+    texts = [embedding_input(new.text, new.details)]
+    existing = _locked(session, project.id, new)
+    if existing is None and index.ready(texts) is None:
+        embed(session, index, texts)  # a pause ends the transaction, and the lock with it
+        existing = _locked(session, project.id, new)
     if existing is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
     kept = tuple(kept_fields(existing, new))
     changed = _additions(existing, new)
     if not changed:
         return Remembered(existing.id, Outcome.KNOWN, kept)
-    memories.update(session, principal, existing.id, MemoryChange.model_validate(changed), index)
+    try:
+        memories.update(session, principal, existing.id, MemoryChange.model_validate(changed), index)
+    except NotFound:  # somebody deleted it while it was embedded with its speaker
+        return remember(session, principal, new, index)
     return Remembered(existing.id, Outcome.COMPLETED, kept)
 
 
@@ -121,8 +122,11 @@ def _with_values(old: JSON, new: JSON) -> JSON:
     return [*values, *added] if added else old
 
 
-def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[Memory]:
-    """Select the newest memory with this text, from less than a day before or after."""
+def _locked(session: Session, project_id: str, new: NewMemory) -> Memory | None:
+    """Lock the text and the newest memory with it from less than a day before or after. Return the memory."""
+    content_hash = hash_content(new.text)
+    # Lock the text first, then the row. In the other order two callers could deadlock.
+    lock_text(session, project_id, content_hash)
     moment = new.created_at or now()
     near = Filters(created_from=moment - REPEAT_PERIOD, created_until=moment + REPEAT_PERIOD)
     query = sa.select(Memory).where(
@@ -130,7 +134,7 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
         col(Memory.content_hash) == content_hash,
         col(Memory.user_id).is_not_distinct_from(new.user_id),
     )
-    return query.order_by(col(Memory.id).desc()).limit(1)
+    return session.scalars(query.order_by(col(Memory.id).desc()).limit(1).with_for_update()).one_or_none()
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
