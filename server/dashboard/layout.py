@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from server.domain import notifications
-from server.domain.access import PROJECT_ACTIONS, Action
+from server.domain.access import PROJECT_ACTIONS, Action, reachable_projects
+from server.domain.memory import expiry
 from server.domain.people import users
 from server.domain.teams import projects
 from server.domain.teams.projects import ProjectAccess
@@ -17,9 +18,12 @@ from server.principal import Principal
 
 
 class ProjectEntry(NamedTuple):
-    """A project in the navigation, with its organization's title and the user's role in each."""
+    """A project in the navigation, with its organization's title and the user's role in each. `memories` is the number
+    of its memories that have not expired.
+    """
 
     project: Project
+    memories: int
     organization: str
     role: ProjectRole
     organization_role: OrganizationRole | None
@@ -40,7 +44,9 @@ class Frame(NamedTuple):
 def frame_of(session: Session, principal: Principal) -> Frame:
     """Return the navigation, with projects sorted by organization and name."""
     user = users.me(session, principal)
-    entries = [_entry(access, user) for access in projects.reachable(session, principal)]
+    reachable = projects.reachable(session, principal)
+    expired = expiry.expired_by_project(session, reachable_projects(principal).with_only_columns(col(Project.id)))
+    entries = [_entry(access, user, expired.get(access.project.id, 0)) for access in reachable]
     entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
     return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
 
@@ -56,7 +62,7 @@ def organization_title(organization: Organization, owner_name: str, user_id: str
 
 def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:
     """Return the project last opened in this browser, or else the one with the most memories."""
-    fullest = max(frame.projects, key=lambda entry: entry.project.memory_count, default=None)
+    fullest = max(frame.projects, key=lambda entry: entry.memories, default=None)
     return next((entry for entry in frame.projects if entry.project.id == project_id), fullest)
 
 
@@ -68,6 +74,7 @@ def find_project(frame: Frame, project_id: str) -> ProjectEntry:
     return entry
 
 
-def _entry(access: ProjectAccess, user: User) -> ProjectEntry:
+def _entry(access: ProjectAccess, user: User, expired: int) -> ProjectEntry:
     title = organization_title(access.organization, access.owner_name, user.id)
-    return ProjectEntry(access.project, title, access.role, access.organization_role)
+    memories = access.project.memory_count - expired
+    return ProjectEntry(access.project, memories, title, access.role, access.organization_role)

@@ -98,7 +98,7 @@ async def show_projects(request: PageRequest) -> Response:
         "organization_projects.html",
         membership,
         entries=paginate(request, entries, "projects"),
-        memories=sum(entry.project.memory_count for entry in entries),
+        memories=sum(entry.memories for entry in entries),
         size=sum(entry.project.memory_bytes for entry in entries),
     )
 

@@ -2,16 +2,14 @@
 
 from datetime import timedelta
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from server.domain.access import Action, require_project
 from server.domain.locks import lock_project
-from server.domain.memory import memories
+from server.domain.memory import counting, memories
 from server.domain.memory.inputs import NewMemory
 from server.errors import Invalid
 from server.index import Index
-from server.models import Project
 from server.models.base import now
 from server.principal import Principal
 
@@ -46,7 +44,7 @@ def add(session: Session, principal: Principal, project_id: str, index: Index) -
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     lock_project(session, project.id)
-    if session.scalar(sa.select(col(Project.memory_count)).where(col(Project.id) == project.id)):
+    if counting.count_all(session, require_project(session, principal, project.id, Action.WRITE)):
         raise Invalid("Examples are only for a project without memories.")
     return memories.add_many(session, principal, _examples(project.id), index)
 

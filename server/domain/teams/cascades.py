@@ -12,6 +12,7 @@ from sqlmodel import Session, SQLModel, col
 from server.domain import notifications
 from server.domain.grants import connections
 from server.domain.grants.connections import ProjectIds
+from server.domain.memory import expiry
 from server.domain.notifications import Notice
 from server.models import (
     ApiKey,
@@ -58,12 +59,13 @@ class RevokedAccess(NamedTuple):
 def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> DeletedCounts:
     """Delete the matching projects with everything in them.
 
-    `members` counts memberships of the projects, `invitations` the pending ones.
+    `members` counts memberships of the projects, `invitations` the pending ones, `memories` those that are not expired.
     """
     project_ids = sa.select(col(Project.id)).where(matching)
     session.execute(project_ids.order_by(col(Project.id)).with_for_update())
     totals = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0)).where(matching)
     projects, memories = session.execute(totals).one()
+    expired = sum(expiry.expired_by_project(session, project_ids).values())
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
     invitations = _count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending)
     grants = connections.end_grants_in(session, project_ids)
@@ -78,7 +80,7 @@ def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> Delet
         invitations=invitations,
         api_keys=deleted[ApiKey],
         grants=grants,
-        memories=int(memories),
+        memories=int(memories) - expired,
     )
 
 

@@ -1,0 +1,51 @@
+"""The pages count no memory that has expired, also before it is deleted."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from server.database import Database
+from server.models import Memory
+from server.models.base import now
+from tests.support.visitors import Visitor
+
+EXPIRED = "The ferry is late today."
+
+
+async def expired(ann: Visitor, database: Database) -> None:
+    """Add a memory that expired a moment ago."""
+    memory_id = await ann.remember(EXPIRED)
+    with database.write() as session:
+        gone = sa.update(Memory).where(sa.column("id") == memory_id)
+        session.execute(gone.values(expires_at=now() - timedelta(seconds=1)))
+
+
+async def test_no_page_counts_an_expired_memory(ann: Visitor, database: Database) -> None:
+    await ann.remember("Anna likes tea.")
+    await expired(ann, database)
+    organization = f"/dashboard/organizations/{ann.tenant.organization_id}"
+    for page, text in (
+        (f"{ann.project}/memories", "1 memory in "),
+        (f"{ann.project}/transfer", "All 1 memory in "),
+        (f"{ann.project}/similar", "All 1 memory are compared"),
+        (f"{ann.project}/settings", "with 1 memory, its API keys"),
+        ("/dashboard/organizations", "1 memory"),
+        (f"{organization}/projects", "1 memory"),
+    ):
+        shown = await ann.see(page)
+        assert text in shown, page
+        assert "2 memories" not in shown, page
+
+
+async def test_a_project_whose_memories_have_all_expired_takes_examples(ann: Visitor, database: Database) -> None:
+    await expired(ann, database)
+    assert "Add example memories" in await ann.see(ann.project)
+    await ann.do(f"{ann.project}/examples")
+    assert EXPIRED not in await ann.see(f"{ann.project}/memories")
+
+
+async def test_deleting_a_project_counts_no_expired_memory(ann: Visitor, database: Database) -> None:
+    await ann.remember("Anna likes tea.")
+    await expired(ann, database)
+    answer = await ann.client.delete(f"/api/projects/{ann.tenant.project_id}")
+    assert answer.json()["cascades"]["memories"] == 1
