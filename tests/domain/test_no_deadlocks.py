@@ -155,6 +155,25 @@ def test_a_long_memory_leaves_the_trash_once(world: World, monkeypatch: pytest.M
             again.result(20)
 
 
+def test_a_long_memory_that_is_restored_while_it_is_deleted_permanently_is_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions, "LONG_WEIGHT", 10)
+    long = world.add("A canoe. " * 1_000)
+    run(world, lambda session: deletions.delete(session, world.principal, long))
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as session:
+            session.exec(select(TrashedMemory.id).with_for_update())
+            deletion = threads.submit(
+                run, world, lambda waiting: deletions.delete(waiting, world.principal, long, permanent=True)
+            )
+            wait_for(1, world.database)
+            trash.restore(session, world.principal, long)
+        deletion.result(20)
+    with world.database.read() as session:
+        assert session.exec(select(Memory.id)).all() == session.exec(select(TrashedMemory.id)).all() == []
+
+
 def test_a_memory_can_be_changed_while_the_words_of_all_are_written_again(world: World) -> None:
     memory_id = world.add("a canoe")
     with ThreadPoolExecutor(1) as threads:

@@ -179,9 +179,10 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
     if row is None:
         return False
     _require(session, principal, row.project_id)
+    erased = sa.delete(TrashedMemory).where(col(TrashedMemory.id) == row.id, *_restorable())
+    if session.scalar(erased.returning(col(TrashedMemory.id))) is None:
+        return False  # somebody else restored it or deleted it
     activity.note(session, principal, row.project_id, ActivityKind.DELETE, [row.id])
-    if not chunks.delete_keys(session, _trashed, [(row.id,)]):
-        return False
     outbox.request_purge(session, row.project_id)
     return True
 
