@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy.orm import Mapper
 from sqlmodel import select
 from starlette.types import ASGIApp
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
@@ -36,7 +37,7 @@ from tests.support.commands import data_dir as data_dir
 from tests.support.commands import project_id as project_id
 from tests.support.commands import run as run
 from tests.support.commands import stored as stored
-from tests.support.engines import sharing_statements
+from tests.support.engines import sharing_statements, statements
 from tests.support.fakes import WordEmbedder
 from tests.support.needs import NEEDS
 from tests.support.postgres import Databases, running_postgres
@@ -148,6 +149,7 @@ def _share_compiled_statements() -> Iterator[None]:
     """Compile each statement once: every test has an engine of its own, and compiling was a third of its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("server.database._engine", sharing_statements(_engine))
+        patch.setattr(Mapper, "_compiled_cache", statements)  # of what a session inserts, updates and deletes
         yield
 
 

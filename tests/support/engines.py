@@ -1,7 +1,6 @@
 """SQL engines that share their compiled statements."""
 
 import functools
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +9,16 @@ from sqlalchemy.sql.compiler import Compiled
 
 
 class _Statements(dict[tuple[Any, ...], Compiled]):
-    """What all engines of one database have compiled. SQLAlchemy's keys begin with the dialect of one engine."""
+    """What was compiled for any engine. SQLAlchemy's keys begin with the dialect of one engine."""
 
     def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
-        return super().get(key[1:], default)
+        return super().get((key[0].name, *key[1:]), default)
 
     def __setitem__(self, key: tuple[Any, ...], compiled: Compiled) -> None:
-        super().__setitem__(key[1:], compiled)
+        super().__setitem__((key[0].name, *key[1:]), compiled)
 
 
-_statements: dict[str, _Statements] = defaultdict(_Statements)
+statements = _Statements()
 
 
 def sharing_statements(make: Callable[..., sa.Engine]) -> Callable[..., sa.Engine]:
@@ -28,7 +27,7 @@ def sharing_statements(make: Callable[..., sa.Engine]) -> Callable[..., sa.Engin
     @functools.wraps(make)
     def make_sharing(*arguments: Any, **options: Any) -> sa.Engine:
         engine = make(*arguments, **options)
-        engine.update_execution_options(compiled_cache=_statements[engine.dialect.name])
+        engine.update_execution_options(compiled_cache=statements)
         return engine
 
     return make_sharing
