@@ -1,5 +1,6 @@
 """Mutation tests: they switch off a rule, and require that its test fails."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 
 from tests.support.mail import Mailbox
 
-WITHOUT = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
-"""Plugins to disable. The second one collects garbage five times at the end, which takes longer than most tests."""
+WITHOUT = ("--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
+"""What a run leaves out: nobody reads why its test failed, and the last plugin collects garbage five times at the end,
+which takes longer than most tests.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,5 +63,6 @@ def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:
     file, _, name = control.test.partition("::")
     arguments = ["-q", "-x", "--no-header", *WITHOUT, str(folder / path.format(file)), "-k", name]
     plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    with tempfile.TemporaryDirectory() as own:  # in the usual folder, runs remove one another's old files
+        assert pytest.main([*arguments, f"--basetemp={own}/tests"], plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
     assert plugin.noticed == 1
