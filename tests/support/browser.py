@@ -1,8 +1,10 @@
 """A headless Chromium and a server on loopback, for tests and `make screenshots`."""
 
+import atexit
 import contextlib
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -178,9 +180,41 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+_idle: dict[tuple[bool, bool], list[webdriver.Chrome]] = defaultdict(list)
+"""Browsers of each kind that no test uses: starting one takes longer than most tests."""
+
+_until_exit = contextlib.ExitStack()
+atexit.register(_until_exit.close)
+
+
 @contextlib.contextmanager
 def browsing(base: str, *, script: bool = True, network: bool = False) -> Iterator[Browser]:
-    """Start a browser with a new profile. With `network` it logs its requests."""
+    """Yield a browser in a new window, without cookies and stored data. With `network` it logs its requests."""
+    idle = _idle[script, network]
+    driver = idle.pop() if idle else _until_exit.enter_context(_started(script=script, network=network))
+    yield Browser(driver, base)
+    _forget(driver, base)
+    idle.append(driver)
+
+
+def _forget(driver: webdriver.Chrome, base: str) -> None:
+    """Close all windows and open a new one, which has no emulation, and delete what the browser keeps."""
+    old = driver.window_handles
+    driver.switch_to.new_window("tab")
+    new = driver.current_window_handle
+    for window in old:
+        driver.switch_to.window(window)
+        driver.close()
+    driver.switch_to.window(new)
+    driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": base, "storageTypes": "all"})
+    driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium leaves it open
+
+
+@contextlib.contextmanager
+def _started(*, script: bool, network: bool) -> Iterator[webdriver.Chrome]:
+    """Start a browser with a new profile."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"} | ({"performance": "ALL"} if network else {}))
@@ -192,6 +226,6 @@ def browsing(base: str, *, script: bool = True, network: bool = False) -> Iterat
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
         driver.implicitly_wait(0)
         try:
-            yield Browser(driver, base)
+            yield driver
         finally:
             driver.quit()
