@@ -26,13 +26,16 @@ TEXTS = [
     "one word after another without an end " * 80,
 ]
 REFERENCE = """
+import runpy
 import sys
 import numpy as np
 from server.index.model.transformers_model import TransformersModel
-source, texts, target = sys.argv[1:]
-model = TransformersModel(source, "a/model")
+texts, target, export, *arguments = sys.argv[1:]
+model = TransformersModel(arguments[0], "a/model")
 assert (model.name, model.dimensions) == ("a/model/fp32", 384)
 np.save(target, model.encode(eval(texts)))
+sys.argv = [export, *arguments]
+runpy.run_path(export, run_name="__main__")
 """
 
 
@@ -50,14 +53,9 @@ def run(program: str, *arguments: str, before: str = "") -> str:
 
 
 def test_the_model_agrees_with_sentence_transformers(embedder: Embedder, tmp_path: Path) -> None:
-    source = bundled.source_folder()
-    run(REFERENCE, str(source), repr(TEXTS), str(tmp_path / "reference.npy"))
+    export = onnx_export.__file__, bundled.source_folder(), "mean", tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    run(REFERENCE, repr(TEXTS), str(tmp_path / "reference.npy"), *map(str, export))
     reference = np.load(tmp_path / "reference.npy")
-    subprocess.run(
-        [sys.executable, "-P", onnx_export.__file__, source, "mean", tmp_path / "fp32.onnx", tmp_path / "int8.onnx"],
-        check=True,
-        capture_output=True,
-    )
     exported = bundled.exported(tmp_path)
     exact, prepared = (
         OnnxModel(replace(exported, graph=tmp_path / f"{name}.onnx")).encode(TEXTS) for name in ("fp32", "int8")
