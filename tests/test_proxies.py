@@ -50,27 +50,28 @@ def doctor(data_dir: Path, port: int, **variables: str) -> str:
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
-        ("all_proxy", "socks5h://me:secret@127.0.0.1:1080"),
-        ("HTTPS_PROXY", "http://[::1"),
-        ("HTTP_PROXY", "http://127.0.0.1:99999"),
-        ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
-        ("SSL_CERT_FILE", "/etc/passwd"),
-        ("SSLKEYLOGFILE", "/nowhere/keys.log"),
-    ],
+UNUSABLE = (
+    {
+        "ALL_PROXY": "socks5://127.0.0.1:1080",
+        "HTTPS_PROXY": "http://[::1",
+        "HTTP_PROXY": "http://127.0.0.1:99999",
+        "SSL_CERT_FILE": "/nowhere/certificates.pem",
+        "SSLKEYLOGFILE": "/nowhere/keys.log",
+    },
+    {"all_proxy": "socks5h://me:secret@127.0.0.1:1080", "SSL_CERT_FILE": "/etc/passwd"},
 )
-def test_an_unusable_variable_is_ignored_and_named(tmp_path: Path, port: int, name: str, value: str) -> None:
-    said = doctor(tmp_path, port, **{name: value})
+
+
+@pytest.mark.parametrize("variables", UNUSABLE, ids=len)
+def test_an_unusable_variable_is_ignored_and_named(tmp_path: Path, port: int, variables: dict[str, str]) -> None:
+    said = doctor(tmp_path, port, **variables)
     assert f"http://localhost:{port} answers" in said
-    assert f"{name} is ignored: " in said
-    assert said.count(" is ignored: ") == 1
+    assert [name for name in variables if f"{name} is ignored: " not in said] == []
+    assert said.count(" is ignored: ") == len(variables)
     assert "secret" not in said
 
 
-@pytest.mark.parametrize("bypass", ["", "10.0.0.0/8,fe80::/10", "[::1], .corp.example", "::1,*.corp.example:8080,a b"])
+@pytest.mark.parametrize("bypass", ["", "10.0.0.0/8,fe80::/10,[::1], .corp.example,::1,*.corp.example:8080,a b"])
 def test_no_request_to_this_machine_goes_through_a_proxy(tmp_path: Path, port: int, bypass: str) -> None:
     said = doctor(tmp_path, port, HTTP_PROXY=NOWHERE, ALL_PROXY=NOWHERE, NO_PROXY=bypass)
     assert f"http://localhost:{port} answers" in said

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.server_process import environment, run
 
 WITHOUT_OTHERS = """
@@ -16,8 +14,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "markdown"])
-def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path, kind: str) -> None:
+def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path) -> None:
     variables = environment(tmp_path)
     run(tmp_path, "create-key", "--email", "ann@example.com", "--project", "Notes")
 
@@ -27,8 +24,9 @@ def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path,
 
     imported = command("import", given='{"content": "Anna prefers the window seat."}')
     assert (imported.returncode, "Imported 1 memory" in imported.stderr) == (0, True), imported.stderr
-    exported = command("export", "--format", kind)
-    assert (exported.returncode, "Exported 1 memory" in exported.stderr) == (0, True), exported.stderr
+    for kind in ("jsonl", "markdown"):
+        exported = command("export", "--format", kind)
+        assert (exported.returncode, "Exported 1 memory" in exported.stderr) == (0, True), exported.stderr
     left = {path.name for path in (tmp_path / "data").iterdir()}
     assert left <= {"selfmemory.db", "selfmemory.db.lock", "index.lock", "secret_key"}
 
