@@ -8,28 +8,25 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from pydantic import SecretStr
 from sqlalchemy.orm import Mapper
-from sqlmodel import select
 from starlette.types import ASGIApp
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
 
 from server import hashing, housekeeping
 from server.app import create_app
 from server.database import Database, _engine, migrate
-from server.domain.people import second_factors, users
+from server.domain.people import second_factors
 from server.domain.people.second_factors import STEP_SECONDS
-from server.domain.teams import api_keys
-from server.domain.teams.api_keys import NewKey
 from server.hashing import hash_of_no_password
 from server.machine import cpu_count
-from server.models import Organization, Project
 from server.setting_files import PREFIX
 from server.settings import Settings, read_settings
 from tests.support.commands import command as command
@@ -41,8 +38,13 @@ from tests.support.engines import sharing_statements, statements
 from tests.support.fakes import WordEmbedder
 from tests.support.needs import NEEDS
 from tests.support.postgres import Databases, running_postgres
+from tests.support.prepared import CREATORS, fill
 from tests.support.redis_server import running_redis
 from tests.support.started import running
+from tests.support.tenants import Tenant as Tenant
+from tests.support.tenants import alice as alice
+from tests.support.tenants import bob as bob
+from tests.support.tenants import make_tenant as make_tenant
 
 ORIGIN = "http://localhost:8081"
 # What depends on the database runs on both; pages, tools and commands ask the same operations and run on SQLite alone.
@@ -114,26 +116,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"Not run: {tests} {name} ({NEEDS[name].advice}).")
 
 
-@dataclass(frozen=True)
-class Tenant:
-    """A user with a personal project, and a read-write and a read-only key to it."""
-
-    user_id: str
-    email: str
-    organization_id: str
-    project_id: str
-    key: str
-    read_key: str
-
-    @property
-    def auth(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
-
-    @property
-    def read_auth(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.read_key}"}
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _light_password_hashes() -> Iterator[None]:
     """Hash passwords cheaply: argon2id with its real parameters would be a tenth of all tests' time."""
@@ -190,6 +172,12 @@ def _migrated_file() -> Path:
     return file
 
 
+@functools.cache
+def _filled_file(names: tuple[str, ...]) -> tuple[Path, dict[str, Any]]:
+    file = Path(shutil.copy(_migrated_file(), _migrated_file().with_name("-".join(["with", *names]))))
+    return file, fill(f"sqlite:///{file}", names)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
     """A Postgres server in which tests make their databases."""
@@ -206,28 +194,36 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated, empty database; on SQLite, or on what `pytest_generate_tests` chose."""
+def prepared() -> dict[str, Any]:
+    """What fixtures find in the database, by their names."""
+    return {}
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, prepared: dict[str, Any]) -> Iterator[str]:
+    """A migrated database; on SQLite, or on what `pytest_generate_tests` chose. Only `prepared` is in it."""
+    names = tuple(name for name in CREATORS if name in request.fixturenames)
     if getattr(request, "param", "sqlite") == "postgres":
         databases: Databases = request.getfixturevalue("postgres")
-        url = databases.make()
+        url, found = databases.make_filled(names)
+        prepared.update(found)
         yield url
         databases.drop(url)
     else:
         (tmp_path / "data").mkdir()
-        file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "data" / "selfmemory.db")
-        yield f"sqlite:///{file}"
+        template, found = _filled_file(names)
+        prepared.update(found)
+        yield f"sqlite:///{shutil.copy(template, tmp_path / 'data' / 'selfmemory.db')}"
+
+
+@functools.cache
+def _defaults() -> Settings:
+    return read_settings(env_file=None, rate_limit_enabled=False, public_url=ORIGIN)
 
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return read_settings(
-        env_file=None,
-        data_dir=tmp_path / "data",
-        database_url=database_url,
-        rate_limit_enabled=False,
-        public_url=ORIGIN,
-    )
+    return _defaults().model_copy(update={"data_dir": tmp_path / "data", "database_url": SecretStr(database_url)})
 
 
 @pytest.fixture
@@ -251,30 +247,6 @@ def database(settings: Settings, app: ASGIApp) -> Iterator[Database]:
     database = Database(settings.database_url.get_secret_value(), connections=2)
     yield database
     database.close()
-
-
-@pytest.fixture
-def make_tenant(database: Database) -> Callable[[str], Tenant]:
-    def make(email: str) -> Tenant:
-        with database.write() as session:
-            user = users.register(session, email, "", None, verified=True)
-            place = session.exec(select(Organization).where(Organization.owner_id == user.id)).one()
-            project = session.exec(select(Project).where(Project.organization_id == place.id)).one()
-            _, key = api_keys.issue(session, project, user.id, NewKey("all", ["read", "write"]))
-            _, read_key = api_keys.issue(session, project, user.id, NewKey("reading", ["read"]))
-            return Tenant(user.id, email, place.id, project.id, key, read_key)
-
-    return make
-
-
-@pytest.fixture
-def alice(make_tenant: Callable[[str], Tenant]) -> Tenant:
-    return make_tenant("alice@example.com")
-
-
-@pytest.fixture
-def bob(make_tenant: Callable[[str], Tenant]) -> Tenant:
-    return make_tenant("bob@example.com")
 
 
 @pytest.fixture

@@ -50,7 +50,9 @@ class SwitchedOff:
             self.noticed += crash.message.startswith(("assert ", "AssertionError", "Failed: DID NOT RAISE"))
 
     @pytest.fixture(autouse=True)
-    def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _switched_off(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        if "database_url" in request.fixturenames:
+            request.getfixturevalue("database_url")  # other tests share what was created in it
         monkeypatch.setattr(self.control.target, self.control.name, self.control.replacement)
         monkeypatch.setattr(Mailbox, "PATIENCE_SECONDS", 2.0)  # many controls wait for a letter that never comes
 

@@ -11,10 +11,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from server.database import migrate
+from tests.support.prepared import fill
 
 VARIABLE = "TEST_POSTGRES_URL"
 FAST_OPTIONS = (
@@ -57,10 +59,22 @@ class Databases:
         self._fastest = "STRATEGY FILE_COPY" if int(version) >= 150_000 else ""  # earlier versions know no other way
         self._template = self.make_empty()
         migrate(self._template)
+        self._filled: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
 
     def make(self) -> str:
         """Create an empty database with the newest schema and return its URL."""
-        return self._create(f"TEMPLATE {sa.make_url(self._template).database} {self._fastest}")
+        return self._copy(self._template)
+
+    def _copy(self, template: str) -> str:
+        return self._create(f"TEMPLATE {sa.make_url(template).database} {self._fastest}")
+
+    def make_filled(self, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+        """Create a database with what the fixtures of these names find. Return its URL, and what that is by name."""
+        if names not in self._filled:
+            template = self.make()
+            self._filled[names] = template, fill(template, names)
+        template, found = self._filled[names]
+        return self._copy(template), found
 
     def make_empty(self, options: str = "") -> str:
         """Create a database without tables and return its URL. `options` are those of CREATE DATABASE."""
@@ -86,7 +100,8 @@ class Databases:
             connection.exec_driver_sql(statement)
 
     def close(self) -> None:
-        self.drop(self._template)
+        for template in (self._template, *(url for url, _ in self._filled.values())):
+            self.drop(template)
         self._server.dispose()
 
     def _create(self, options: str) -> str:

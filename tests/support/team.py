@@ -1,8 +1,9 @@
 """An organization with one project, and callers with every role and credential, including strangers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from server.models.base import new_id, now
 from server.models.oauth import AccessToken, AuthMethod, ClientKind, OAuthClient, OAuthGrant
 from server.principal import Scope
 from tests.rest.conftest import Caller
+from tests.support.prepared import CREATORS
 
 ORGANIZATION_ROLES = {
     "owner": OrganizationRole.OWNER,
@@ -59,34 +61,41 @@ class Team:
         return self.callers[role]
 
 
+def create(session: Session) -> Callable[[httpx.AsyncClient], Team]:
+    """Create a team. The function that is returned gives its callers a client."""
+    people = {role: _person(session, role) for role in (*ORGANIZATION_ROLES, "outsider")}
+    organization, project = _project(session, people)
+    values = {role: sessions.begin(session, user, BrowserInfo(days=1)) for role, user in people.items()}
+    credentials = _credentials(session, people["project_admin"], project)
+    own_project = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
+    foreign = _credentials(session, people["outsider"], own_project)
+    credentials |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
+    headers = {role: {"Authorization": f"Session {value}"} for role, value in values.items()}
+    headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in credentials.items()}
+    headers["anonymous"] = {}
+    ids = {role: user.id for role, user in people.items()}
+    emails = {role: user.email or "" for role, user in people.items()}
+    found = Team(organization.id, project.id, {}, ids, emails)
+    return lambda client: replace(found, callers={role: Caller(client, header) for role, header in headers.items()})
+
+
+CREATORS["team"] = create
+
+
 @pytest.fixture
 def make_team(client: httpx.AsyncClient, database: Database) -> Callable[[], Team]:
     def make() -> Team:
         with database.write() as session:
-            people = {role: _person(session, role) for role in (*ORGANIZATION_ROLES, "outsider")}
-            organization, project = _project(session, people)
-            values = {role: sessions.begin(session, user, BrowserInfo(days=1)) for role, user in people.items()}
-            credentials = _credentials(session, people["project_admin"], project)
-            own_project = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
-            foreign = _credentials(session, people["outsider"], own_project)
-            credentials |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
-            headers = {role: {"Authorization": f"Session {value}"} for role, value in values.items()}
-            headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in credentials.items()}
-            headers["anonymous"] = {}
-            return Team(
-                organization.id,
-                project.id,
-                {role: Caller(client, header) for role, header in headers.items()},
-                {role: user.id for role, user in people.items()},
-                {role: user.email or "" for role, user in people.items()},
-            )
+            team: Team = create(session)(client)
+        return team
 
     return make
 
 
 @pytest.fixture
-def team(make_team: Callable[[], Team]) -> Team:
-    return make_team()
+def team(client: httpx.AsyncClient, prepared: dict[str, Any]) -> Team:
+    team: Team = prepared["team"](client)
+    return team
 
 
 def _credentials(session: Session, user: User, project: Project) -> dict[str, str]:
