@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from server.domain import access
@@ -103,14 +104,16 @@ def test_every_action_is_tried() -> None:
 
 
 async def test_r17_each_role_may_do_what_the_table_says(make_team: Callable[[], Team]) -> None:
-    """All attempts are made in one team, except those that would change how it answers the others."""
+    """All attempts are made in one team, except those that would change how it answers the others. Refusals say why."""
     team = make_team()
     for attempt in ATTEMPTS:
-        refused = {caller: expected(attempt, caller) for caller in CALLERS if expected(attempt, caller) != 200}
-        assert {caller: await answer_of(attempt, caller, team) for caller in refused} == refused, attempt
-        for caller in set(CALLERS) - set(refused):
-            team_to_change = make_team() if attempt.works_once else team
-            assert await answer_of(attempt, caller, team_to_change) == 200, (attempt, caller)
+        roles = PROJECT_ROLES if attempt.is_in_project else ORGANIZATION_ROLES
+        for caller in sorted(CALLERS, key=lambda caller: expected(attempt, caller) == 200):
+            status = expected(attempt, caller)
+            answer = await answer_of(attempt, caller, make_team() if attempt.works_once and status == 200 else team)
+            assert answer.status_code == status, (attempt, caller)
+            if status == 403 and caller in roles:
+                assert answer.json()["detail"] == access.refusal(roles[caller], attempt.action)
 
 
 def expected(attempt: Attempt, caller: str) -> int:
@@ -145,8 +148,7 @@ def _status_if_allowed(attempt: Attempt, caller: str) -> int:
     return 409 if caller == "owner" or (attempt.is_in_project and caller == "admin") else 200
 
 
-async def answer_of(attempt: Attempt, caller: str, team: Team) -> int:
-    """Return the status of the answer."""
+async def answer_of(attempt: Attempt, caller: str, team: Team) -> httpx.Response:
     filled = {
         "{organization}": team.organization_id,
         "{project}": team.project_id,
@@ -159,8 +161,7 @@ async def answer_of(attempt: Attempt, caller: str, team: Team) -> int:
         path = path.replace(name, value)
         if isinstance(body, dict):
             body = {key: value if given == name else given for key, given in body.items()}
-    answer = await team[caller].send(attempt.method, path, body)
-    return answer.status_code
+    return await team[caller].send(attempt.method, path, body)
 
 
 SENTENCES = """
@@ -209,31 +210,7 @@ def test_every_action_has_a_phrase_where_a_role_may_allow_it() -> None:
     assert set(PROJECT_PHRASES) == PROJECT_ACTIONS[ProjectRole.ADMIN]
 
 
-REFUSALS = (
-    ("viewer", "POST", "/api/memories?project_id={project}", said("Tea."), "A viewer may not write in this project."),
-    (
-        "editor", "POST", IN_PROJECT + "/members", {"user_id": "user_x", "role": "viewer"},
-        "An editor may not manage members of this project.",
-    ),
-    (
-        "editor", "POST", IN_PROJECT + "/invitations", {"email": "n@example.com", "role": "viewer"},
-        "An editor may not manage members of this project.",
-    ),
-    (
-        "member", "POST", IN_ORGANIZATION + "/invitations", {"email": "n@example.com", "role": "member"},
-        "A member may not invite or manage people in this organization.",
-    ),
-    ("admin", "DELETE", IN_ORGANIZATION, None, "An admin may not transfer or delete this organization."),
-)  # fmt: skip
-
-
-async def test_rest_says_which_role_may_not_do_what(team: Team) -> None:
-    for role, method, path, body, sentence in REFUSALS:
-        filled = path.replace("{organization}", team.organization_id).replace("{project}", team.project_id)
-        answer = await team[role].send(method, filled, body)
-        assert (answer.status_code, answer.json()) == (403, {"detail": sentence})
-
-
+@pytest.mark.sqlite_only
 async def test_an_editor_may_not_delete_another_persons_key(team: Team) -> None:
     keys = f"/api/projects/{team.project_id}/api-keys"
     [key, *_] = (await team["project_admin"].get(keys)).json()["api_keys"]
