@@ -1,9 +1,9 @@
 """A trailing slash makes no difference to a program, and nothing redirects. Only a deletion keeps its slash."""
 
 import httpx
-import pytest
 
 from tests.conftest import Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -36,7 +36,7 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), PATHS)
+@rows(("method", "path"), PATHS)
 async def test_a_trailing_slash_makes_no_difference(
     client: httpx.AsyncClient, alice: Tenant, method: str, path: str
 ) -> None:

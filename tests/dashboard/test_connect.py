@@ -13,6 +13,7 @@ import yaml
 
 from server.assistants.catalog import assistants
 from server.assistants.instructions import Assistant, Target
+from tests.support.tables import rows
 from tests.support.visitors import Visitor, seen
 
 URL = "http://localhost:8081/mcp"
@@ -34,7 +35,7 @@ async def links(visitor: Visitor, client: str, *, new_key: bool = False) -> list
     return [html.unescape(link) for link in re.findall(r'<a class="button" href="([^"]+)">Add to', page.text)]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("client", "keys", "signing_in", "more_with_key"),
     [
         ("cursor", ("mcpServers",), {"url": URL}, {}),
@@ -131,7 +132,7 @@ def test_no_link_hides_the_placeholder_of_a_key(assistant: Assistant) -> None:
         assert "YOUR_API_KEY" not in unquote(link) + base64.b64decode(config).decode()
 
 
-@pytest.mark.parametrize("assistant", [each for each in ALL if each.with_key], ids=lambda each: each.id)
+@rows("assistant", [each for each in ALL if each.with_key])
 async def test_a_key_that_is_created_here_is_in_the_text(
     ann: Visitor, client: httpx.AsyncClient, assistant: Assistant
 ) -> None:
@@ -191,7 +192,7 @@ async def test_the_page_does_not_wait_for_a_client_that_cannot_reach_the_server(
     assert "data-waiting" not in answer.text
 
 
-@pytest.mark.parametrize("since", ["", "soon", "2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "2026-01-01"])
+@rows("since", ["", "soon", "2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "2026-01-01"])
 async def test_an_old_or_odd_moment_counts_as_now(ann: Visitor, client: httpx.AsyncClient, since: str) -> None:
     await client.get("/api/memories", headers=ann.tenant.auth)
     answer = await ann.client.get(f"{ann.project}/connect/status", params={"since": since})

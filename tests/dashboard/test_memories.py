@@ -4,8 +4,8 @@ import html
 import re
 
 import httpx
-import pytest
 
+from tests.support.tables import rows
 from tests.support.visitors import Visitor, hidden, seen
 
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
@@ -42,7 +42,7 @@ async def test_the_page_after_a_deletion_counts_what_is_left(ann: Visitor) -> No
     assert "1 memory in" in seen(deleted)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("typed", "reason"),
     [
         (form("  "), "Text: must not be blank"),

@@ -6,6 +6,7 @@ import re
 import httpx
 import pytest
 
+from tests.support.tables import rows
 from tests.support.visitors import Visitor, seen
 
 
@@ -76,7 +77,7 @@ async def test_addresses_are_links_that_open_elsewhere(ann: Visitor) -> None:
     assert all('rel="noopener noreferrer nofollow"' in link and 'target="_blank"' in link for link in links)
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         "<script>alert(1)</script>",

@@ -4,8 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import pytest
-
+from tests.support.tables import rows
 from tests.support.visitors import Visitor
 
 
@@ -25,7 +24,7 @@ async def test_weeks_are_those_of_the_reader(ann: Visitor) -> None:
     assert f"Week of {monday:%B} {monday.day}, {monday:%Y} 1" in page
 
 
-@pytest.mark.parametrize("zone", ["Nope%2FZone", "Europe", "..%2F..%2Fetc%2Fpasswd", "%F0%9F%98%80", "a" * 5_000])
+@rows("zone", ["Nope%2FZone", "Europe", "..%2F..%2Fetc%2Fpasswd", "%F0%9F%98%80", "a" * 5_000])
 async def test_a_time_zone_that_there_is_not_is_utc(ann: Visitor, zone: str) -> None:
     """A browser may know a newer zone, and another host of the domain may set the cookie."""
     ann.client.cookies.set("zone", zone)

@@ -16,6 +16,7 @@ from tests.support.browsers import COOKIE, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.passkeys import USER_PRESENT, Passkey, options_of
 from tests.support.started import running
+from tests.support.tables import rows
 
 PASSKEYS = "/dashboard/account/passkeys"
 REFUSED = "This passkey did not work here."
@@ -89,7 +90,7 @@ LIES: dict[str, Callable[[Passkey], Passkey]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@rows("lie", LIES)
 async def test_a_passkey_that_lies_is_refused(client: httpx.AsyncClient, passkey: Passkey, lie: str) -> None:
     browser = fresh(client)
     answer = await sign_in_with(browser, LIES[lie](passkey))
@@ -139,7 +140,7 @@ async def test_a_copied_passkey_is_refused(client: httpx.AsyncClient, passkey: P
     assert (await sign_in_with(fresh(client), passkey.but(sign_count=6))).status_code == 303
 
 
-@pytest.mark.parametrize(
+@rows(
     "credential",
     ["", "x", "[]", "null", "{}", '{"id": 1}', '{"id": "\\ud800", "rawId": "", "type": "public-key", "response": {}}',
      "9" * 5000, "[" * 20_000],
@@ -164,7 +165,7 @@ async def test_strangers_who_try_write_nothing(client: httpx.AsyncClient, passke
     assert counts(database) == before
 
 
-@pytest.mark.parametrize("value", ["", "x", "é", "gAAAAA", "a" * 3000])
+@rows("value", ["", "x", "é", "gAAAAA", "a" * 3000])
 async def test_a_foreign_cookie_is_no_challenge(client: httpx.AsyncClient, passkey: Passkey, value: str) -> None:
     browser = fresh(client)
     credential = passkey.used(options_of(await browser.get("/sign-in")))

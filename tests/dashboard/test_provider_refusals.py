@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from server import logs
 from tests.support.browsers import COOKIE, fresh
 from tests.support.provider import AWAY, CALLBACK, CLIENT_ID, REFUSED, Provider, go, provider, settings
+from tests.support.tables import rows
 
 __all__ = ["provider", "settings"]
 
@@ -29,7 +30,7 @@ LIES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@rows("lie", LIES)
 async def test_an_id_token_that_does_not_hold_is_refused(
     client: httpx.AsyncClient, provider: Provider, lie: str
 ) -> None:
@@ -127,7 +128,7 @@ AWAY_ANSWERS: dict[str, Callable[[], Response]] = {
 }
 
 
-@pytest.mark.parametrize("kind", AWAY_ANSWERS)
+@rows("kind", AWAY_ANSWERS)
 async def test_a_provider_that_answers_nonsense_is_one_sentence(
     client: httpx.AsyncClient, provider: Provider, kind: str
 ) -> None:
@@ -140,7 +141,7 @@ async def test_a_provider_that_answers_nonsense_is_one_sentence(
     assert provider.asked.count("discovery") == 1
 
 
-@pytest.mark.parametrize("kind", AWAY_ANSWERS)
+@rows("kind", AWAY_ANSWERS)
 async def test_a_provider_that_fails_on_the_way_back_is_one_sentence(
     client: httpx.AsyncClient, provider: Provider, kind: str
 ) -> None:

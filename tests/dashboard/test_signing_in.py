@@ -19,6 +19,7 @@ from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
+from tests.support.tables import rows
 
 
 async def test_061_the_cookie_is_limited_to_this_site_and_hidden_from_scripts(client: httpx.AsyncClient) -> None:
@@ -110,7 +111,7 @@ async def test_sign_in_redirects_back_to_the_previous_page(client: httpx.AsyncCl
     assert re.search(r'href="/sign-up\?next=', shown.text)
 
 
-@pytest.mark.parametrize(
+@rows(
     "path",
     [
         "//evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "https://evil.example",

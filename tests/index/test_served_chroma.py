@@ -25,6 +25,7 @@ from tests.support.hosts import make_certificate
 from tests.support.world import World, eventually, opened
 
 
+
 class FakeChroma(ThreadingHTTPServer):
     """Answers the first requests of Chroma's client. Then it has no collections, or does not answer if it `hangs`."""
 

@@ -21,6 +21,7 @@ from tests.support.flows import (
     is_page,
     tokens_of,
 )
+from tests.support.tables import rows
 
 SCOPES = {
     None: EVERYDAY,
@@ -57,7 +58,7 @@ async def test_c10_050_the_state_comes_back_unchanged(notes: App, ann: Person) -
         assert (refused["state"], refused["iss"]) == (state, ORIGIN)
 
 
-@pytest.mark.parametrize("name", ["state", "redirect_uri", "client_id", "scope", "unknown"])
+@rows("name", ["state", "redirect_uri", "client_id", "scope", "unknown"])
 async def test_050_control_characters_are_refused(notes: App, ann: Person, name: str) -> None:
     for broken in ("a\0b", "a\r\nLocation: https://evil.example", "\x7f"):
         assert is_page(await ann.open(notes.request() | {name: broken})), broken

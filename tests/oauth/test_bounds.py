@@ -20,6 +20,7 @@ from tests.oauth.conftest import MakePerson, Register
 from tests.support.flows import CALLBACK, PLAIN, App, Person, app_at, error_of, form_of, is_page, tokens_of
 from tests.support.hosts import Host
 from tests.support.rows import row_counts
+from tests.support.tables import rows
 
 LOOK = "/oauth/authorize"
 
@@ -89,7 +90,7 @@ async def test_the_same_public_client_registers_once(
     assert await app.works((await app.connect(ann)).access)
 
 
-@pytest.mark.parametrize("changed", [{"client_name": "Other"}, {"redirect_uris": [CALLBACK, "https://a.example/"]}])
+@rows("changed", [{"client_name": "Other"}, {"redirect_uris": [CALLBACK, "https://a.example/"]}])
 async def test_019_another_client_gets_another_id(client: httpx.AsyncClient, changed: dict[str, object]) -> None:
     one, other = [await client.post("/oauth/register", json=PLAIN | more) for more in ({}, changed)]
     assert one.json()["client_id"] != other.json()["client_id"]

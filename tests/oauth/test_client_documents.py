@@ -16,12 +16,13 @@ from oauth.client_documents import DocumentRefused
 from server.settings import Settings
 from tests.support.flows import CALLBACK, PLAIN, App, Person, app_at, is_page
 from tests.support.hosts import Host, Page
+from tests.support.tables import rows
 from tests.support.vendors import DOCUMENTS, JSON, Vendor
 
 pytestmark = pytest.mark.settings(cimd_allow_private=True)
 
 
-@pytest.mark.parametrize("vendor", DOCUMENTS, ids=lambda vendor: vendor.name)
+@rows("vendor", DOCUMENTS)
 async def test_c07_034_documents_of_known_clients_are_accepted(
     host: Host, client: httpx.AsyncClient, ann: Person, vendor: Vendor
 ) -> None:
@@ -117,7 +118,7 @@ async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.Asyn
     assert {path for path, _ in host.asked} == {"/client"}
 
 
-@pytest.mark.parametrize(
+@rows(
     "page",
     [
         Page(b"{}", "404 Not Found"),
@@ -134,7 +135,6 @@ async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.Asyn
         Page(b"x" * 1000, endless=True),
         Page(b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
     ],
-    ids=range(13),
 )
 async def test_027_an_invalid_document_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person, page: Page
@@ -151,7 +151,7 @@ async def test_027_a_document_that_is_too_large_is_refused(host: Host, client: h
         assert (await ann.open(app_at(client, url).request())).status_code == status
 
 
-@pytest.mark.parametrize(
+@rows(
     "changed",
     [
         {"redirect_uris": []},
@@ -182,7 +182,7 @@ async def test_c15_027_a_slow_host_delays_no_other_request(
     assert is_page(await slow)
 
 
-@pytest.mark.parametrize(
+@rows(
     "changed",
     [
         {"client_secret": "s"},

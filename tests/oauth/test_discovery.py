@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.support.flows import ORIGIN, RESOURCE, App, Person, error_of
+from tests.support.tables import rows
 
 SERVER = "/.well-known/oauth-authorization-server"
 PROTECTED = "/.well-known/oauth-protected-resource"
@@ -50,8 +51,8 @@ async def test_c02_005_the_resource_names_itself_and_its_authorization_server(cl
 OPENID = "/.well-known/openid-configuration"
 
 
-@pytest.mark.parametrize("name", [SERVER, OPENID, PROTECTED])
-@pytest.mark.parametrize("address", ["{}", "{}/", "{}/mcp", "{}/mcp/", "/mcp{}"])
+@rows("name", [SERVER, OPENID, PROTECTED])
+@rows("address", ["{}", "{}/", "{}/mcp", "{}/mcp/", "/mcp{}"])
 async def test_c03_009_every_alias_is_the_document(client: httpx.AsyncClient, name: str, address: str) -> None:
     path, foreign = address.format(name), {"Origin": "https://inspector.example"}
     document = (await client.get(PROTECTED if name == PROTECTED else SERVER)).json()
@@ -78,7 +79,7 @@ async def test_c03_any_other_well_known_address_is_a_404_that_browsers_may_read(
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.parametrize("path", ["authorize", "consent/request_x", "token", "register", "revoke", "introspect"])
+@rows("path", ["authorize", "consent/request_x", "token", "register", "revoke", "introspect"])
 async def test_every_endpoint_answers_options_and_head(client: httpx.AsyncClient, path: str) -> None:
     options = await client.options(f"/oauth/{path}")
     assert (options.status_code, options.content) == (204, b"")
@@ -134,7 +135,7 @@ async def test_c14_008_a_forged_host_changes_no_url(client: httpx.AsyncClient, n
     assert "gopher" not in page.text
 
 
-@pytest.mark.parametrize("path", [SERVER, PROTECTED, "/oauth/register", "/oauth/token", "/oauth/revoke", "/mcp"])
+@rows("path", [SERVER, PROTECTED, "/oauth/register", "/oauth/token", "/oauth/revoke", "/mcp"])
 async def test_c13_browsers_of_other_origins_may_read_what_clients_need(client: httpx.AsyncClient, path: str) -> None:
     headers = {"Origin": "http://localhost:8081", "Access-Control-Request-Method": "POST"}
     preflight = await client.options(path, headers=headers)

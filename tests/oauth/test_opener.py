@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.flows import PASSWORD, App, Person, form_of
+from tests.support.tables import rows
 
 PATHS = [
     "/oauth/authorize", "/oauth/consent/request_x", "/sign-in", "/sign-in/verify", "/sign-in/provider",
@@ -21,7 +22,7 @@ def is_kept(response: httpx.Response) -> bool:
     return response.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
-@pytest.mark.parametrize("path", PATHS)
+@rows("path", PATHS)
 async def test_every_answer_of_a_flow_keeps_the_opener(client: httpx.AsyncClient, path: str) -> None:
     """Pages, redirects and errors, for a form and for what is none."""
     for accept in ("text/html", "*/*"):

@@ -11,6 +11,7 @@ from server.models import AuthorizationRequest, BrowserSession, OAuthGrant, Proj
 from server.principal import CredentialKind, Principal
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, bearer, form_of, is_page, tokens_of
+from tests.support.tables import rows
 
 EVIL = "https://evil.example"
 
@@ -61,7 +62,7 @@ async def test_054_the_proof_of_another_request_or_session_is_refused(notes: App
         assert is_page(await ann.decide(page, proof=proof), 403)
 
 
-@pytest.mark.parametrize(
+@rows(
     "headers",
     [
         {"Origin": EVIL},
@@ -160,7 +161,7 @@ async def test_056_an_address_in_a_private_network_is_warned_of(register: Regist
     assert "<b>192.168.1.5:3000</b>" in page.text
 
 
-@pytest.mark.parametrize(
+@rows(
     "name",
     ["SelfMemory", "selfmemory server", "Self-Memory", "S e l f M e m o r y", "The SelfMemory team", "ЅеlfМеmоrу",
      "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory"],
@@ -267,7 +268,7 @@ async def test_signing_out_ends_pending_requests(notes: App, ann: Person) -> Non
     assert is_page(await ann.decide(page), 403)
 
 
-@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/consent/x", "/sign-in"])
+@rows("path", ["/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/consent/x", "/sign-in"])
 async def test_064_no_post_is_redirected_with_its_body(notes: App, path: str) -> None:
     for variant in (path, f"{path}/", path.upper()):
         response = await notes.http.post(variant, data={"client_secret": "x", "password": "x"})

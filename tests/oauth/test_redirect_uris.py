@@ -10,6 +10,7 @@ from server.database import Database
 from server.models import OAuthClient
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, App, Person, answer_of, is_page
+from tests.support.tables import rows
 
 SAFE = "https://app.example/a/callback?keep=%20this&flag"
 ELSEWHERE = [
@@ -87,7 +88,7 @@ PRIVATE_SCHEMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("uri", PRIVATE_SCHEMES)
+@rows("uri", PRIVATE_SCHEMES)
 async def test_any_private_scheme_gets_the_answer_after_a_warning(register: Register, ann: Person, uri: str) -> None:
     app = await register(redirect_uris=[uri])
     page = await ann.open(app.request())

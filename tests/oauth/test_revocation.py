@@ -11,11 +11,12 @@ from server.models import AccessToken
 from server.models.base import now
 from tests.oauth.conftest import Register
 from tests.support.flows import EVERYDAY, ORIGIN, RESOURCE, App, Person, basic, bearer, error_of, tokens_of
+from tests.support.tables import rows
 
 INACTIVE = {"active": False}
 
 
-@pytest.mark.parametrize("hint", [None, "access_token", "refresh_token", "id_token", "x"])
+@rows("hint", [None, "access_token", "refresh_token", "id_token", "x"])
 async def test_087_revoking_an_unknown_token_succeeds(notes: App, ann: Person, hint: str | None) -> None:
     for token in ("sm_at_unknown", "sm_rt_unknown", "x" * 1000):
         response = await notes.post("/oauth/revoke", {"token": token, "token_type_hint": hint})

@@ -15,6 +15,7 @@ from server.models import AuthorizationCode
 from server.models.base import now
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, EVERYDAY, App, Person, basic, challenge_of, error_of, tokens_of
+from tests.support.tables import rows
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -45,7 +46,7 @@ async def test_065_a_form_is_accepted_if_its_type_is_named_twice(notes: App, ann
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri", "scope"])
+@rows("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri", "scope"])
 async def test_065_a_repeated_parameter_is_refused(notes: App, ann: Person, name: str) -> None:
     given = {
         "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
@@ -196,7 +197,7 @@ async def test_074_the_header_is_form_encoded(backend: App, ann: Person) -> None
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize(
+@rows(
     ("grant_type", "error"),
     [
         ("password", "unsupported_grant_type"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.flows import EVERYDAY, RESOURCE, App, Person, bearer, tokens_of
 from tests.support.hosts import Host
+from tests.support.tables import rows
 from tests.support.vendors import DOCUMENTS, REGISTERING, Vendor
 
 JSON_RPC = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -48,7 +49,7 @@ def in_the_body(app: App, vendor: Vendor) -> dict[str, str | None]:
 
 
 @pytest.mark.settings(cimd_allow_private=True)
-@pytest.mark.parametrize("vendor", [*DOCUMENTS, *REGISTERING], ids=lambda vendor: vendor.name)
+@rows("vendor", [*DOCUMENTS, *REGISTERING])
 async def test_a_known_client_reaches_the_tools_and_refreshes(
     client: httpx.AsyncClient, ann: Person, host: Host, vendor: Vendor
 ) -> None:

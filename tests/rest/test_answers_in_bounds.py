@@ -12,6 +12,7 @@ from server.database import Database
 from server.models import AuditEvent, MemoryVersion, TrashedMemory
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
+from tests.support.tables import rows
 
 ANSWER_BYTES = 4_000_000
 
@@ -236,7 +237,7 @@ async def test_the_document_of_the_api_names_what_the_bounds_add(client: httpx.A
 
 
 @pytest.mark.sqlite_only
-@pytest.mark.parametrize("written", ["a," * 50_001, f"[{'1,' * 50_000}1]"])
+@rows("written", ["a," * 50_001, f"[{'1,' * 50_000}1]"])
 async def test_the_text_of_a_long_list_is_refused_before_it_is_split(api: Caller, written: str) -> None:
     """A batch may have 10 MB, and splitting a text of this size would stop all other requests."""
     refused = await api.post("/api/memories/batch", {"memories": [{"content": "x", "tags": written}]})

@@ -1,7 +1,10 @@
 """A request may name the project or organization that its credential has anyway, and no other."""
 
+import pytest
+
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
+
 
 
 async def test_organization_of_the_project_may_be_named_and_must_agree(api: Caller, alice: Tenant) -> None:

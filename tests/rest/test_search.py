@@ -13,6 +13,7 @@ from server.models import Memory
 from server.models.memories import Label, LabelKind
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
+from tests.support.tables import rows
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     assert set(explained["match"]) == {"similarity", "words", "window", "piece"}
 
 
-@pytest.mark.parametrize("query", ["*", "**", "%", "?", " ... ", "\u200b", '""', "。"])
+@rows("query", ["*", "**", "%", "?", " ... ", "\u200b", '""', "。"])
 async def test_a_query_of_punctuation_lists_the_newest_first(shelf: Caller, query: str) -> None:
     newest = await shelf.results({"query": ""})
     answer = await shelf.post("/api/memories/search", {"query": query})

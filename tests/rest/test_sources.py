@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from server.database import Database
 from server.domain.memory.source import short_name
 from server.models import Project, User

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
 
 pytestmark = pytest.mark.parametrize("revision", [MODERN])
@@ -27,7 +28,7 @@ async def test_an_optional_filter_is_left_out_in_many_ways(mcp: Mcp, two: list[s
         assert listed["total"] == 2
 
 
-@pytest.mark.parametrize("nothing", [["null"], ["none", None, ""], "null, undefined", '["null"]', "[]", [], "[null]"])
+@rows("nothing", [["null"], ["none", None, ""], "null, undefined", '["null"]', "[]", [], "[null]"])
 async def test_a_list_of_nothing_is_no_filter(mcp: Mcp, two: list[str], nothing: object) -> None:
     assert len(await mcp.found("plans", tags=nothing, people_mentioned=nothing)) == 2
 
@@ -38,8 +39,8 @@ async def test_a_limit_of_zero_is_left_out(mcp: Mcp, two: list[str], zero: objec
     assert len((await mcp.call("list_memories", limit=zero))["results"]) == 2
 
 
-@pytest.mark.parametrize("value", [0, "0", 0.0, -1, "-1", "abc", 1.5, "1.5", True, 10**9, "1e400", [], {}])
-@pytest.mark.parametrize(("tool", "name"), [("add_memory", "expires_in_days"), ("context", "budget")])
+@rows("value", [0, "0", 0.0, -1, "-1", "abc", 1.5, "1.5", True, 10**9, "1e400", [], {}])
+@rows(("tool", "name"), [("add_memory", "expires_in_days"), ("context", "budget")])
 async def test_a_number_that_is_given_is_valid_or_refused(mcp: Mcp, tool: str, name: str, value: object) -> None:
     content = {"content": "The door code is 4711."} if tool == "add_memory" else {}
     assert (await mcp.refusal(tool, **content, **{name: value})).startswith(f"{name}: must be ")
@@ -62,7 +63,7 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         assert (await mcp.call("fetch", id=memory_id))["metadata"] == {}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("filters", "found"),
     [
         ({"tags": "open, private"}, ["Anna plans"]),
@@ -125,9 +126,7 @@ async def test_metadata_keeps_what_is_inside_it(mcp: Mcp) -> None:
     assert (await mcp.call("fetch", id=memory_id))["metadata"] == inside
 
 
-@pytest.mark.parametrize(
-    "form", ["{}", " {} ", '"{}"', "'{}'", "`{}`", "“{}”", "<{}>", "[{}]", "id: {}", "memory://{}"]
-)
+@rows("form", ["{}", " {} ", '"{}"', "'{}'", "`{}`", "“{}”", "<{}>", "[{}]", "id: {}", "memory://{}"])
 async def test_an_id_is_found_in_what_is_around_it(mcp: Mcp, two: list[str], form: str) -> None:
     assert (await mcp.call("fetch", id=form.format(two[0])))["id"] == two[0]
 
@@ -141,7 +140,7 @@ async def test_an_address_that_was_given_is_an_id(mcp: Mcp, two: list[str]) -> N
     assert await mcp.found("Anna") == ["Ben plans"]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tool", "name", "nearest"),
     [
         ("search", "tag", "tags"),
@@ -194,7 +193,7 @@ async def test_an_argument_may_be_written_in_another_case(mcp: Mcp, two: list[st
         assert (await mcp.refusal("search", query="plans", **twice)).endswith("give topic_category only once.")
 
 
-@pytest.mark.parametrize("name", ["arguments", "params", "parameters", "args", "input", "kwargs"])
+@rows("name", ["arguments", "params", "parameters", "args", "input", "kwargs"])
 async def test_arguments_may_be_wrapped_once_more(mcp: Mcp, two: list[str], name: str) -> None:
     inner = {"query": "plans", "topicCategory": "health"}
     (result,) = (await mcp.call("search", toolCallId="call_1", **{name: inner}))["results"]
@@ -220,14 +219,14 @@ async def test_an_unknown_argument_changes_nothing(mcp: Mcp) -> None:
     assert (await mcp.call("list_memories"))["total"] == 0
 
 
-@pytest.mark.parametrize("arguments", [None, "", " ", "{}", '{"limit": "1"}', {"limit": 1}])
+@rows("arguments", [None, "", " ", "{}", '{"limit": "1"}', {"limit": 1}])
 async def test_all_arguments_may_be_null_or_the_text_of_an_object(mcp: Mcp, arguments: object) -> None:
     await mcp.add("note")
     result = await mcp.result("tools/call", name="list_memories", arguments=arguments)
     assert result["structuredContent"]["total"] == 1
 
 
-@pytest.mark.parametrize("arguments", ["nonsense", "[1]", [1], 7, "{" * 3000, '{"limit": "\\ud800"}'])
+@rows("arguments", ["nonsense", "[1]", [1], 7, "{" * 3000, '{"limit": "\\ud800"}'])
 async def test_arguments_that_are_no_object_are_a_protocol_error(mcp: Mcp, arguments: object) -> None:
     answer = await mcp.send("tools/call", {"name": "list_memories", "arguments": arguments})
     assert answer.json()["error"]["code"] == -32602

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from server.database import Database
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT
 
 LISTED = "https://inspector.example"
@@ -65,7 +66,7 @@ async def test_a_preflight_of_another_origin_gets_no_permission(client: httpx.As
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("path", PUBLIC)
+@rows("path", PUBLIC)
 async def test_any_page_may_read_what_oauth_clients_need(client: httpx.AsyncClient, path: str) -> None:
     preflight = await client.options(path, headers={"Origin": "https://any.example", **ASKED})
     answer = await client.get(path, headers={"Origin": "https://any.example"})
@@ -76,7 +77,7 @@ async def test_any_page_may_read_what_oauth_clients_need(client: httpx.AsyncClie
         assert "access-control-allow-credentials" not in one.headers
 
 
-@pytest.mark.parametrize("path", ["/api/memories", "/oauth/authorize", "/sign-in", "/dashboard", "/", "/mcp/other"])
+@rows("path", ["/api/memories", "/oauth/authorize", "/sign-in", "/dashboard", "/", "/mcp/other"])
 async def test_everywhere_else_there_is_no_cors(client: httpx.AsyncClient, alice: Tenant, path: str) -> None:
     for origin in (ORIGIN, LISTED):
         for method in ("OPTIONS", "GET"):

@@ -12,10 +12,11 @@ from server.domain.teams.api_keys import NewKey
 from server.models import Project, ProjectMember, ProjectRole
 from server.settings import Settings
 from tests.conftest import Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tool", "arguments", "sentence"),
     [
         ("search", {}, "query: is required."),
@@ -87,7 +88,7 @@ async def test_a_wrong_argument_is_named_in_one_sentence(
     assert (await mcp.call("list_memories"))["total"] == 0
 
 
-@pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"'])
+@rows("written", ["NaN", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"'])
 async def test_unstorable_values_are_refused(mcp: Mcp, written: str) -> None:
     for arguments in ({"content": "x", "metadata": {"value": "THIS"}}, {"content": "THIS"}):
         answer = await mcp.send("tools/call", {"name": "add_memory", "arguments": arguments}, ('"THIS"', written))
@@ -108,7 +109,7 @@ async def test_malformed_json_is_a_protocol_error(client: httpx.AsyncClient, ali
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
 
 
-@pytest.mark.parametrize("body", [b"[]", b"7", b'{"jsonrpc": "2.0", "id": 1, "method": 3}', b'{"a":' * 5000])
+@rows("body", [b"[]", b"7", b'{"jsonrpc": "2.0", "id": 1, "method": 3}', b'{"a":' * 5000])
 async def test_any_body_gets_a_protocol_answer(
     client: httpx.AsyncClient, alice: Tenant, revision: str, body: bytes
 ) -> None:

@@ -14,6 +14,7 @@ from server.domain.people.sessions import BrowserInfo
 from server.models import ApiKey, User
 from server.waits import WAIT_SECONDS
 from tests.conftest import ORIGIN, Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT, LEGACY, MODERN, Mcp, envelope
 
 METADATA = f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"'
@@ -96,8 +97,8 @@ async def test_a_deleted_key_is_refused_on_the_next_request(mcp: Mcp, database: 
     assert (await mcp.send("tools/list", {})).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "PATCH"])
+@rows("path", ["/mcp", "/mcp/"])
+@rows("method", ["GET", "HEAD", "DELETE", "PUT", "PATCH"])
 async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, path: str, method: str) -> None:
     answer = await client.request(method, path, headers={**alice.auth, "Accept": "text/event-stream"})
     assert answer.status_code == 405
@@ -105,7 +106,7 @@ async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, pa
     assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here. Use one of POST, OPTIONS."}
 
 
-@pytest.mark.parametrize(("tool", "arguments"), WRITES)
+@rows(("tool", "arguments"), WRITES)
 async def test_a_read_only_credential_is_challenged_for_the_write_scope(
     mcp: Mcp, reader: Mcp, tool: str, arguments: dict[str, str]
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from server.settings import Settings, SettingsError, read_settings
 from tests.conftest import ORIGIN, Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -119,7 +120,7 @@ async def reads(client: httpx.AsyncClient, alice: Tenant, origin: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("origin", [PUBLIC, *APPS])
+@rows("origin", [PUBLIC, *APPS])
 async def test_the_own_origin_extensions_and_desktop_shells_always_read(
     client: httpx.AsyncClient, alice: Tenant, origin: str
 ) -> None:

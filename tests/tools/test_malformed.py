@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT, LEGACY, MODERN, Mcp, envelope
 
 LIST: dict[str, object] = {"jsonrpc": "2.0", "id": 7, "method": "tools/list"}
@@ -192,7 +193,7 @@ async def test_a_wrong_parameter_is_named(mcp: Mcp) -> None:
         assert answer.json()["id"] == 1
 
 
-@pytest.mark.parametrize("params", [None, {"_meta": 7}, {"_meta": []}])
+@rows("params", [None, {"_meta": 7}, {"_meta": []}])
 async def test_meta_is_an_object(mcp: Mcp, params: object) -> None:
     """An earlier revision needs no parameters to list tools."""
     status, answer = await refused(mcp, {**LIST, "params": params})

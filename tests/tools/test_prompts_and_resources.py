@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
 
 
@@ -18,7 +19,7 @@ async def test_there_are_three_prompts(mcp: Mcp) -> None:
         assert ("the {harbor} office" in message["content"]["text"]) == (prompt["name"] == "recall")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "arguments", "sentence"),
     [
         ("recall", {}, "topic: is required."),
@@ -91,13 +92,13 @@ async def test_a_blank_cursor_is_the_first_page(mcp: Mcp) -> None:
         assert resource["name"] == "Tea at five."
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
+@rows("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
 async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
     answer = await mcp.send("resources/list", {"cursor": cursor})
     assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the previous page."
 
 
-@pytest.mark.parametrize("method", ["tools/list", "prompts/list", "resources/templates/list"])
+@rows("method", ["tools/list", "prompts/list", "resources/templates/list"])
 async def test_a_list_of_one_page_refuses_a_cursor(mcp: Mcp, method: str) -> None:
     error = (await mcp.send(method, {"cursor": "nonsense"})).json()["error"]
     assert error["code"] == -32602

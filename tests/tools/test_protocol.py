@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import LEGACY, MODERN, envelope
 
 KNOWN = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY, MODERN]
@@ -77,10 +78,8 @@ async def test_an_unknown_method_is_reported_with_any_accept_header(caller: Call
         assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Method not found"), accept
 
 
-@pytest.mark.parametrize(
-    "accept", ["text/event-stream", "TEXT/Event-Stream; charset=utf-8", "text/event-stream, text/html"]
-)
-@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+@rows("accept", ["text/event-stream", "TEXT/Event-Stream; charset=utf-8", "text/event-stream, text/html"])
+@rows("revision", [LEGACY, MODERN])
 async def test_a_client_that_takes_only_events_gets_one(caller: Caller, accept: str, revision: str) -> None:
     headers = {"MCP_Protocol_Version": revision, "Mcp_Method": "tools/call", "Mcp_Name": "list_memories"}
     answer = await caller.post(CALL, Accept=accept, **headers)
@@ -89,8 +88,8 @@ async def test_a_client_that_takes_only_events_gets_one(caller: Caller, accept: 
     assert event_of(answer)["result"]["structuredContent"] == {"results": [], "total": 0}
 
 
-@pytest.mark.parametrize("accept", ["application/json, text/event-stream", "text/event-stream", "*/*"])
-@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+@rows("accept", ["application/json, text/event-stream", "text/event-stream", "*/*"])
+@rows("revision", [LEGACY, MODERN])
 async def test_a_notification_gets_neither_content_nor_a_type_of_it(caller: Caller, accept: str, revision: str) -> None:
     body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     note = await caller.post(body, Accept=accept, MCP_Protocol_Version=revision, Mcp_Method=body["method"])
@@ -108,7 +107,7 @@ async def test_a_large_answer_is_one_event_too(caller: Caller) -> None:
     assert event_of(answer)["result"]["structuredContent"]["text"] == text
 
 
-@pytest.mark.parametrize("header", [None, LEGACY, MODERN, "2099-01-01", "nonsense", ""])
+@rows("header", [None, LEGACY, MODERN, "2099-01-01", "nonsense", ""])
 async def test_initialize_negotiates_any_version(caller: Caller, header: str | None) -> None:
     headers = {} if header is None else {"MCP_Protocol_Version": header}
     for said in (*KNOWN, "2023-01-01", "2099-01-01", "1.0", "", None, 7):

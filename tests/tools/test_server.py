@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from server import __version__
+from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
 from tools.server import INSTRUCTIONS, protocol_server
 
@@ -91,7 +92,7 @@ async def test_the_server_introduces_itself(mcp: Mcp) -> None:
     assert "tools" in said["capabilities"]
 
 
-@pytest.mark.parametrize("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+@rows("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
 async def test_every_protocol_revision_with_a_handshake_works(mcp: Mcp, asked: str) -> None:
     hello = {"capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}, "protocolVersion": asked}
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}

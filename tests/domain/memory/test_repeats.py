@@ -12,6 +12,7 @@ from server.database import Database
 from server.models import Memory
 from server.models.base import now
 from tests.conftest import Tenant
+from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
 
 TEXT = "Anna is allergic to walnuts."
@@ -71,7 +72,7 @@ YESTERDAY = (now() - timedelta(hours=20)).isoformat()
 TODAY = (now() - timedelta(hours=2)).isoformat()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("old", "new", "kept"),
     [
         ({"topic_category": "a"}, {"topic_category": "b"}, "topic_category stays as it was"),
@@ -109,6 +110,7 @@ async def test_what_is_not_taken_is_said(
         advice = f"update_memory changes all but {' and '.join(fixed)}"
     assert again["message"] == (f"{said} Its {kept}: {advice}." if kept else said)
     assert (await history_of(mcp, memory_id))[0]["version"] == 1
+    await mcp.call("delete_memory", id=memory_id, permanent=True)
 
 
 async def test_labels_that_have_no_room_are_refused(mcp: Mcp) -> None:

@@ -3,6 +3,8 @@
 import re
 from datetime import datetime
 
+import pytest
+
 from server.database import Database
 from server.models import ApiKey
 from tests.rest.conftest import said

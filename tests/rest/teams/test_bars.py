@@ -18,7 +18,9 @@ from tests.rest.conftest import Caller, said
 from tests.support.fakes import WordEmbedder
 from tests.support.served import listening, served
 from tests.support.started import running
+from tests.support.tables import rows
 from tests.support.team import Team
+
 
 INJECTIONS = (
     "'", '"', "%", "_", "\\", "' OR 1=1 --", '" OR ""="', "*", "NEAR(a b)", "body:x", "a AND (", "-", "; DROP TABLE x",
@@ -125,7 +127,7 @@ async def test_r23_a_request_from_another_site_cannot_use_the_cookie_for_changes
     assert both.status_code == 401  # the header decides
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])
+@rows("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])
 async def test_r24_no_other_origin_can_read_an_answer(team: Team, origin: str) -> None:
     for caller in ("owner", "read_key", "anonymous"):
         answer = await team[caller].send("GET", "/api/users/me", Origin=origin)
@@ -146,7 +148,6 @@ async def test_r25_every_answer_has_security_headers_and_hides_the_server(team: 
     assert (await team["owner"].send("TRACE", "/api/users/me")).status_code == 405
 
 
-@pytest.mark.sqlite_only
 async def test_r25_an_error_of_ours_says_no_more_than_its_request_id(team: Team, database: Database) -> None:
     with database.write() as session:
         session.execute(sa.text("""UPDATE api_keys SET permissions = '{"broken'"""))
@@ -178,7 +179,7 @@ async def assert_is_text(team: Team, text: str) -> None:
     assert answers[0].json()["results"][0]["content"] == f"said {text}"
 
 
-@pytest.mark.parametrize("text", ["\0", "a\0b"])
+@rows("text", ["\0", "a\0b"])
 async def test_r27_text_that_cannot_be_stored_is_refused(team: Team, text: str) -> None:
     bodies = {
         "/api/organizations": {"name": text},
@@ -204,9 +205,9 @@ async def test_r31_a_name_is_shown_as_text(client: httpx.AsyncClient) -> None:
     assert "<script>alert" not in page
 
 
-@pytest.mark.parametrize("name", ["Ann\u202elive", "a\u200bb", "\u2066x", "a\x07b"])
+@rows("name", ["Ann\u202elive", "a\u200bb", "\u2066x", "a\x07b"])
 async def test_r33_a_name_cannot_hold_invisible_characters(client: httpx.AsyncClient, team: Team, name: str) -> None:
-    fields = {"email": "x@example.com", "name": name, "password": "correct horse"}
+    fields = {"email": f"{ord(name[1])}@example.com", "name": name, "password": "correct horse"}
     assert (await client.post("/sign-up", data=fields)).status_code == 400
     assert (await client.post("/sign-up", data=fields | {"name": "می\u200cخواهم"})).status_code == 303
     for path in ("/api/organizations", f"/api/projects/{team.project_id}/api-keys"):

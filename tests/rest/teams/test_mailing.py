@@ -10,6 +10,7 @@ from tests.support.mail import Mailbox, free_port, link_in, mail_server
 from tests.support.team import Team
 
 
+
 @pytest.fixture
 def mail_port() -> int:
     return free_port()

@@ -1,5 +1,7 @@
 """Members: roles, removing, leaving, and the access that ends with the next request."""
 
+import pytest
+
 from server.database import Database
 from tests.rest.conftest import said
 from tests.support.team import Team

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.rest.conftest import Caller, said
+from tests.support.tables import rows
 from tests.support.team import Team
 
 NOT_FOUND = {"detail": "Organization not found."}
@@ -42,7 +43,7 @@ async def test_names_can_use_any_script(team: Team) -> None:
     assert [organization["name"] for organization in listed[1:]] == names
 
 
-@pytest.mark.parametrize(
+@rows(
     ("typed", "name"),
     [
         ("Anna’s Team", "Anna's Team"),

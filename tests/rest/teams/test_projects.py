@@ -1,5 +1,7 @@
 """Projects: names, roles, and what is deleted with them."""
 
+import pytest
+
 from tests.rest.conftest import said
 from tests.support.team import Team
 

@@ -1,5 +1,7 @@
 """The caller's own account and notifications."""
 
+import pytest
+
 from server.database import Database
 from server.models import User, metadata
 from tests.rest.conftest import said
