@@ -34,7 +34,7 @@ def test_a_closed_terminal_stops_the_server_cleanly(
             assert httpx.get(f"{server.url}/health/live").status_code == 200
         assert workers_of(server) == children  # so that they finish what they do
         server.process.send_signal(signal.SIGHUP)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(30) == 0
     assert server.log[-1].endswith(" stopped\n")
     assert not any("worker ended" in line or "Traceback" in line for line in server.log)
 

@@ -234,7 +234,7 @@ def test_events_may_be_added_at_any_moment_of_storing(database: Database, alice:
 def test_many_who_wait_for_the_log_wait_no_longer_than_one(
     database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waits, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(waits, "WAIT_SECONDS", 1.0)
     log = ActivityLog(database, days=30)
     log.add([noted(alice.project_id)])
 
@@ -245,5 +245,5 @@ def test_many_who_wait_for_the_log_wait_no_longer_than_one(
     with database.write(), ThreadPoolExecutor(6) as readers:
         began = time.monotonic()
         wait([readers.submit(read) for _ in range(6)])
-        assert time.monotonic() - began < 1.2  # each alone: 0.3
+        assert time.monotonic() - began < 5  # each alone: 1
     assert log.waiting == 1

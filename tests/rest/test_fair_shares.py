@@ -27,7 +27,8 @@ from tests.support.started import running
 FLOOD = 40
 JSON = {"Content-Type": "application/json"}
 LARGE_BEGINNING = b'{"memories": [' + b" " * 150_000
-SOON_SECONDS = 5
+SOON_SECONDS = 12
+"""Less than the 15 seconds after which a request that waits is refused."""
 
 
 class WaitingEmbedder(WordEmbedder):
@@ -61,7 +62,7 @@ async def app(settings: Settings, embedder: WaitingEmbedder) -> AsyncIterator[AS
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Must come before the app, whose connections take the limit."""
-    monkeypatch.setattr("server.waits.WAIT_SECONDS", 1.0)
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 2.0)
 
 
 @contextlib.asynccontextmanager
@@ -112,6 +113,7 @@ async def test_a_request_that_waits_too_long_gets_a_retry_after(
     monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.3)
     async with asyncio.timeout(SOON_SECONDS):
         tasks = [asyncio.create_task(api.post("/api/memories", said("a flood"))) for _ in range(FLOOD)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         done, running_still = await asyncio.wait(tasks, timeout=2)
         embedder.may_continue.set()
         answers = [task.result() for task in done]
@@ -132,7 +134,7 @@ async def test_waits_for_slots_and_for_locks_share_one_budget(api: Caller, datab
         spent = clock() - began
     assert {answer.status_code for answer in answers} == {503}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
-    assert spent < 1.9, "2 seconds are a wait for a slot and another for the lock"
+    assert spent < 3.9, "4 seconds are a wait for a slot and another for the lock"
 
 
 @contextlib.contextmanager
@@ -158,7 +160,7 @@ async def test_while_the_file_is_locked_no_writer_waits_longer_than_the_limit(
     api: Caller, database: Database, holding: Callable[[Database], AbstractContextManager[None]]
 ) -> None:
     with holding(database):
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             answers = await asyncio.gather(*(api.post("/api/memories", said("I like tea.")) for _ in range(12)))
     assert {answer.status_code for answer in answers} == {503}
     assert (await api.post("/api/memories", said("I like tea."))).status_code == 200
@@ -208,13 +210,13 @@ async def test_a_request_that_a_stop_cuts_off_gets_a_retry_after(api: Caller, da
 async def test_a_locked_database_does_not_slow_every_reader(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_use, "NOTE_USE_SECONDS", 0.5)
+    monkeypatch.setattr(last_use, "NOTE_USE_SECONDS", 1.0)
     with database.write() as session:
         session.connection()
         began = asyncio.get_running_loop().time()
         for _ in range(8):
             assert (await api.get("/api/memories")).status_code == 200
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 5  # each alone: 1
 
 
 async def test_a_large_request_of_an_assistant_is_answered(client: httpx.AsyncClient, alice: Tenant) -> None:
