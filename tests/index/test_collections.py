@@ -52,6 +52,7 @@ def test_a_project_that_outgrows_exact_scanning_gets_a_collection(large: World) 
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
+@pytest.mark.sqlite_only
 def test_the_scores_equal_those_of_exact_scanning(large: World, settings: Settings, embedder: Embedder) -> None:
     through_chroma = [(result.memory.id, round(result.score, 2)) for result in large.found("trip number 12")]
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as exact:
@@ -60,6 +61,7 @@ def test_the_scores_equal_those_of_exact_scanning(large: World, settings: Settin
         ] == through_chroma
 
 
+@pytest.mark.sqlite_only
 def test_what_ranks_high_by_its_context_is_compared_too(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own words would not make it one of the four that are compared because of their words."""
     question, answer = "which tandem with a bell can I borrow?", "the blue one from Li"
@@ -110,6 +112,7 @@ def test_filters_are_applied_before_the_limit(large: World) -> None:
     assert len(large.texts("canoe trip", Filters(tags=("trips",)), limit=100)) == 40
 
 
+@pytest.mark.sqlite_only
 def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.domain.memory.search.MOST_ALLOWED", 3)
     monkeypatch.setattr("server.domain.memory.search.LEAST_WIDTH", 2)
@@ -119,6 +122,7 @@ def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monke
     assert len(large.texts("canoe trip", Filters(tags=("wanted",)), limit=10)) == 10
 
 
+@pytest.mark.sqlite_only
 def test_a_damaged_collection_is_no_outage_and_is_rebuilt(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
@@ -177,6 +181,7 @@ def test_after_an_unclean_stop_the_collections_are_rebuilt_in_a_new_directory(
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
+@pytest.mark.sqlite_only
 def test_after_an_unclean_stop_the_changes_of_a_project_that_has_shrunk_do_not_pile_up(
     world: World, settings: Settings, embedder: Embedder
 ) -> None:
@@ -194,6 +199,7 @@ def test_after_an_unclean_stop_the_changes_of_a_project_that_has_shrunk_do_not_p
         eventually(lambda: is_ready(after) and not has_tasks(after))
 
 
+@pytest.mark.sqlite_only
 def test_an_unreadable_directory_is_replaced(
     large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +214,7 @@ def test_an_unreadable_directory_is_replaced(
         assert again.texts("red kayak")[0] == "a red kayak"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
 def test_a_directory_that_is_damaged_while_it_is_in_use_is_replaced(
     large: World, settings: Settings, damage: str, monkeypatch: pytest.MonkeyPatch
@@ -225,6 +232,7 @@ def test_a_directory_that_is_damaged_while_it_is_in_use_is_replaced(
     assert large.texts("red kayak")[0] == "a red kayak"
 
 
+@pytest.mark.sqlite_only
 def test_a_directory_that_cannot_be_opened_is_an_outage_of_chroma_and_no_bug(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -242,6 +250,7 @@ class PanicException(BaseException):
     """A stand-in for `pyo3_runtime.PanicException`, which no program can import."""
 
 
+@pytest.mark.sqlite_only
 def test_a_panic_in_the_library_is_an_outage_of_chroma_and_ends_no_thread(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ class FailingOnce(WordEmbedder):
         return super().embed(texts, is_question=is_question)
 
 
+@pytest.mark.sqlite_only
 def test_a_model_that_fails_once_is_tried_again(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ class OnceInAWhile(WordEmbedder):
         return super().embed(texts, is_question=is_question)
 
 
+@pytest.mark.sqlite_only
 def test_a_model_that_is_often_away_makes_progress(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +161,7 @@ class Refusing(WordEmbedder):
         return super().embed(texts, is_question=is_question)
 
 
+@pytest.mark.sqlite_only
 def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,6 +182,7 @@ def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it
     assert [line["memories"] for line in logged] == [1]
 
 
+@pytest.mark.sqlite_only
 def test_many_texts_on_which_the_model_fails_do_not_keep_a_later_one_from_it(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

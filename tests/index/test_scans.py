@@ -98,6 +98,7 @@ def test_of_a_project_too_large_to_read_the_newest_memories_and_those_with_the_w
     assert read[0] == 5
 
 
+@pytest.mark.sqlite_only
 def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
     cache = MatrixCache(WordEmbedder(), cache_bytes=2 * ENTRY_BYTES + WordEmbedder.dimensions * 250)
     projects = [world, world.another_project(), world.another_project()]
@@ -147,6 +148,7 @@ def without_memories(number: int) -> Project:
     return Project(id=f"proj_{number}", organization_id="org_1", name="", name_key="", created_by="user_1")
 
 
+@pytest.mark.sqlite_only
 def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
     assert counts[-1] == counts[1]
 
 
+@pytest.mark.sqlite_only
 def test_projects_without_pieces_take_space(world: World) -> None:
     cache = MatrixCache(WordEmbedder(), cache_bytes=10 * ENTRY_BYTES)
     with world.database.read() as session:
@@ -171,6 +174,7 @@ def test_projects_without_pieces_take_space(world: World) -> None:
     assert list(cache._cached) == [f"proj_{number}" for number in range(20, 30)]
 
 
+@pytest.mark.sqlite_only
 def test_no_more_projects_are_cached_than_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.index.exact.matrix_cache.MAX_PROJECTS", 7)
     cache = MatrixCache(WordEmbedder())
@@ -180,6 +184,7 @@ def test_no_more_projects_are_cached_than_the_cap(world: World, monkeypatch: pyt
     assert list(cache._cached) == [f"proj_{number}" for number in range(23, 30)]
 
 
+@pytest.mark.sqlite_only
 def test_a_project_larger_than_the_cache_leaves_the_others_their_space(world: World) -> None:
     large, other_large = world.another_project(), world.another_project()
     for project in (large, other_large):
@@ -192,6 +197,7 @@ def test_a_project_larger_than_the_cache_leaves_the_others_their_space(world: Wo
     assert list(cache._cached) == [world.project_id, other_large.project_id]
 
 
+@pytest.mark.sqlite_only
 def test_the_running_total_is_the_sum_of_what_is_cached(world: World) -> None:
     """Whatever grows, shrinks, is forgotten or evicted."""
     rng = random.Random(3)

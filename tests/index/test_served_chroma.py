@@ -24,6 +24,7 @@ from server.settings import Settings
 from tests.support.hosts import make_certificate
 from tests.support.world import World, eventually, opened
 
+pytestmark = pytest.mark.sqlite_only
 
 
 class FakeChroma(ThreadingHTTPServer):

@@ -42,12 +42,14 @@ def test_a_missing_collection_is_rebuilt_without_a_search(large: World) -> None:
     eventually(lambda: large.index._worker.count_missing() == 0)
 
 
+@pytest.mark.sqlite_only
 def test_a_late_failure_of_an_earlier_collection_leaves_the_present_one(large: World) -> None:
     large.index._collections.damaged.add("memories-earlier")
     eventually(lambda: not large.index._collections.damaged)
     assert large.index._worker.count_missing() == 0
 
 
+@pytest.mark.sqlite_only
 def test_a_stop_does_not_wait_for_a_long_step(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     put, begun, ended = following.put, threading.Event(), threading.Event()
 

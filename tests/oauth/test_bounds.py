@@ -41,6 +41,7 @@ async def test_018_049_a_strangers_request_is_not_stored(
     assert row_counts(database) == before
 
 
+@pytest.mark.sqlite_only
 async def test_c18_the_request_survives_the_way_over_a_forgotten_password(notes: App, ann: Person) -> None:
     """Every page of the way leads back to it."""
     begun = await ann.browser.get(LOOK, params=notes.request())
@@ -54,6 +55,7 @@ async def test_c18_the_request_survives_the_way_over_a_forgotten_password(notes:
     assert form_of(page).options["decision"] == ["allow", "deny"]
 
 
+@pytest.mark.sqlite_only
 async def test_a_request_of_more_than_eight_kilobytes_is_refused_to_everyone(notes: App, ann: Person) -> None:
     for _ in range(2):  # before and after sign-in
         assert is_page(await ann.browser.get(LOOK, params=notes.request(state="x" * 8000)), 413)
@@ -90,6 +92,7 @@ async def test_the_same_public_client_registers_once(
     assert await app.works((await app.connect(ann)).access)
 
 
+@pytest.mark.sqlite_only
 @rows("changed", [{"client_name": "Other"}, {"redirect_uris": [CALLBACK, "https://a.example/"]}])
 async def test_019_another_client_gets_another_id(client: httpx.AsyncClient, changed: dict[str, object]) -> None:
     one, other = [await client.post("/oauth/register", json=PLAIN | more) for more in ({}, changed)]
@@ -134,6 +137,7 @@ async def test_021_a_client_that_registers_again_is_not_forgotten_meanwhile(
     assert (await ann.open(App(client, client_id).request())).status_code == 200
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "large",
     [
@@ -147,6 +151,7 @@ async def test_016_a_description_is_small(client: httpx.AsyncClient, large: dict
     assert "8 KB" in response.json()["error_description"]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.settings(cimd_allow_private=True)
 async def test_027_a_document_that_describes_too_much_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person
@@ -229,6 +234,7 @@ def test_unused_documents_are_bounded_in_number(database: Database, monkeypatch:
         assert sorted(session.exec(select(OAuthClient.name)).all()) == ["2", "3", "4"]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_token_failure="3/minute")
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
 async def test_078_a_stranger_who_varies_its_id_gets_no_new_budget(client: httpx.AsyncClient, path: str) -> None:
@@ -239,6 +245,7 @@ async def test_078_a_stranger_who_varies_its_id_gets_no_new_budget(client: httpx
     assert statuses == [401, 401, 401, 429, 429]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_token_failure="2/minute")
 async def test_078_a_caller_that_varies_known_clients_is_limited_too(register: Register) -> None:
     apps = [await register() for _ in range(11)]
@@ -246,6 +253,7 @@ async def test_078_a_caller_that_varies_known_clients_is_limited_too(register: R
     assert statuses == [400] * 20 + [429] * 2
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_request="20/minute", trusted_proxies=("127.0.0.0/8",))
 async def test_a_grant_refreshes_within_the_general_limit(notes: App, ann: Person, ben: Person) -> None:
     """However many tokens its family has, from however many addresses."""

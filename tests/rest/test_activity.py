@@ -38,6 +38,7 @@ def events(api: Caller, alice: Tenant) -> Any:
     return read
 
 
+@pytest.mark.sqlite_only
 async def test_the_command_line_is_in_the_activity(
     alice: Tenant, events: Any, command: Callable[..., Awaitable[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ async def test_members_read_it_and_nobody_else(api: Caller, alice: Tenant, viewe
     ).json()
 
 
+@pytest.mark.sqlite_only
 async def test_a_failure_is_no_event(api: Caller, reader: Caller, events: Any) -> None:
     memory_id = await api.add("x")
     await reader.delete(f"/api/memories/{memory_id}")
@@ -181,6 +183,7 @@ async def test_old_events_go_and_those_of_deleted_projects_are_not_stored(
         assert activity.remove_old(session, 0) == 1
 
 
+@pytest.mark.sqlite_only
 def test_what_has_no_room_is_dropped_and_logged(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     log = ActivityLog(database, days=30)
     log.add(noted("proj_gone") for _ in range(MOST_WAITING + 3))

@@ -8,6 +8,9 @@ import pytest
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.browsers import sign_up
+from tests.support.tables import rows
+
+pytestmark = pytest.mark.sqlite_only
 
 
 async def test_content_is_the_text_of_a_replacement(api: Caller) -> None:
@@ -28,7 +31,7 @@ async def test_an_unknown_field_of_a_change_is_refused(api: Caller, method: str)
     assert await api.listed() == ["first"]
 
 
-@pytest.mark.parametrize("name", ["content", "text"])
+@rows("name", ["content", "text"])
 async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Caller, name: str) -> None:
     path = f"/api/memories/{await api.add('first')}"
     for value, reason in ((" ", "must not be blank."), (7, "must be text."), ("x" * 10_001, "has 10,001 characters")):
@@ -59,7 +62,7 @@ PATCHES: list[tuple[dict[str, object], dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("patch", "metadata"), PATCHES, ids=str)
+@rows(("patch", "metadata"), PATCHES)
 async def test_a_patch_merges(api: Caller, patch: dict[str, object], metadata: dict[str, object]) -> None:
     """RFC 7396."""
     before = {"tags": "a,b", "n": 1, "deep": {"a": 1, "b": 2}}
@@ -129,7 +132,7 @@ async def test_names_can_be_changed(client: httpx.AsyncClient) -> None:
     assert {"organization.renamed", "project.renamed", "api_key.renamed"} <= {event["type"] for event in events}
 
 
-@pytest.mark.parametrize("form", ["Bearer {key}", "{key}", "X-API-Key"])
+@rows("form", ["Bearer {key}", "{key}", "X-API-Key"])
 async def test_a_key_may_be_sent_in_three_ways(client: httpx.AsyncClient, alice: Tenant, form: str) -> None:
     header = {form: alice.key} if form == "X-API-Key" else {"Authorization": form.format(key=alice.key)}
     assert (await client.get("/api/memories", headers=header)).status_code == 200
@@ -144,7 +147,7 @@ async def test_two_different_keys_are_refused(client: httpx.AsyncClient, alice: 
     assert "X-API-Key: KEY" in refused.json()["detail"]
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\t"])
+@rows("blank", ["", " ", "\t"])
 async def test_a_blank_header_is_left_out(
     client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], blank: str
 ) -> None:
@@ -164,7 +167,7 @@ async def test_a_blank_header_is_left_out(
     assert (nothing.status_code, "error=" in nothing.headers["WWW-Authenticate"]) == (401, False)
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense", "null"])
+@rows("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense", "null"])
 async def test_a_wrong_header_counts_more_than_the_cookie(
     client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], header: str
 ) -> None:

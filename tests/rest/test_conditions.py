@@ -5,6 +5,7 @@ import pytest
 from tests.rest.conftest import Caller
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since"])
 async def test_a_condition_that_could_protect_a_memory_is_refused(api: Caller, name: str) -> None:
     path = f"/api/memories/{await api.add('stays')}"

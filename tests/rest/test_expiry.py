@@ -78,6 +78,7 @@ async def test_what_expired_is_deleted_with_all_that_belongs_to_it(
     assert (await api.get("/api/memories")).json()["total"] == 1
 
 
+@pytest.mark.sqlite_only
 @rows(
     "body",
     [

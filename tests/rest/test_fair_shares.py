@@ -219,6 +219,7 @@ async def test_a_locked_database_does_not_slow_every_reader(
         assert asyncio.get_running_loop().time() - began < 5  # each alone: 1
 
 
+@pytest.mark.sqlite_only
 async def test_a_large_request_of_an_assistant_is_answered(client: httpx.AsyncClient, alice: Tenant) -> None:
     body = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' + b" " * 200_000
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
@@ -227,6 +228,7 @@ async def test_a_large_request_of_an_assistant_is_answered(client: httpx.AsyncCl
         assert (await client.post("/mcp", content=body, headers=sent)).status_code == status
 
 
+@pytest.mark.sqlite_only
 async def test_few_large_bodies_of_a_caller_are_in_memory(
     api: Caller, stranger: Caller, embedder: WaitingEmbedder
 ) -> None:
@@ -252,6 +254,7 @@ async def test_few_large_bodies_of_a_caller_are_in_memory(
     assert {answer.status_code for answer in await asyncio.gather(*tasks)} == {200}
 
 
+@pytest.mark.sqlite_only
 async def test_large_bodies_that_trickle_in_stop_no_small_ones(
     client: httpx.AsyncClient, stranger: Caller, make_tenant: Callable[[str], Tenant]
 ) -> None:
@@ -281,6 +284,7 @@ async def test_large_bodies_that_trickle_in_stop_no_small_ones(
     await asyncio.gather(*large)
 
 
+@pytest.mark.sqlite_only
 async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
     monkeypatch.setattr("server.wire.BODY_BYTES_PER_SECOND", 200 * wire.BODY_BYTES_PER_SECOND)

@@ -11,6 +11,7 @@ from tests.conftest import Tenant
 QUESTIONS = ("/api/memories", "/api/memories?limit=many", "/api/memories?colour=red", "/api/memories/mem_nothing")
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("path", QUESTIONS)
 async def test_an_ended_key_is_refused_before_the_request_is(
     client: httpx.AsyncClient, alice: Tenant, database: Database, path: str

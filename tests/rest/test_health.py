@@ -198,6 +198,7 @@ async def test_an_unknown_path_makes_no_series_of_its_own(client: httpx.AsyncCli
     assert 'route="-",status="404"' in text
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("peer", "base_url", "headers"),
     [
@@ -216,11 +217,13 @@ async def test_r26_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url:
     assert "metrics token" in answer.json()["detail"]
 
 
+@pytest.mark.sqlite_only
 async def test_metrics_are_for_this_machine_under_its_ipv6_name_too(app: ASGIApp) -> None:
     async with asking(app, "::ffff:127.0.0.1") as client:
         assert (await client.get("/metrics")).status_code == 200
 
 
+@pytest.mark.sqlite_only
 async def test_the_metrics_token_works_from_anywhere(settings: Settings) -> None:
     told = settings.model_copy(update={"metrics_token": SecretStr("for-prometheus")})
     async with (
@@ -255,6 +258,7 @@ async def test_many_who_ask_for_health_share_one_check(settings: Settings) -> No
     assert after - before < 8
 
 
+@pytest.mark.sqlite_only
 async def test_each_check_embeds_a_new_text(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
     embedder = CountingEmbedder()
@@ -283,6 +287,7 @@ async def test_a_part_that_hangs_keeps_one_thread(settings: Settings, monkeypatc
     assert len(hanging) == 1
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 async def test_health_asks_the_mail_server_once_a_minute_without_signing_in(
     settings: Settings, monkeypatch: pytest.MonkeyPatch

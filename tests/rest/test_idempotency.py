@@ -95,6 +95,7 @@ async def test_a_refused_request_does_not_use_its_key(api: Caller, reader: Calle
     assert (await api.post("/api/memories", said("x"), Idempotency_Key=KEY)).status_code == 200
 
 
+@pytest.mark.sqlite_only
 async def test_a_key_is_1_to_255_printable_characters(api: Caller) -> None:
     for key in ("", "k" * 256, "a\tb"):
         refused = await api.post("/api/memories", said("x"), Idempotency_Key=key)

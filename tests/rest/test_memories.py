@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 
@@ -49,6 +51,7 @@ async def test_metadata_keeps_the_form_in_which_it_was_sent(api: Caller) -> None
     assert (await api.get(f"/api/memories/{memory_id}")).json()["metadata"] == sent
 
 
+@pytest.mark.sqlite_only
 async def test_the_text_parts_of_a_message_become_lines(api: Caller) -> None:
     parts = [{"type": "text", "text": "Where is it?"}, {"type": "input_text", "text": "Here?"}]
     created = (await api.post("/api/memories", {"messages": [{"role": "user", "content": parts}]})).json()
@@ -57,6 +60,7 @@ async def test_the_text_parts_of_a_message_become_lines(api: Caller) -> None:
     assert created["operations"][0]["memory"] == "Where is it?"
 
 
+@pytest.mark.sqlite_only
 async def test_several_messages_are_one_memory_and_are_stored_in_full(api: Caller) -> None:
     messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "Under\nthe bed."}]
     created = (await api.post("/api/memories", {"messages": messages})).json()
@@ -162,6 +166,7 @@ async def test_stats_count_memories_and_different_tags(api: Caller) -> None:
     assert (await api.get("/v1/stats")).json() == {"total": 3, "this_week": 2, "tag_count": 2}
 
 
+@pytest.mark.sqlite_only
 async def test_a_read_only_caller_cannot_write_and_is_told_why(
     api: Caller, reader: Caller, viewer: Caller, alice: Tenant
 ) -> None:
@@ -228,6 +233,7 @@ async def test_a_session_names_the_project_and_reaches_memories_by_id(
         assert len(await session.results(body)) == 1
 
 
+@pytest.mark.sqlite_only
 async def test_two_different_projects_in_one_request_are_invalid(api: Caller, alice: Tenant, bob: Tenant) -> None:
     own, other = alice.project_id, bob.project_id
     for path, body in (
@@ -240,6 +246,7 @@ async def test_two_different_projects_in_one_request_are_invalid(api: Caller, al
         assert answer.json()["detail"].startswith("project_id: ")
 
 
+@pytest.mark.sqlite_only
 async def test_a_path_lists_its_methods(api: Caller) -> None:
     refused = await api.send("PATCH", "/api/memories")
     allowed = "DELETE, GET, HEAD, OPTIONS, POST"
@@ -277,3 +284,12 @@ async def test_adding_changing_and_deleting_at_once_do_not_block_each_other(api:
     answers = await asyncio.gather(*everything[::2], *everything[1::2])
     assert {answer.status_code for answer in answers} == {200}
     assert (await api.get("/api/memories/stats")).json()["total"] == 24 - 8 + 16
+
+
+async def test_values_at_the_limits_are_stored(api: Caller) -> None:
+    metadata = {"text": "x" * (16_384 - len('{"text":""}'))}
+    await api.add("x" * 10_000, metadata=metadata, user_id="u" * 200)
+    await api.add("many", metadata={str(number): number for number in range(64)})
+    messages = [{"role": "user", "content": "x" * 500}] * 100
+    assert (await api.post("/api/memories", {"messages": messages})).status_code == 200
+    assert len(await api.listed()) == 3

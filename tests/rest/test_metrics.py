@@ -119,6 +119,7 @@ async def test_one_of_two_servers_owns_the_index(settings: Settings, client: htt
         assert (await metrics(other))["index_owner"] == 0
 
 
+@pytest.mark.sqlite_only
 async def test_letters_that_cannot_be_sent_are_shown(settings: Settings) -> None:
     without_server = settings.model_copy(update={"smtp_url": SecretStr("smtp://127.0.0.1:9")})
     async with (
@@ -145,6 +146,7 @@ async def test_activity_that_waits_and_that_was_dropped_is_shown(
     assert (shown["activity_waiting"], shown["activity_dropped_total"]) == (1, 2)
 
 
+@pytest.mark.sqlite_only
 async def test_a_model_that_is_not_there_is_shown(settings: Settings) -> None:
     class Missing(WordEmbedder):
         name = ""

@@ -150,6 +150,7 @@ async def test_health_tells_which_model_made_how_many_vectors(client: httpx.Asyn
     assert check["status"] == "healthy"
 
 
+@pytest.mark.sqlite_only
 async def test_a_project_in_english_gets_no_advice_about_the_model(client: httpx.AsyncClient, alice: Tenant) -> None:
     await add(client, alice, [*ENGLISH * 3, *OTHERS["pt"]])
     await embedding(client, len(ENGLISH) * 3 + 3)
@@ -167,6 +168,7 @@ async def test_a_project_in_another_language_is_told_which_setting_to_change(
     assert check["status"] == "healthy"
 
 
+@pytest.mark.sqlite_only
 async def test_a_project_of_short_notes_gets_no_advice_about_the_model(
     client: httpx.AsyncClient, alice: Tenant
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 
+pytestmark = pytest.mark.sqlite_only
 
 
 async def test_organization_of_the_project_may_be_named_and_must_agree(api: Caller, alice: Tenant) -> None:

@@ -117,6 +117,7 @@ async def test_requests_at_the_same_time_share_the_last_place(api: Caller, datab
     assert_counted(database)
 
 
+@pytest.mark.sqlite_only
 async def test_an_assistant_gets_the_same_sentence(client: httpx.AsyncClient, api: Caller, alice: Tenant) -> None:
     for number in range(MEMORIES):
         await api.add(f"one {number}")

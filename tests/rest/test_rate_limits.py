@@ -24,6 +24,7 @@ from tests.rest.conftest import Caller
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
+pytestmark = pytest.mark.sqlite_only
 
 MEMORY = {"messages": [{"role": "user", "content": "I like tea."}]}
 LEGACY = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}

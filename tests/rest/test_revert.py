@@ -242,6 +242,7 @@ async def test_two_at_the_same_moment_undo_it_once(scene: Scene) -> None:
     assert await scene.memories() == before
 
 
+@pytest.mark.sqlite_only
 async def test_only_admins_may_and_only_in_their_project(
     scene: Scene, viewer: Caller, bob: Tenant, signed_in: Callable[[Tenant], Caller]
 ) -> None:

@@ -45,6 +45,7 @@ async def test_the_client_searches_by_time_tags_and_people(api: Caller) -> None:
     assert await found(api, "/v1/memories/tag-search/", asked) == ["old walk"]
 
 
+@pytest.mark.sqlite_only
 async def test_a_bad_or_missing_value_is_refused(api: Caller) -> None:
     for path, body in (
         ("temporal-search", {}),
@@ -60,6 +61,7 @@ async def test_a_bad_or_missing_value_is_refused(api: Caller) -> None:
         assert refused.json()["detail"].split(":")[0] in {"temporal_query", "limit", "tags", "people"}
 
 
+@pytest.mark.sqlite_only
 async def test_health_needs_no_credential_and_stats_does(api: Caller) -> None:
     await api.add("x")
     answer = await api.client.get("/v1/health")

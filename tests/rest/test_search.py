@@ -172,6 +172,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.sqlite_only
 async def test_an_invalid_or_missing_value_is_named(api: Caller) -> None:
     for body, sentence in BAD:
         refused = await api.post("/api/memories/search", body)
@@ -191,6 +192,7 @@ async def test_metadata_with_the_name_of_an_operator_is_compared_like_any_other(
         assert await api.found("shelf", metadata=details) == [f"Shelf {details}"]
 
 
+@pytest.mark.sqlite_only
 async def test_a_read_only_caller_can_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:
     await api.add("here")
     assert await reader.found("here") == ["here"]

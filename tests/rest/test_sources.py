@@ -66,6 +66,7 @@ async def test_a_batch_has_the_source_of_its_credential(api: Caller) -> None:
     assert (await api.get("/api/memories?source=api_key")).json()["total"] == 200
 
 
+@pytest.mark.sqlite_only
 async def test_a_source_that_is_none_is_refused(api: Caller) -> None:
     for wanted in ("key", "mem_" + "0" * 32, "Claude"):
         listing = await api.get(f"/api/memories?source={wanted}")

@@ -80,6 +80,7 @@ async def test_what_is_deleted_for_good_does_not_come_back(api: Caller) -> None:
     assert await listed(api) == []
 
 
+@pytest.mark.sqlite_only
 async def test_only_who_may_write_restores_and_nobody_else_sees_the_trash(
     api: Caller, reader: Caller, stranger: Caller
 ) -> None:

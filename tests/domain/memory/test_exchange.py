@@ -91,6 +91,7 @@ def test_a_line_needs_only_its_content(world: World) -> None:
     assert last["created_at"] == last["updated_at"] > "2026"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -120,6 +121,7 @@ def test_an_invalid_line_is_named_and_nothing_is_imported(world: World, line: st
     assert contents(world) == []
 
 
+@pytest.mark.sqlite_only
 def test_progress_is_reported_for_every_memory(world: World) -> None:
     counts: list[int] = []
     lines = [json.dumps({**LINE, "content": f"memory {number}"}) for number in range(70)]

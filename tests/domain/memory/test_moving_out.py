@@ -113,6 +113,7 @@ def test_a_table_has_every_field_but_the_history_and_who_changed_it_last() -> No
     assert set(COLUMNS) == set(Line.model_fields) - {"history", "updated_source"} | set(LABEL_FIELDS)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("wanted", ExportFormat)
 def test_every_format_says_through_what_a_memory_came(world: World, tmp_path: Path, wanted: ExportFormat) -> None:
     memory_id = world.add("tea", metadata={"source": "https://example.com"})
@@ -123,6 +124,7 @@ def test_every_format_says_through_what_a_memory_came(world: World, tmp_path: Pa
     assert line.metadata == {"source": "https://example.com"}
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_cell_of_a_table_is_a_formula(world: World, tmp_path: Path, sign: str) -> None:
     memory_id = world.add(f"{sign}HYPERLINK(1)", user_id="@ann")

@@ -173,6 +173,7 @@ def test_what_all_vectors_of_a_model_share_answers_no_question(settings: Setting
         assert not page(world, "red canoe").weak
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("stored", "related", "unrelated"),
     [

@@ -72,6 +72,7 @@ YESTERDAY = (now() - timedelta(hours=20)).isoformat()
 TODAY = (now() - timedelta(hours=2)).isoformat()
 
 
+@pytest.mark.sqlite_only
 @rows(
     ("old", "new", "kept"),
     [

@@ -54,6 +54,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
+@pytest.mark.sqlite_only
 async def test_a_refusal_names_the_wrong_field_and_creates_no_key(team: Team) -> None:
     for body, field in WRONG:
         answer = await team["owner"].post(keys(team), body)
@@ -62,6 +63,7 @@ async def test_a_refusal_names_the_wrong_field_and_creates_no_key(team: Team) ->
     assert (await team["owner"].get(keys(team))).json()["total"] == 2
 
 
+@pytest.mark.sqlite_only
 async def test_r18_a_key_cannot_create_a_key(team: Team) -> None:
     for key in ("read_key", "write_key"):
         answer = await team[key].post(keys(team), {"name": "more"})
@@ -90,6 +92,7 @@ async def test_a_key_is_deleted_by_its_creator_or_an_admin(team: Team) -> None:
     assert (await team["editor"].delete(keys(team, own["id"]))).status_code == 200
 
 
+@pytest.mark.sqlite_only
 async def test_r11_all_invalid_credentials_get_the_same_answer(team: Team) -> None:
     key = team["read_key"].headers["Authorization"].removeprefix("Bearer ")
     session = team["owner"].headers["Authorization"].removeprefix("Session ")

@@ -21,6 +21,7 @@ from tests.support.started import running
 from tests.support.tables import rows
 from tests.support.team import Team
 
+pytestmark = pytest.mark.sqlite_only
 
 INJECTIONS = (
     "'", '"', "%", "_", "\\", "' OR 1=1 --", '" OR ""="', "*", "NEAR(a b)", "body:x", "a AND (", "-", "; DROP TABLE x",

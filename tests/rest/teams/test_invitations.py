@@ -54,6 +54,7 @@ async def test_an_invitation_grants_a_role_and_projects(team: Team) -> None:
     assert (await team["outsider"].get(f"/api/projects/{team.project_id}")).json()["role"] == "editor"
 
 
+@pytest.mark.sqlite_only
 async def test_null_projects_of_an_invitation_are_left_out(team: Team) -> None:
     assert (await invite(team, projectIds=None, projectRoles=None))["project_assignments"] == []
 
@@ -272,6 +273,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
+@pytest.mark.sqlite_only
 async def test_a_refusal_names_the_wrong_field(team: Team) -> None:
     for body, field in WRONG:
         answer = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)
@@ -279,6 +281,7 @@ async def test_a_refusal_names_the_wrong_field(team: Team) -> None:
         assert answer.json()["detail"].startswith(field)
 
 
+@pytest.mark.sqlite_only
 async def test_an_unknown_token_is_not_found(team: Team) -> None:
     for handle in ("nonsense", "sm_in_" + "0" * 32, "inv_" + "0" * 32):
         assert (await team["anonymous"].get(f"/api/invitations/{handle}")).status_code == 404

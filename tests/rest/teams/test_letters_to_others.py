@@ -42,6 +42,7 @@ def change_owner(database: Database, team: Team, **values: object) -> None:
         session.execute(sa.update(User).where(sa.column("id") == team.ids["owner"]).values(**values))
 
 
+@pytest.mark.sqlite_only
 async def test_an_inviter_without_a_confirmed_address_causes_no_letter_and_learns_it(
     team: Team, database: Database, letters: list[EmailMessage]
 ) -> None:
@@ -68,12 +69,14 @@ async def test_a_recipient_gets_at_most_ten_letters_a_day_from_all_inviters(
     assert (await invite(team, "other@example.com"))["message"] == "Invitation created and mailed."
 
 
+@pytest.mark.sqlite_only
 async def test_an_inviter_causes_at_most_a_hundred_letters_a_day(team: Team, letters: list[EmailMessage]) -> None:
     messages = [(await invite(team, f"guest{number}@example.com"))["message"] for number in range(101)]
     assert messages.count("Invitation created and mailed.") == 100
     assert (await invite(team, role="admin"))["message"] == "Invitation created and mailed."
 
 
+@pytest.mark.sqlite_only
 async def test_r32_no_letter_says_what_its_sender_chose_in_its_subject_and_names_stand_in_quotation_marks(
     team: Team, database: Database, letters: list[EmailMessage]
 ) -> None:
@@ -91,6 +94,7 @@ async def test_r32_no_letter_says_what_its_sender_chose_in_its_subject_and_names
     assert text.count("https://") + text.count("http://") == 1
 
 
+@pytest.mark.sqlite_only
 async def test_names_from_right_to_left_leave_the_sentence_around_them_as_it_is(
     team: Team, database: Database, letters: list[EmailMessage]
 ) -> None:

@@ -9,6 +9,7 @@ from server.settings import Settings
 from tests.support.mail import Mailbox, free_port, link_in, mail_server
 from tests.support.team import Team
 
+pytestmark = pytest.mark.sqlite_only
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ async def test_an_admin_cannot_change_or_remove_another_admin(team: Team) -> Non
     assert (await team["admin"].put(own, {"role": "admin"})).status_code == 403
 
 
+@pytest.mark.sqlite_only
 async def test_unknown_roles_are_refused(team: Team) -> None:
     target = team.ids["target"]
     for role in ("owner", "viewer", "", None, 1):

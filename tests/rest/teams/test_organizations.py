@@ -43,6 +43,7 @@ async def test_names_can_use_any_script(team: Team) -> None:
     assert [organization["name"] for organization in listed[1:]] == names
 
 
+@pytest.mark.sqlite_only
 @rows(
     ("typed", "name"),
     [
@@ -62,6 +63,7 @@ async def test_names_can_be_typed_on_any_keyboard(team: Team, typed: str, name: 
     assert same.status_code == 409
 
 
+@pytest.mark.sqlite_only
 async def test_other_names_are_refused_and_nothing_is_stored(team: Team) -> None:
     for name in (
         "",
@@ -158,6 +160,7 @@ async def test_deleting_an_organization_deletes_and_counts_everything_in_it(team
     assert (await team["anonymous"].get(f"/api/invitations/{invited.json()['token']}")).status_code == 404
 
 
+@pytest.mark.sqlite_only
 async def test_r12_fields_that_the_caller_may_not_set_are_ignored(team: Team) -> None:
     body = {
         "name": "Mine", "owner_id": team.ids["owner"], "ownerId": team.ids["owner"], "type": "personal",

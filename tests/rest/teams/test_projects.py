@@ -17,6 +17,7 @@ async def test_the_creator_of_a_project_is_its_admin(team: Team) -> None:
     assert seen["userPermissions"] == {"canRead": True, "canWrite": True, "canDelete": True, "canInvite": True}
 
 
+@pytest.mark.sqlite_only
 async def test_permissions_follow_from_the_role(team: Team) -> None:
     seen = {
         role: (await team[role].get(f"/api/projects/{team.project_id}")).json()["userPermissions"]

@@ -85,6 +85,7 @@ async def test_people_read_only_their_own_notifications(team: Team) -> None:
     assert (await team["target"].get("/api/notifications")).json()["unread_count"] == 0
 
 
+@pytest.mark.sqlite_only
 async def test_r18_keys_cannot_use_account_routes(team: Team) -> None:
     for path in ("/api/organizations", "/api/notifications", "/api/invitations/pending"):
         assert (await team["write_key"].get(path)).status_code == 403
