@@ -122,14 +122,6 @@ def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> N
     assert listener.answers[0]["iss"] == browser.base
 
 
-def test_a_person_denies(browser: Browser, listener: Listener) -> None:
-    ask(browser, listener.uri)
-    sign_in(browser)
-    browser.press("Deny")
-    assert browser.shows("You can close this page")
-    assert listener.answers == [{"error": "access_denied", "state": "a-state", "iss": browser.base}]
-
-
 def test_a_pop_up_keeps_the_window_that_opened_it(scripted: Browser, listener: Listener) -> None:
     """Through sign-up, a forgotten password, sign-in and consent, to the client's own page."""
     driver = scripted.driver
