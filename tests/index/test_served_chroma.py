@@ -170,7 +170,6 @@ def test_a_search_does_not_wait_for_a_server_that_hangs_when_it_is_opened(
         ("/identity", (502, b"<html>Bad Gateway</html>"), "HTTP 502"),
     ],
 )
-@pytest.mark.sqlite_only
 def test_an_answer_that_is_not_chromas_is_a_failure_and_no_damage(
     settings: Settings, embedder: Embedder, served: FakeChroma, part: str, answer: tuple[int, bytes], why: str
 ) -> None:
@@ -197,7 +196,6 @@ def test_after_a_failure_one_search_tries_and_the_others_scan(
         assert [found._may_try() for _ in range(3)] == [True, False, False]
 
 
-@pytest.mark.sqlite_only
 def test_every_request_carries_the_token_and_names_tenant_and_database(settings: Settings, served: FakeChroma) -> None:
     chosen = {"chroma_token": SecretStr("ck-secret"), "chroma_tenant": "team", "chroma_database": "memories"}
     client.open_served(settings.model_copy(update=chosen), "now-", "earlier-").list_names()
@@ -205,7 +203,6 @@ def test_every_request_carries_the_token_and_names_tenant_and_database(settings:
     assert any("/tenants/team/databases/memories/collections" in path for path in served.paths)
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("token", "sent"), [("", None), ("ck-secret", "ck-secret")])
 def test_every_request_signs_in_with_the_name_and_password_of_the_url(
     settings: Settings, served: FakeChroma, token: str, sent: str | None
@@ -215,7 +212,6 @@ def test_every_request_signs_in_with_the_name_and_password_of_the_url(
     assert served.tokens == {("Basic YW5uOnBAc3M=", sent)}
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("written", "prefix"), [("/", ""), ("/chroma/", "/chroma"), ("/api/v2", ""), ("/x/api/v1", "/x")]
 )
@@ -228,7 +224,6 @@ def test_every_request_keeps_the_path_of_the_url(
     assert len(served.paths) > 2
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("url", "base"), [("http://chroma", "http://chroma:8000"), ("https://[::2]", "https://[::2]:443")]
 )
@@ -245,7 +240,6 @@ def test_collections_keep_their_names_when_the_address_changes(settings: Setting
         assert world.index._collections._installation_id() == before
 
 
-@pytest.mark.sqlite_only
 def test_a_certificate_counts_if_its_authority_is_known(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from rest.routes import ENDPOINTS
 from tests.rest.conftest import Caller, said
 from tests.support.team import Team
 
+pytestmark = pytest.mark.sqlite_only
+
 BODIES: dict[str, object] = {
     "PUT /api/memories/{memory_id}": {"text": "changed"},
     "PATCH /api/memories/{memory_id}": {"content": "changed"},
@@ -128,7 +130,6 @@ def test_every_route_that_takes_a_project_is_tried() -> None:
     assert {route for route in taking if "{memory_id}" not in route} == set(IN_PROJECT)
 
 
-@pytest.mark.sqlite_only
 async def test_r17_method_override_headers_are_ignored(team: Team) -> None:
     path = f"/api/projects/{team.project_id}"
     headers = {"X-HTTP-Method-Override": "DELETE", "X_Method_Override": "DELETE"}
@@ -137,7 +138,6 @@ async def test_r17_method_override_headers_are_ignored(team: Team) -> None:
     assert (await team["owner"].get(path)).status_code == 200
 
 
-@pytest.mark.sqlite_only
 async def test_r18_routes_for_people_refuse_keys_before_reading_the_body(team: Team, theirs: dict[str, str]) -> None:
     before = await everything(team)
     for endpoint in ENDPOINTS:
@@ -149,7 +149,6 @@ async def test_r18_routes_for_people_refuse_keys_before_reading_the_body(team: T
     assert await everything(team) == before
 
 
-@pytest.mark.sqlite_only
 async def test_r29_only_the_listed_routes_are_open_without_a_credential(client: httpx.AsyncClient) -> None:
     unknown = {name: prefix + "0" * 32 for name, prefix in ID_PREFIXES.items()} | {"token": "t"}
     for endpoint in ENDPOINTS:
