@@ -78,8 +78,8 @@ def build_collection(
 def _begin(database: Database, chroma: "Chroma", model: str, project_id: str) -> ProjectIndex | None:
     """Return the row of the build. From now on, changes of the project write tasks. None if the project is gone."""
     with database.write() as session:
-        project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
-        if project is None or project.is_deleted:
+        existing = sa.select(col(Project.id)).where(col(Project.id) == project_id, ~IS_DELETED)
+        if session.scalar(existing.with_for_update()) is None:
             return None
         row = session.get(ProjectIndex, project_id)
         if row is None or row.embedding_model != model:
