@@ -23,13 +23,14 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"exact_scan_limit": 0})
 
 
-def row_of(world: World) -> ProjectIndex | None:
+def row_of(world: World) -> ProjectIndex:
     with world.database.read() as session:
-        return session.get(ProjectIndex, world.project_id)
+        return session.get_one(ProjectIndex, world.project_id)
 
 
 def is_ready(world: World) -> bool:
-    row = row_of(world)
+    with world.database.read() as session:
+        row = session.get(ProjectIndex, world.project_id)
     return row is not None and row.ready_at is not None
 
 
@@ -93,7 +94,6 @@ def test_changes_reach_chroma_and_their_tasks_are_deleted(large: World) -> None:
     eventually(lambda: not has_tasks(large))
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
-    assert row is not None
     assert chroma.count(row.collection) == 41
     assert large.texts("sentence about kayaks")[0] == "One sentence about kayaks."
 
@@ -126,14 +126,12 @@ def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monke
 def test_a_damaged_collection_is_no_outage_and_is_rebuilt(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
-    assert row is not None
     chroma.delete_collection(row.collection)
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
     assert "Chroma failed" in str(large.index.health().degraded)
     large.index._worker.check_soon()
     eventually(lambda: large.index.health().degraded is None)
     repaired = row_of(large)
-    assert repaired is not None
     assert repaired.collection != row.collection
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
@@ -150,16 +148,10 @@ def test_a_deleted_projects_collection_is_deleted(large: World) -> None:
 
 def test_many_deleted_vectors_make_the_collection_be_rebuilt(large: World) -> None:
     before = row_of(large)
-    assert before is not None
     for found in large.found("canoe", limit=15):
         large.delete(found.memory.id)
     large.index._worker.check_soon()
-
-    def is_rebuilt() -> bool:
-        row = row_of(large)
-        return row is not None and row.collection != before.collection
-
-    eventually(is_rebuilt)
+    eventually(lambda: row_of(large).collection != before.collection)
     assert len(large.texts("canoe", limit=100)) == 25
 
 
@@ -273,8 +265,6 @@ def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Set
     large.index.close()
     with opened(settings, embedder) as again:
         after = row_of(again)
-        assert before is not None
-        assert after is not None
         assert (after.collection, after.ready_at) == (before.collection, before.ready_at)
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
@@ -298,8 +288,6 @@ def test_reindex_rebuilds_everything_while_another_process_owns_the_index(large:
         seen: list[str] = []
         command.index.reindex(lambda progress: seen.append(str(progress)))
     after = row_of(large)
-    assert before is not None
-    assert after is not None
     assert after.collection != before.collection
     assert seen[0] == "writing words 100%"
     assert large.found("canoe trip number 7")[0].share == 1
