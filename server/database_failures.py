@@ -110,12 +110,14 @@ def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
 def why(cause: BaseException | None) -> str:
     """Return in one line for the log what failed during a request, and what to do if the database is out of reach."""
     origin = getattr(cause, "orig", None) or cause
-    reasons = (origin.strerror,) if isinstance(origin, OSError) else origin.args if origin else ()
-    message = " ".join(str(part) for part in reasons[:1]).strip().partition("\n")[0]
+    if origin is None:
+        return ""
+    reason = getattr(origin, "strerror", None) or next(iter(origin.args), "")
+    message = str(reason).strip().partition("\n")[0]
     is_server = isinstance(cause, sa.exc.OperationalError) and not isinstance(origin, sqlite3.Error)
     if is_server and getattr(origin, "sqlstate", None) is None:
         return f"{_reason_of_server(message.lower())} ({message})"
-    return f"{type(origin).__name__}: {message}" if origin else ""
+    return f"{type(origin).__name__}: {message}" if message else type(origin).__name__
 
 
 def why_unavailable(error: Unavailable) -> str:

@@ -173,3 +173,12 @@ async def test_a_discovery_that_does_not_hold_is_not_used(
 async def test_a_provider_that_is_away_is_one_sentence(client: httpx.AsyncClient, provider: Provider) -> None:
     assert AWAY in (await client.post("/sign-in/provider")).text
     assert (await client.get("/sign-in")).status_code == 200
+
+
+async def test_the_log_names_the_failure_of_a_provider_that_does_not_answer_in_time(
+    client: httpx.AsyncClient, provider: Provider, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await client.post("/sign-in/provider")
+    monkeypatch.setattr("server.oidc.SECONDS", 0)
+    assert AWAY in (await client.get(f"{CALLBACK}?{provider.authorize(begun.headers['location'])}")).text
+    assert [vars(record)["reason"] for record in caplog.records if record.message == "unavailable"] == ["TimeoutError"]
