@@ -106,7 +106,17 @@ def bracketed(host: str) -> str:
 def has_host(url: str, schemes: Sequence[str]) -> bool:
     """Return whether the URL has one of the schemes, a host and, if any, a numeric port."""
     parts = _parts(url)
-    return parts is not None and parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    return parts is not None and parts.scheme in schemes and _can_exist(parts.hostname or "") and parts.port != 0
+
+
+def _can_exist(host: str) -> bool:
+    """Return whether a name server may know the host: no part of it is empty or too long. To look up any other, Python
+    raises a UnicodeError.
+    """
+    try:
+        return bool(host) and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def has_path(url: str) -> bool:

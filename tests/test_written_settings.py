@@ -193,6 +193,19 @@ def test_a_scheme_may_be_in_any_case(environment: pytest.MonkeyPatch, name: str,
     assert text == url.lower()
 
 
+@pytest.mark.parametrize("host", ["mail..example.com", ".example.com", f"{'a' * 64}.example.com"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("SMTP_URL", "smtp"), ("REDIS_URL", "redis"), ("CHROMA_URL", "http"), ("EMBEDDING_URL", "http")],
+)
+def test_a_host_that_no_name_server_can_know_stops_the_start(
+    environment: pytest.MonkeyPatch, name: str, scheme: str, host: str
+) -> None:
+    assert refusal(environment, name, f"{scheme}://{host}").startswith(
+        f"SELFMEMORY_{name}: write a URL like {scheme}://"
+    )
+
+
 @pytest.mark.parametrize("option", [f"password={SECRET}&timeout=soon&x=1", "db=first", "ssl=true"])
 def test_an_option_that_redis_cannot_use_stops_the_start(
     environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, own_logging: None, option: str
