@@ -245,12 +245,10 @@ def _index(index: MemoryIndex) -> tuple[Status, Status]:
 
 
 def _memory() -> tuple[Status]:
-    """Check the memory that the kernel can still provide. Only Linux reports it; elsewhere the answer is HEALTHY."""
-    if not MEMORY_FILE.exists():
-        return (Status.HEALTHY,)
-    lines = (line.split() for line in MEMORY_FILE.read_text("ascii").splitlines())
-    sizes = {words[0]: int(words[1]) for words in lines}
-    is_low = sizes["MemAvailable:"] < LOW_MEMORY_SHARE * sizes["MemTotal:"]
+    """Check the memory that the kernel can still provide. HEALTHY if it does not say, as outside Linux."""
+    lines = MEMORY_FILE.read_text("ascii").splitlines() if MEMORY_FILE.exists() else ()
+    sizes = {name: int(size) for name, size, *_ in map(str.split, lines)}
+    is_low = "MemAvailable:" in sizes and sizes["MemAvailable:"] < LOW_MEMORY_SHARE * sizes["MemTotal:"]
     return (Status.DEGRADED if is_low else Status.HEALTHY,)
 
 

@@ -103,6 +103,15 @@ async def test_after_the_clock_was_days_ahead_a_filter_by_time_finds_what_is_new
         assert "The ferry is early." in [found["content"] for found in answer.json()["results"]]
 
 
+async def test_a_kernel_that_does_not_say_how_much_memory_is_left_is_no_problem(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:        8000 kB\nMemFree:          100 kB\n")
+    monkeypatch.setattr("server.health.MEMORY_FILE", tmp_path / "meminfo")
+    answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["checks"]["memory"]["status"]) == (200, "healthy")
+
+
 @pytest.mark.sqlite_only
 async def test_a_write_waits_for_its_turn_even_if_no_thread_can_start(
     settings: Settings, alice: Tenant, monkeypatch: pytest.MonkeyPatch
