@@ -1,15 +1,17 @@
 """Can the tests of the rules outside OAuth fail? Each rule is switched off in turn, and its test must notice."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from server.dashboard.views import exchange
-from server.domain import audit, retention
+from server.domain import audit, notifications, retention
 from server.domain.memory import repeats, versions
 from server.domain.memory.budget import Budget
 from server.models import Memory, MemoryVersion
@@ -34,9 +36,9 @@ def keep_a_copy(session: Session, memory: Memory, _change: object) -> None:
     session.flush()
 
 
-def delete_at_once(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
-    result: int = session.connection().execute(sa.delete(table).where(condition)).rowcount
-    return result
+def delete_at_once(session: Session, conditions: Sequence[tuple[type[SQLModel], sa.ColumnElement[bool]]]) -> int:
+    deletions = [sa.delete(table).where(condition) for table, condition in conditions]
+    return sum(session.connection().execute(deletion).rowcount for deletion in deletions)
 
 
 def no_memory(*_args: object) -> sa.Select[Memory]:
@@ -68,9 +70,9 @@ CONTROLS = (
             "rest/test_housekeeping.py::test_failed_sign_ins"),
     Control("invitations end", retention, "INVITATION_RETENTION", FOR_EVER,
             "rest/test_housekeeping.py::test_sessions_links"),
-    Control("read notices end", retention, "_is_beyond_the_list", sa.false,
-            "rest/test_housekeeping.py::test_read_notices"),
-    Control("rows go in chunks", retention, "delete_chunk", delete_at_once,
+    Control("read notices end", notifications, "_FORGET", SimpleNamespace(run=nothing),
+            "rest/test_housekeeping.py::test_a_notice_removes"),
+    Control("rows go in chunks", retention, "delete_chunks", delete_at_once,
             "rest/test_housekeeping.py::test_what_has_ended_goes"),
 )  # fmt: skip
 
