@@ -83,23 +83,27 @@ def _additions(existing: Memory, new: NewMemory) -> dict[str, object]:
 
 
 def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
-    """Return the metadata with the new tags, people and keys added. Existing values stay."""
-    merged = {**new, **details}
+    """Return the metadata with the new tags, people and keys added. Existing values stay, unless they are null."""
+    merged = {**details, **new, **_without_nulls(details)}
     for key in (TAGS, PEOPLE):
         if key in new and key in details:
             merged[key] = _with_values(details[key], new[key])
     return merged
 
 
+def _without_nulls(details: JsonObject) -> JsonObject:
+    return {key: value for key, value in details.items() if value is not None}
+
+
 def kept_fields(existing: Memory, new: NewMemory) -> Iterator[str]:
     """Yield the fields in which the existing memory keeps a value that differs from the new one's."""
+    details = _without_nulls(existing.details)
     category = new.details.get(CATEGORY)
-    if category and fold(str(category)) != fold(str(existing.details.get(CATEGORY, category))):
+    if category and fold(str(category)) != fold(str(details.get(CATEGORY, category))):
         yield CATEGORY
     for key, value in new.details.items():
-        if key not in (TAGS, PEOPLE, CATEGORY) and hash_entry(key, value) != hash_entry(
-            key, existing.details.get(key, value)
-        ):
+        is_label = key in (TAGS, PEOPLE, CATEGORY)
+        if not is_label and hash_entry(key, value) != hash_entry(key, details.get(key, value)):
             yield f"metadata.{shortened(key)}"
     if new.created_at not in (None, existing.created_at):
         yield CREATED_AT

@@ -43,6 +43,13 @@ async def history_of(mcp: Mcp, memory_id: str) -> list[dict[str, Any]]:
     return results
 
 
+async def test_what_was_null_gets_the_new_value(mcp: Mcp) -> None:
+    await mcp.add(TEXT, metadata={"topic_category": None, "mood": None})
+    again = await mcp.call("add_memory", content=TEXT, topic_category="people", metadata={"mood": "calm"})
+    assert again["message"].endswith("; what was new was added to it.")
+    assert await mcp.found("walnuts", topic_category="people", metadata={"mood": "calm"}) == [TEXT]
+
+
 async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
     old = {"tags": "health, food", "topic_category": "people", "metadata": {"source": "phone"}}
     memory_id = await mcp.add(TEXT, **old)
