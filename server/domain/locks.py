@@ -19,13 +19,13 @@ Work = TypeVar("Work", BegunDeletion, Import)
 
 
 def lock_organization(session: Session, organization_id: str) -> None:
-    _lock(session, col(Organization.id) == organization_id)
+    _lock(session, Organization, organization_id)
 
 
 def lock_organization_of(session: Session, project_id: str) -> None:
     """Lock the organization that the project belongs to."""
     organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    _lock(session, col(Organization.id) == organization_id)
+    _lock(session, Organization, organization_id)
 
 
 def lock_project_shared(session: Session, project_id: str) -> bool:
@@ -46,7 +46,7 @@ def locked_work(session: Session, table: type[Work], work_id: str) -> Work | Non
 
 def lock_project(session: Session, project_id: str) -> None:
     """Lock the project, so that nobody else changes how many memories it has before the commit."""
-    session.execute(sa.select(col(Project.id)).where(col(Project.id) == project_id).with_for_update(key_share=True))
+    _lock(session, Project, project_id)
 
 
 def lock_user(session: Session, user_id: str) -> None:
@@ -54,7 +54,7 @@ def lock_user(session: Session, user_id: str) -> None:
 
     Take this lock before giving a user anything that would outlive the account.
     """
-    session.execute(sa.select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
+    _lock(session, User, user_id)
 
 
 def lock_hash(session: Session, digest: str) -> None:
@@ -63,5 +63,7 @@ def lock_hash(session: Session, digest: str) -> None:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(digest[:15], 16))))
 
 
-def _lock(session: Session, condition: sa.ColumnElement[bool]) -> None:
-    session.execute(sa.select(col(Organization.id)).where(condition).with_for_update(key_share=True))
+def _lock(
+    session: Session, table: type[Organization] | type[Project] | type[User], row_id: str | sa.ScalarSelect[str]
+) -> None:
+    session.execute(sa.select(col(table.id)).where(col(table.id) == row_id).with_for_update(key_share=True))
