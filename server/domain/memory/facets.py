@@ -86,8 +86,9 @@ def detail_names(session: Session, principal: Principal, project_id: str) -> lis
     project = require_project(session, principal, project_id, Action.READ)
     newest = sa.select(col(Memory.details)).where(*conditions(Filters(), project.id, are_few=False))
     newest = newest.order_by(by_age(are_few=False).desc()).limit(MOST_NAMED)
-    counts = Counter(name for details in session.scalars(newest) for name in details)
-    return [name for name, _ in counts.most_common(MOST_VALUES) if name not in METADATA_KEYS.values()]
+    labels = METADATA_KEYS.values()
+    counts = Counter(name for details in session.scalars(newest) for name in details if name not in labels)
+    return [name for name, _ in counts.most_common(MOST_VALUES)]
 
 
 def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Frequent:

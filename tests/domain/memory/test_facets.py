@@ -17,3 +17,10 @@ def test_sources_with_equally_many_memories_come_in_the_order_of_their_ids(world
     with world.database.read() as session:
         found = facets.facets(session, world.principal, world.project_id, Filters())
     assert [source.value for source in found.sources] == ids[: facets.MOST_VALUES]
+
+
+def test_labels_take_no_place_among_the_names_of_details(world: World) -> None:
+    others = {f"name {number}": number for number in range(facets.MOST_VALUES)}
+    world.add("a canoe", metadata={"tags": "boats", "topic_category": "things", **others})
+    with world.database.read() as session:
+        assert set(facets.detail_names(session, world.principal, world.project_id)) == set(others)
