@@ -13,15 +13,7 @@ from server.domain.audit import Event
 from server.domain.constraints import EmailTaken
 from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
-from server.domain.people import (
-    identities,
-    known_browsers,
-    passkeys,
-    passwords,
-    second_factors,
-    sessions,
-    users,
-)
+from server.domain.people import known_browsers, passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations, withdrawals
 from server.domain.teams.cascades import DeletedCounts
@@ -29,12 +21,18 @@ from server.errors import Conflict, Forbidden
 from server.mailer import Mailer
 from server.models import (
     AuditEvent,
+    BrowserSession,
+    Identity,
     MailedToken,
     Notification,
     Organization,
     OrganizationMember,
+    Passkey,
+    PendingSignIn,
     ProjectMember,
+    RecoveryCode,
     SavedView,
+    SecondFactor,
     User,
 )
 from server.models.base import now
@@ -42,6 +40,9 @@ from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
 SignUpPolicy = Literal["open", "invited", "closed"]
+
+_WAYS_IN = (BrowserSession, PendingSignIn, Passkey, Identity, SecondFactor, RecoveryCode, MailedToken)
+"""What signs a user in, or helps to, besides the password."""
 
 
 class NotInvited(Forbidden):
@@ -138,11 +139,9 @@ def end_everything_unproven(session: Session, user: User) -> Ended:
     lock_user(session, user.id)
     for organization_id in _organizations_of(session, user.id):
         lock_organization(session, organization_id)
-    sessions.end_all(session, user.id)
     known_browsers.forget_all(user)
-    for ways in (passkeys, identities, second_factors):
-        ways.discard(session, user.id)
-    session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
+    for table in _WAYS_IN:
+        session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     members, inside = cascades.remove_other_people(session, user)
     elsewhere = cascades.revoke_access(session, user.id)
     for organization_id, member_id in members:
@@ -178,10 +177,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
         audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
     withdrawals.cancel_of_deleted_account(session, user)
     revoked = cascades.revoke_access(session, user.id)
-    sessions.end_all(session, user.id)
-    for ways in (passkeys, identities, second_factors):
-        ways.discard(session, user.id)
-    for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent, SavedView):
+    for table in (*_WAYS_IN, OrganizationMember, ProjectMember, Notification, AuditEvent, SavedView):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)
     return replace(counts, api_keys=counts.api_keys + revoked.api_keys, grants=counts.grants + revoked.grants)

@@ -1,6 +1,5 @@
 """Identities: accounts at the identity provider, with which users sign in to their accounts here."""
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit
@@ -34,8 +33,3 @@ def list_own(session: Session, principal: Principal) -> list[Identity]:
     require_session(principal)
     query = select(Identity).where(Identity.user_id == principal.user_id).order_by(col(Identity.id))
     return list(session.exec(query))
-
-
-def discard(session: Session, user_id: str) -> None:
-    """Delete all identities of the user."""
-    session.execute(sa.delete(Identity).where(col(Identity.user_id) == user_id))

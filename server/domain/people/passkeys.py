@@ -218,11 +218,6 @@ def use(session: Session, answer: Answer) -> Passkey:
     return passkey
 
 
-def discard(session: Session, user_id: str) -> None:
-    """Delete all passkeys of the user."""
-    session.execute(sa.delete(Passkey).where(col(Passkey.user_id) == user_id))
-
-
 def _verified_count(
     passkey: Passkey, credential: AuthenticationCredential, challenge: Challenge, party: RelyingParty
 ) -> int:

@@ -161,15 +161,10 @@ def remove(session: Session, user: User) -> bool:
     """Remove the user's second factor without asking for a code. Return whether there was one."""
     if not is_on(session, user.id):
         return False
-    discard(session, user.id)
+    for table in (SecondFactor, RecoveryCode, PendingSignIn):
+        session.execute(sa.delete(table).where(_is_of(table, user.id)))
     audit.record_account_event(session, Event.SECOND_FACTOR_REMOVED, user.id)
     return True
-
-
-def discard(session: Session, user_id: str) -> None:
-    """Delete the user's app, recovery codes, and pending sign-ins."""
-    for table in (SecondFactor, RecoveryCode, PendingSignIn):
-        session.execute(sa.delete(table).where(_is_of(table, user_id)))
 
 
 def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> Factor | None:
