@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
@@ -13,7 +14,7 @@ from server.domain.locks import lock_hash
 from server.domain.memory import memories, unfinished
 from server.domain.memory.changes import checked
 from server.domain.memory.expiry import expiry_of
-from server.domain.memory.filters import Filters, conditions
+from server.domain.memory.filters import by_age
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
 from server.domain.memory.storing import embed, embedding_input, hash_content
@@ -21,6 +22,7 @@ from server.errors import NotFound
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
+from server.models.expiry import is_live
 from server.principal import Principal
 from server.spelling import shortened
 
@@ -127,18 +129,25 @@ def _with_values(old: JSON, new: JSON) -> JSON:
 
 
 def _locked(session: Session, project_id: str, new: NewMemory) -> Memory | None:
-    """Lock the text and the newest memory with it from less than a day before or after. Return the memory."""
+    """Lock the text and the newest memory with it from less than a day before or after. Return the memory.
+
+    It finds the memories with the text in a subquery. Otherwise SQLite reads all memories of these days instead.
+    """
     content_hash = hash_content(new.text)
     # Lock the text first, then the row. In the other order two callers could deadlock.
     lock_text(session, project_id, content_hash)
-    moment = new.created_at or now()
-    near = Filters(created_from=moment - REPEAT_PERIOD, created_until=moment + REPEAT_PERIOD)
-    query = sa.select(Memory).where(
-        *conditions(near, project_id),
-        col(Memory.content_hash) == content_hash,
-        col(Memory.user_id).is_not_distinct_from(new.user_id),
+    moment, created_at, same = new.created_at or now(), col(Memory.created_at), aliased(Memory)
+    with_text = sa.select(col(same.number)).where(
+        col(same.project_id) == project_id, col(same.content_hash) == content_hash
     )
-    return session.scalars(query.order_by(col(Memory.id).desc()).limit(1).with_for_update()).one_or_none()
+    query = sa.select(Memory).where(
+        col(Memory.number).in_(with_text),
+        col(Memory.user_id).is_not_distinct_from(new.user_id),
+        is_live(now()),
+        created_at >= moment - REPEAT_PERIOD,
+        created_at < moment + REPEAT_PERIOD,
+    )
+    return session.scalars(query.order_by(by_age(are_few=True).desc()).limit(1).with_for_update()).one_or_none()
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:

@@ -8,8 +8,9 @@ import pytest
 from sqlmodel import Session
 
 from server.domain import turns
-from server.domain.memory import counting, deletions, facets, memories, search, similar
+from server.domain.memory import counting, deletions, facets, memories, repeats, search, similar
 from server.domain.memory.filters import Filters
+from server.domain.memory.inputs import NewMemory
 from server.domain.memory.memories import ListRequest
 from server.domain.memory.search import SearchRequest
 from server.models.base import now
@@ -67,6 +68,13 @@ def test_chips_of_a_small_project_read_no_other_projects(world: World) -> None:
         assert steps_of(small, count) < 1_000, filters
         with small.database.read() as session:
             assert [tag.name for tag in count(session).tags] == ["food"]
+
+
+def test_a_text_is_looked_for_among_equal_ones_alone(world: World) -> None:
+    world.add("soup")
+    world.add_many([f"canoe trip number {number}" for number in range(MANY)])
+    new = NewMemory(content="soup", project_id=world.project_id)
+    assert steps_of(world, partial(repeats.remember, principal=world.principal, new=new, index=world.index)) < MANY
 
 
 @pytest.mark.parametrize(("user_id", "steps_each"), [(None, 1), ("ann", 5)])
