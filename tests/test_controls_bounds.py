@@ -41,10 +41,6 @@ def delete_at_once(session: Session, conditions: Sequence[tuple[type[SQLModel], 
     return sum(session.connection().execute(deletion).rowcount for deletion in deletions)
 
 
-def no_memory(*_args: object) -> sa.Select[Memory]:
-    return sa.select(Memory).where(sa.false())
-
-
 CONTROLS = (
     Control("lists have a bound in bytes", Budget, "take", yes,
             "rest/test_answers_in_bounds.py::test_a_list_has_at_most"),
@@ -55,7 +51,7 @@ CONTROLS = (
     Control("tools have a bound", views, "ANSWER_LENGTH", 10**9, "tools/test_answers.py::test_an_answer_has_a_bound"),
     Control("tools are listed by rights", mcp_server, "may_write", yes,
             "tools/test_gate.py::test_a_read_only_credential_may"),
-    Control("a text is remembered once", repeats, "_same_text", no_memory,
+    Control("a text is remembered once", repeats, "_locked", nothing,
             "domain/memory/test_repeats.py::test_the_same_text_again"),
     Control("a version is what changed", versions, "keep", keep_a_copy,
             "rest/test_answers_in_bounds.py::test_a_version_keeps_only"),
