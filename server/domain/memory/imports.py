@@ -280,6 +280,9 @@ def _require_project(session: Session, principal: Principal | None, project_id: 
 def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> None:
     """Cut the text into terms first, because a megabyte takes 0.4 s."""
     text = publishing.text_of(session, unfinished)
+    if text is None:  # the memory is gone, or another import owes the words of its new text
+        publishing.unstage(session, import_id, unfinished.position, unfinished.position)
+        return
     with paused(session):
         terms = indexed_terms(text)
     if locked_work(session, Import, import_id) is not None:  # else it is finished, or its project is gone

@@ -104,18 +104,22 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
         unstage(session, row.id, 0, entries[-1].staged.position)
 
 
-def text_of(session: Session, row: Wordless) -> str:
-    """Return the memory's current text, or "" if it was deleted."""
-    return session.scalar(sa.select(col(Memory.content)).where(col(Memory.id) == row.memory_id)) or ""
+def text_of(session: Session, row: Wordless) -> str | None:
+    """Return the memory's text, or None if the memory was deleted or its text has changed since it was stored."""
+    return session.scalar(sa.select(col(Memory.content)).where(*_is_same(row)))
 
 
 def write_words(session: Session, import_id: str, row: Wordless, terms: Sequence[str]) -> None:
     """Write the words of the memory, unless its text has changed since it was stored."""
-    same = (col(Memory.id) == row.memory_id, col(Memory.content_hash) == row.content_hash)
-    query = sa.select(col(Memory.project_id), col(Memory.number)).where(*same)
+    query = sa.select(col(Memory.project_id), col(Memory.number)).where(*_is_same(row))
     for project_id, number in session.execute(query.with_for_update()):
         word_index.rewrite(session, project_id, [number], {number: terms})
     unstage(session, import_id, row.position, row.position)
+
+
+def _is_same(row: Wordless) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions for the memory, with the text with which it was stored."""
+    return col(Memory.id) == row.memory_id, col(Memory.content_hash) == row.content_hash
 
 
 def unstage(session: Session, import_id: str, first: int, last: int) -> bool:

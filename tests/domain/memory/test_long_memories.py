@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from server.database import paused
-from server.domain.memory import batches, deletions, imports, memories
+from server.domain.memory import batches, deletions, imports, memories, trash
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import NewMemory
@@ -20,6 +20,7 @@ from server.index import chunks, outbox
 from server.index.types import UNEMBEDDED, Embedded
 from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
+from server.index.words.tokenizer import indexed_terms
 from server.models import Memory, Project
 from tests.domain.memory.test_imports import RESUMED, age, lines, resume, staged, stored
 from tests.support.fakes import WordEmbedder
@@ -194,6 +195,36 @@ def test_two_processes_publish_a_long_memory_once(world: World, monkeypatch: pyt
         with world.database.write() as session:
             is_more = imports.publish(session, None, import_id)
     assert getattr(imports, moment) is work
+    assert_whole(world)
+
+
+def test_a_long_memory_that_leaves_the_trash_while_its_words_are_cut_has_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = committed(world)
+    publish(world, import_id, 2)
+    with world.database.read() as session:
+        memory_id = session.scalars(sa.select(Memory.id)).one()  # type: ignore[call-overload]  # a column
+    with world.database.write() as session:
+        deletions.delete(session, world.principal, memory_id)
+    has_left = []
+
+    def leave() -> None:
+        has_left.append(memory_id)
+        with world.database.write() as session:
+            trash.restore(session, world.principal, memory_id)
+
+    def cut_meanwhile(text: str) -> list[str]:
+        if not has_left:
+            leave()
+        return indexed_terms(text)
+
+    monkeypatch.setattr(imports, "indexed_terms", cut_meanwhile)
+    publish(world, import_id, 1)
+    if not has_left:  # there was nothing to cut
+        leave()
+    with world.database.write() as session:
+        assert not imports.publish(session, None, import_id)
     assert_whole(world)
 
 
