@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from server.database import Database
-from server.domain.memory import expiry
+from server.domain.memory import changes, expiry
 from server.domain.memory.exchange.export import export_memories
 from server.models import Label, Memory, MemoryVersion, Piece
+from server.models.base import JSON, JsonObject
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.tables import rows
@@ -119,6 +120,20 @@ async def test_pins_are_kept_changed_and_filtered(api: Caller) -> None:
     answer = await api.send("PATCH", f"/api/memories/{memory_id}", {"pinned": False})
     assert answer.json()["pinned"] is False
     assert await api.listed("?pinned=true") == ["second"]
+
+
+async def test_an_expiry_that_comes_while_the_change_is_made_is_kept(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_id, checked = await api.add("x", tags=["a"]), changes.checked
+
+    def checked_late(details: JSON) -> JsonObject:
+        monkeypatch.setattr(expiry, "now", lambda: datetime.now(UTC) + timedelta(days=400_000))
+        return checked(details)
+
+    monkeypatch.setattr(changes, "checked", checked_late)
+    answer = await api.send("PATCH", f"/api/memories/{memory_id}", {"expires_at": FAR, "tags": "b"})
+    assert (answer.status_code, answer.json().get("expires_at")) == (200, FAR)
 
 
 async def test_a_field_for_the_expiry_of_others_is_named(api: Caller) -> None:

@@ -94,10 +94,12 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
         raise Invalid(f"{reason}.") from None
     before = {} if "metadata" in patched_fields and patch.metadata is None else memory.details
     details = merge_json(before, {**(patch.metadata or {}), **patched_labels})
-    more: dict[str, object] = {"pinned": bool(patch.pinned)} if "pinned" in patched_fields else {}
+    values: dict[str, Any] = {"text": patch.content or None, "metadata": checked(details)}
+    if "pinned" in patched_fields:
+        values["pinned"] = bool(patch.pinned)
     if {"expires_at", "expires_in_days"} & patched_fields:
-        more["expires_at"] = expiry_of(patch.expires_at, patch.expires_in_days)
-    return MemoryChange.model_validate({"text": patch.content or None, "metadata": checked(details), **more})
+        values["expires_at"] = expiry_of(patch.expires_at, patch.expires_in_days)
+    return MemoryChange.model_construct(set(values), **values)  # not validated again: the expiry may just have come
 
 
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:

@@ -123,9 +123,7 @@ def merge(
         patch["pinned"] = any(one.pinned for one in every)
         expiries = [one.expires_at for one in every if one.expires_at]
         latest = max(expiries) if len(expiries) == len(every) else None
-        if latest != memory.expires_at:
-            patch["expires_at"] = latest
-        return merged_change(memory, MemoryPatch.model_validate(patch))
+        return merged_change(memory, MemoryPatch.model_validate(patch).model_copy(update={"expires_at": latest}))
 
     memories.update(session, principal, keep_id, merged, index)
     return delete(session, principal, project_id, [memory.id for memory in to_delete]) if to_delete else 0
