@@ -32,8 +32,9 @@ def windows(
     """
     distinct = places
     if not (places[1:] > places[:-1]).all():
-        distinct, first = np.unique(places, return_index=True)
-        credits = credits[first]
+        order = np.argsort(places, kind="stable")
+        distinct, first = np.unique(places[order], return_index=True)
+        credits = np.maximum.reduceat(credits[order], first)
     starts = np.searchsorted(distinct, wanted - REACH)
     counts = np.searchsorted(distinct, wanted + REACH, side="right") - starts
     ends = np.cumsum(counts)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
 from server.domain.memory.floor import floor_among, weak_below
@@ -10,6 +11,7 @@ from server.domain.memory.search import SearchPage, SearchRequest, search
 from server.domain.memory.strength import Strength, strengths_of
 from server.index.exact.matrix import QUESTION_FACTOR
 from server.index.question_pieces import only_asks
+from server.models import Memory
 from server.settings import Settings
 from tests.support.fakes import SharedDirection
 from tests.support.world import World, opened
@@ -202,3 +204,14 @@ def test_chance_finds_more_among_more_memories() -> None:
     assert levels == sorted(levels)
     assert (levels[0], levels[-1]) == (0.13, 0.28)
     assert floor_among(600) == pytest.approx(0.161)
+
+
+def test_memories_that_were_added_at_the_same_moment_are_found_by_their_own_words(world: World) -> None:
+    """Both follow the same memory, so that they have the same place in its conversation."""
+    first, second = world.add("a red kayak"), world.add("a red canoe")
+    with world.database.write() as session:
+        session.execute(sa.update(Memory).values(place=1_048_577))
+    for query, memory_id in (("red kayak", first), ("red canoe", second)):
+        best = world.found(query)[0]
+        assert best.memory.id == memory_id
+        assert best.window == pytest.approx(1)
