@@ -128,7 +128,7 @@ AWAY_ANSWERS: dict[str, Callable[[], Response]] = {
 }
 
 
-@rows("kind", AWAY_ANSWERS)
+@pytest.mark.parametrize("kind", AWAY_ANSWERS)
 async def test_a_provider_that_answers_nonsense_is_one_sentence(
     client: httpx.AsyncClient, provider: Provider, kind: str
 ) -> None:
@@ -141,7 +141,7 @@ async def test_a_provider_that_answers_nonsense_is_one_sentence(
     assert provider.asked.count("discovery") == 1
 
 
-@rows("kind", AWAY_ANSWERS)
+@pytest.mark.parametrize("kind", AWAY_ANSWERS)
 async def test_a_provider_that_fails_on_the_way_back_is_one_sentence(
     client: httpx.AsyncClient, provider: Provider, kind: str
 ) -> None:

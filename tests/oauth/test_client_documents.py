@@ -118,7 +118,7 @@ async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.Asyn
     assert {path for path, _ in host.asked} == {"/client"}
 
 
-@rows(
+@pytest.mark.parametrize(
     "page",
     [
         Page(b"{}", "404 Not Found"),
@@ -135,6 +135,7 @@ async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.Asyn
         Page(b"x" * 1000, endless=True),
         Page(b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
     ],
+    ids=range(13),
 )
 async def test_027_an_invalid_document_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person, page: Page
@@ -151,7 +152,7 @@ async def test_027_a_document_that_is_too_large_is_refused(host: Host, client: h
         assert (await ann.open(app_at(client, url).request())).status_code == status
 
 
-@rows(
+@pytest.mark.parametrize(
     "changed",
     [
         {"redirect_uris": []},
@@ -182,7 +183,7 @@ async def test_c15_027_a_slow_host_delays_no_other_request(
     assert is_page(await slow)
 
 
-@rows(
+@pytest.mark.parametrize(
     "changed",
     [
         {"client_secret": "s"},

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from tests.support.flows import PASSWORD, App, Person, form_of
-from tests.support.tables import rows
 
 PATHS = [
     "/oauth/authorize", "/oauth/consent/request_x", "/sign-in", "/sign-in/verify", "/sign-in/provider",
@@ -22,7 +21,7 @@ def is_kept(response: httpx.Response) -> bool:
     return response.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
-@rows("path", PATHS)
+@pytest.mark.parametrize("path", PATHS)
 async def test_every_answer_of_a_flow_keeps_the_opener(client: httpx.AsyncClient, path: str) -> None:
     """Pages, redirects and errors, for a form and for what is none."""
     for accept in ("text/html", "*/*"):
