@@ -145,7 +145,8 @@ def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProces
     try:
         os.kill(workers_of(server)[0], signal.SIGKILL)
         eventually(
-            lambda: any("worker ended, starting another" in line and "in_seconds=1.0" in line for line in server.log)
+            lambda: any("worker ended, starting another" in line and "in_seconds=1.0" in line for line in server.log),
+            START_SECONDS,
         )
         assert "selfmemory: SELFMEMORY_NONSENSE is not a setting; docs/configuration.md lists them all\n" in server.log
         with client_of(server, key) as client:
