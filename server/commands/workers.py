@@ -149,7 +149,7 @@ class Workers(Multiprocess):
         if seen.replaced_at is None:
             self._failures[slot] = 0 if seen.has_listened else self._failures[slot] + 1
             # 2.0 ** 1024 is too large for a float; an integer has no limit.
-            pause = min(2 ** (self._failures[slot] - 1), LONGEST_PAUSE_SECONDS) if self._failures[slot] else 0.0
+            pause = float(min(2 ** (self._failures[slot] - 1), LONGEST_PAUSE_SECONDS)) if self._failures[slot] else 0.0
             seen.replaced_at = time.monotonic() + pause
             self._counts[slot] = ACCEPTS_NONE
             ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}

@@ -84,7 +84,7 @@ async def test_each_change_of_the_second_factor_is_reported_by_email(
         with database.write() as session:
             session.execute(sa.update(User).values(email_verified_at=now()))
         await set_up(browser)
-        codes = CODE.findall(seen(await browser.post(f"{PAGE}/codes")))
+        codes = CODE.findall(seen(await browser.post(f"{PAGE}/codes", follow_redirects=True)))
         await sign_in(elsewhere)
         assert (await enter(elsewhere, codes[0])).status_code == 303
         await browser.post(f"{PAGE}/off", data={"proof_password": PASSWORD})
