@@ -192,6 +192,13 @@ def test_a_word_counts_more_than_one_that_only_begins_with_it(world: World) -> N
     assert shares(world, "Dampfschiff") == {"Dampfschiff": 1}
 
 
+def test_a_memory_with_many_words_of_one_beginning_counts_once(world: World) -> None:
+    """Otherwise the beginning would count as a common word, and more on SQLite than on Postgres."""
+    many = "Dampfschifffahrt Dampfschifffahrten Dampfschifffahrtskarte"
+    world.add_many([many, "Bahnhof", "Garten", "Fenster"], at=MAY)
+    assert shares(world, "Dampfschiff Bahnhof")["Bahnhof"] == pytest.approx(0.5**1.25, abs=0.001)
+
+
 def test_the_longest_memory_with_only_different_words_is_stored_and_found(world: World) -> None:
     texts = [" ".join(f"word{number:07}" for number in range(start, start + 800)) for start in range(0, 80_000, 800)]
     new = NewMemory(messages=[Message(role="user", content=text) for text in texts], project_id=world.project_id)

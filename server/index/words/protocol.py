@@ -35,15 +35,15 @@ class TermMatches:
 
     @classmethod
     def of_rows(cls, rows: Iterable[Row], term_count: int, at_most: int) -> "TermMatches":
-        """Build the arrays from a row for each term: the term, how many matches were read, and the memories' numbers,
-        separated by commas. Keep no matches of a term with more than `at_most`.
+        """Build the arrays from a row for each term: the term, how many entries of the index were read, and the numbers
+        of their memories, separated by commas. Keep no matches of a term with more than `at_most` entries.
         """
         found = [np.empty(0, np.int64)] * term_count
         counts = np.zeros(term_count, np.int64)
-        for term, count, numbers in rows:
-            counts[term] = count
-            if 0 < count <= at_most:
+        for term, entries, numbers in rows:
+            if 0 < entries <= at_most:
                 found[term] = np.fromstring(numbers, np.int64, sep=",")
+            counts[term] = len(found[term]) or entries
         return cls(np.repeat(np.arange(term_count), [*map(len, found)]), np.concatenate(found), counts)
 
     def only(self, terms: NDArray[np.intp]) -> "TermMatches":
@@ -87,8 +87,9 @@ class WordIndex(Protocol):
     def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
         """Return which of the project's memories hold a word with each of these beginnings, with one query.
 
-        A beginning that more than `at_most` words have has no matches in the result. Words are compared as they are
-        stored, stemmed; a beginning is not stemmed, because its stem may begin many other words.
+        A beginning that more than `at_most` memories have has no matches in the result. On SQLite, a memory counts here
+        once for each of its words with this beginning. Words are compared as they are stored, stemmed; a beginning is
+        not stemmed, because its stem may begin many other words.
         """
 
     def prepare(self, database: Database, /) -> None:
