@@ -96,11 +96,12 @@ async def _repeat(work: Callable[[], Awaitable[object]], seconds: float, failure
 
 
 async def _remove(clock: SteadyClock, work: Callable[[], Awaitable[object]], seconds: float, failure: str) -> None:
-    """Repeat the work, but only while the clock is steady."""
+    """Repeat the work, but only while the clock is steady. Until then, look every `PURGE_SECONDS`."""
 
     async def remove() -> None:
-        if clock.is_steady():
-            await work()
+        while not clock.is_steady():  # noqa: ASYNC110 - no event tells that a clock is right
+            await anyio.sleep(PURGE_SECONDS)
+        await work()
 
     await anyio.sleep(REMOVE_AFTER_SECONDS)
     await _repeat(remove, seconds, failure)

@@ -61,7 +61,7 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
 
 @pytest.fixture
 def housekeep(runtime: Runtime) -> Housekeep:
-    """What a server does at its start and every hour."""
+    """What a server does every hour."""
     return lambda: housekeeping.remove_all(runtime)
 
 

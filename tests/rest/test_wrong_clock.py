@@ -6,12 +6,13 @@ import anyio
 import httpx
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 
 from server import housekeeping
 from server.app import create_app
 from server.database import Database
 from server.housekeeping import PURGE_SECONDS, STEADY_SECONDS, SteadyClock
-from server.models import TrashedMemory
+from server.models import BrowserSession, TrashedMemory
 from server.models.base import now
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -89,3 +90,29 @@ async def are_purged(settings: Settings, database: Database) -> bool:
                 while left() and checks < 10:  # noqa: ASYNC110 - another task counts
                     await anyio.sleep(0.02)
     return not left()
+
+
+@pytest.mark.usefixtures("prompt_removal")
+async def test_expired_rows_are_removed_once_the_clock_is_steady_and_not_an_hour_later(
+    settings: Settings, database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that sleeps several times a day, or a server that is started for half an hour, never has this hour."""
+    monkeypatch.setattr(housekeeping, "STEADY_SECONDS", 0.1)
+    monkeypatch.setattr(housekeeping, "PURGE_SECONDS", 0.05)
+    yesterday = now() - timedelta(days=1)
+    with database.write() as session:
+        session.add(
+            BrowserSession(user_id=alice.user_id, token_hash="ended", expires_at=yesterday, verified_at=yesterday)
+        )
+
+    def is_there() -> bool:
+        with database.read() as session:
+            return (
+                session.scalar(sa.select(BrowserSession.id).where(col(BrowserSession.token_hash) == "ended"))
+                is not None
+            )
+
+    async with running(create_app(settings, lambda _settings: WordEmbedder())):
+        with anyio.fail_after(10):
+            while is_there():  # noqa: ASYNC110 - another task removes it
+                await anyio.sleep(0.02)
