@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col
 
-from server.domain import notifications
+from server.domain import names, notifications
 from server.domain.access import PROJECT_ACTIONS, Action, reachable_projects
 from server.domain.memory import expiry
 from server.domain.people import users
@@ -13,7 +13,6 @@ from server.domain.teams import projects
 from server.domain.teams.projects import ProjectAccess
 from server.errors import NotFound
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
-from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
 
@@ -52,12 +51,9 @@ def frame_of(session: Session, principal: Principal) -> Frame:
 
 
 def organization_title(organization: Organization, owner_name: str, user_id: str) -> str:
-    """Return the organization's name, with the owner's name if it is the personal organization of another user.
-
-    All personal organizations have the same name.
-    """
-    is_foreign = organization.kind == OrganizationKind.PERSONAL and organization.owner_id != user_id
-    return f"{organization.name} ({owner_name})" if is_foreign else organization.name
+    """Return the organization's name, with the owner's name if it is the personal organization of another user."""
+    is_own = organization.owner_id == user_id
+    return organization.name if is_own else names.title_for_others(organization, owner_name)
 
 
 def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:

@@ -7,6 +7,7 @@ from server import characters, domain_names
 from server.errors import Invalid
 from server.models import Organization, Project
 from server.models.base import now
+from server.models.organizations import OrganizationKind
 
 _ATOM = r"[^\s@<>\"(),:;\\\[\].]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(?:\.{_ATOM})+)")
@@ -81,6 +82,15 @@ def shown_on_one_line(text: str) -> str:
     if not (text.isascii() and text.isprintable()):  # checking each character is slower than a query
         text = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(text.split())
+
+
+def title_for_others(organization: Organization, owner_name: str) -> str:
+    """Return the organization's name for people who do not own it, with the owner's name if it is personal.
+
+    All personal organizations have the same name.
+    """
+    is_personal = organization.kind == OrganizationKind.PERSONAL
+    return f"{organization.name} ({owner_name})" if is_personal else organization.name
 
 
 def parse_email(address: str) -> str:

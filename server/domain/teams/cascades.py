@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
-from server.domain import notifications
+from server.domain import names, notifications
 from server.domain.grants import connections
 from server.domain.grants.connections import ProjectIds
 from server.domain.memory import expiry
@@ -92,12 +92,14 @@ def remove_organization(session: Session, organization: Organization) -> Deleted
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
     of_organization = col(OrganizationMember.organization_id) == organization.id
     members = session.scalars(sa.select(col(OrganizationMember.user_id)).where(of_organization)).all()
+    name = names.title_for_others(organization, session.get_one(User, organization.owner_id).name)
     pending = _count(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
     counts = remove_projects(session, col(Project.organization_id) == organization.id)
     session.execute(sa.delete(Organization).where(col(Organization.id) == organization.id))
-    message = f"The owner deleted the organization “{organization.name}” and all its projects."
-    title = f"{organization.name} was deleted"
-    notifications.notify(session, members, Notice.REMOVED, title, message, actor_id=organization.owner_id)
+    message = f"The owner deleted the organization “{name}” and all its projects."
+    notifications.notify(
+        session, members, Notice.REMOVED, f"{name} was deleted", message, actor_id=organization.owner_id
+    )
     return replace(counts, members=len(members) + 1, invitations=pending)
 
 

@@ -45,6 +45,8 @@ async def test_deleting_an_account_deletes_everything_and_frees_its_address(team
 
 
 async def test_members_of_a_personal_organization_are_told_that_it_is_gone(team: Team) -> None:
+    """Their own personal organization has the same name, and no page names the owner of a deleted account."""
+    owner = (await team["outsider"].get("/api/users/me")).json()["name"]
     organizations = (await team["outsider"].get("/api/organizations")).json()["organizations"]
     [personal] = [one["id"] for one in organizations if one["type"] == "personal"]
     invitation = {"email": team.emails["target"], "role": "member"}
@@ -52,8 +54,8 @@ async def test_members_of_a_personal_organization_are_told_that_it_is_gone(team:
     assert (await team["target"].post(f"/api/invitations/{invited['token']}/accept", None)).status_code == 200
     assert (await team["outsider"].delete("/api/users/me")).json()["cascades"]["members"] == 2
     [newest, *_] = (await team["target"].get("/api/notifications")).json()["notifications"]
-    told = "The owner deleted the organization “Personal” and all its projects."
-    assert (newest["type"], newest["message"]) == ("removed", told)
+    told = f"The owner deleted the organization “Personal ({owner})” and all its projects."
+    assert (newest["type"], newest["title"], newest["message"]) == ("removed", f"Personal ({owner}) was deleted", told)
 
 
 async def test_the_address_of_a_deleted_account_is_kept_nowhere(team: Team, database: Database) -> None:
