@@ -90,6 +90,15 @@ def test_nobody_signs_in_with_the_password_that_is_being_replaced(world: World) 
     assert signing_in.result() is None
 
 
+def test_nobody_signs_in_with_the_address_that_is_being_replaced(world: World) -> None:
+    signing_in = at_the_same_moment(
+        world,
+        lambda session: addresses.change(session, user_in(session, world), "new@example.com", MAILER),
+        lambda session: sessions.sign_in(session, ADDRESS, OLD, BROWSER),
+    )
+    assert signing_in.result() is None
+
+
 def test_no_reset_link_goes_to_the_address_that_is_being_replaced(world: World) -> None:
     outbox = Outbox()
     at_the_same_moment(

@@ -54,9 +54,10 @@ class SignIn(NamedTuple):
 
 def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> SignIn | None:
     """Sign in by password. Return None for a wrong password or an unknown address, after the same time."""
-    user = users.by_email(session, names.fold_email(email))
+    address = names.fold_email(email)
+    user = users.by_email(session, address)
     is_right = users.has_password(session, user, password)
-    if user is not None and is_right:
+    if user is not None and is_right and user.email == address:
         return complete_sign_in(session, user, browser)
     if user is not None:
         audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
