@@ -53,6 +53,18 @@ def test_a_deletion_soon_after_another_is_erased_after_a_pause(world: World, mon
     assert time.monotonic() - erased_at > 1.0
 
 
+def test_a_deletion_of_all_that_finds_nothing_erases_nothing(world: World) -> None:
+    """Each erasure may rewrite the whole word index, and some programs delete all of a user after each conversation."""
+    world.add("The password is Xylographqua", user_id="ann")
+    written: list[str] = []
+    sa.event.listen(world.database.engine, "before_cursor_execute", lambda *event: written.append(event[2]))
+    for user_id in ("ben", "ann"):
+        written.clear()
+        with world.database.write() as session:
+            assert deletions.delete_all(session, world.principal, world.project_id, user_id) == (user_id == "ann")
+        assert any(f"INSERT INTO {IndexTask.__tablename__}" in one for one in written) == (user_id == "ann")
+
+
 @pytest.mark.sqlite_only
 def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
     world.add_many([f"we talked about the weather {n}" for n in range(100)])

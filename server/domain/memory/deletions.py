@@ -82,11 +82,13 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
         audit.record_memories(
             session, Event.MEMORIES_DELETED, principal, project, gone, only_one_end_user=user_id is not None
         )
-    newest = session.scalar(sa.select(sa.func.max(col(Memory.number)))) or 0  # of all projects, which an index tells
-    begun = BegunDeletion(project_id=project.id, user_id=user_id, newest=newest, created_at=moment)
-    session.add(begun)
-    session.flush()
-    turns.repeat(session, partial(delete_more, session, begun.id))
+    one = sa.select(col(Memory.number)).where(*_of(project.id, user_id)).limit(1)  # may have expired
+    if gone or session.scalar(one) is not None:
+        newest = session.scalar(sa.select(sa.func.max(col(Memory.number)))) or 0  # of all projects: an index tells it
+        begun = BegunDeletion(project_id=project.id, user_id=user_id, newest=newest, created_at=moment)
+        session.add(begun)
+        session.flush()
+        turns.repeat(session, partial(delete_more, session, begun.id))
     return count
 
 
