@@ -29,7 +29,7 @@ for (const input of document.querySelectorAll("input[name=timezone]")) input.val
 for (const element of document.querySelectorAll("[data-zone]")) element.textContent = zone;
 
 // Show a message such as "Saved." once: remove it from the address, which may be reloaded or shared. Replacing the
-// address also makes a page that answers a form, such as a new key, reload without sending the form again.
+// address also makes a page that answers a form, such as a refused one, reload without sending the form again.
 const address = new URL(location.href);
 if (address.searchParams.has("done")) for (const name of ["done", "count", "invitations"]) address.searchParams.delete(name);
 history.replaceState(null, "", address);
