@@ -108,7 +108,7 @@ async def test_expired_rows_are_removed_once_the_clock_is_steady_and_not_an_hour
     def is_there() -> bool:
         with database.read() as session:
             return (
-                session.scalar(sa.select(BrowserSession.id).where(col(BrowserSession.token_hash) == "ended"))
+                session.scalar(sa.select(col(BrowserSession.id)).where(col(BrowserSession.token_hash) == "ended"))
                 is not None
             )
 
