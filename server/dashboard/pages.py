@@ -74,7 +74,8 @@ class PageRequest:
 
     @property
     def once(self) -> SealedValues:
-        return kept_values(self.http, self.call)
+        """The new secret to show, which is then forgotten. A page with a problem may not show it, so it stays."""
+        return {} if self.problem else kept_values(self.http, self.call)
 
     def text(self, name: str) -> str:
         """Return a form field with line breaks as we store them, or "" if it is missing."""

@@ -45,6 +45,16 @@ async def test_recovery_codes_are_shown_once_and_reloading_their_page_keeps_them
     assert not CODE.search(seen(await client.get(two_factor.PAGE)))
 
 
+async def test_a_page_that_fails_keeps_the_new_secret_for_the_next_visit(ann: Visitor) -> None:
+    location = await ann.do(f"{ann.project}/keys", FORMS["key"][1])
+    failed = await ann.get(f"{location}?page=%00")
+    refused = await ann.post(location, {"name": ""})
+    for page in (failed, refused):
+        assert page.status_code == 400
+        assert not re.search(KEY, page.text)
+    assert re.search(KEY, (await ann.get(location)).text)
+
+
 async def test_a_new_key_is_shown_on_its_page_and_in_its_session_only(
     ann: Visitor, visit: Callable[[Tenant], Visitor]
 ) -> None:
