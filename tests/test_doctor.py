@@ -1,5 +1,6 @@
 """The doctor checks every part. Each test really breaks one part. No line contains a secret."""
 
+import asyncio
 import errno
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from server.models.base import now
 from server.own_command import command_line
 from tests.index.test_served_chroma import FakeChroma
 from tests.support.commands import Run, lines
+from tests.support.hosts import make_certificate, serving
 from tests.support.postgres import Databases
 
 SECRET = "hunter2-hunter2-hunter2-hunter2"
@@ -57,6 +59,19 @@ def test_the_doctor_finds_a_public_url_that_nobody_answers(run: Run, monkeypatch
     ran = run("doctor")
     assert ran.code == 1
     assert "WRONG  public URL  https://memory.invalid does not answer" in ran.out
+
+
+@pytest.mark.parametrize("command", ["doctor", "check-connection"])
+async def test_a_certificate_that_is_not_valid_is_found_on_this_computer_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    _, certificate = make_certificate(tmp_path)
+    async with serving(certificate) as host:
+        monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", host.url(""))
+        ran = await asyncio.to_thread(run, command)
+    assert ran.code == 1
+    assert "the certificate is not valid" in ran.out
+    assert "SSL_CERT_FILE" in ran.out
 
 
 def test_the_doctor_finds_a_mail_server_that_does_not_answer(

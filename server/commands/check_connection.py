@@ -8,7 +8,7 @@ from argparse import Namespace
 import httpx
 
 from oauth.routes import ROUTES
-from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
+from server.commands.checks import Check, CheckFailed, require_same_settings, require_valid_certificate, run_checks
 from server.settings import Settings
 from server.statuses import METADATA_PATH
 from server.urls import is_loopback, is_private
@@ -201,25 +201,15 @@ def _ask(
     except httpx.TimeoutException:
         raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and is its port open?") from None
     except httpx.HTTPError as error:
+        require_valid_certificate(error)
         require_same_settings(settings, error)
-        raise CheckFailed(_why_unreachable(error)) from None
+        raise CheckFailed(
+            f"does not answer ({type(error).__name__}): does the name point here, is the port open, is the server "
+            "running?"
+        ) from None
 
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
     """Return the certificates that clients trust. Loading them takes longer than a request."""
     return httpx.create_ssl_context()
-
-
-def _why_unreachable(error: httpx.HTTPError) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get a certificate for this "
-                "name"
-            )
-        cause = cause.__cause__ or cause.__context__
-    return (
-        f"does not answer ({type(error).__name__}): does the name point here, is the port open, is the server running?"
-    )

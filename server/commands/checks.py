@@ -1,5 +1,6 @@
 """Runs the checks of `doctor` and `check-connection`: each prints one line, and on failure says what to do."""
 
+import ssl
 from collections.abc import Callable
 
 import httpx
@@ -27,6 +28,18 @@ def require_same_settings(settings: Settings, error: httpx.HTTPError) -> None:
             f"a server uses the data folder {settings.data_dir.absolute()}, but does not answer at "
             f"{settings.public_url}: give this command the same settings, for example in the file .env"
         ) from None
+
+
+def require_valid_certificate(error: httpx.HTTPError) -> None:
+    """Raises CheckFailed if the request failed because its server's certificate is not valid."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise CheckFailed(
+                f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get a certificate for this "
+                "name, or if it is your own authority's, set SSL_CERT_FILE for this command and for clients"
+            ) from None
+        cause = cause.__cause__ or cause.__context__
 
 
 def run_checks(checks: dict[str, Check], settings: Settings) -> int:

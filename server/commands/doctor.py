@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
-from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
+from server.commands.checks import Check, CheckFailed, require_same_settings, require_valid_certificate, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.sqlite_copy import require_database
@@ -232,13 +232,13 @@ def _public_url(settings: Settings) -> str:
     try:
         answer = httpx.get(f"{url}/health/live", timeout=PUBLIC_URL_SECONDS)
     except httpx.HTTPError as error:
+        require_valid_certificate(error)
         require_same_settings(settings, error)
         if is_loopback(url) and isinstance(error, httpx.ConnectError):
             return f"{url} (no server is running there)"
-        what = (
-            "its certificate" if "CERTIFICATE" in str(error) else "its name, the proxy, and that the server is running"
-        )
-        raise CheckFailed(f"{url} does not answer ({type(error).__name__}): check {what}") from None
+        raise CheckFailed(
+            f"{url} does not answer ({type(error).__name__}): check its name, the proxy, and that the server is running"
+        ) from None
     if answer.status_code != httpx.codes.OK or "X-Request-ID" not in answer.headers:
         raise CheckFailed(
             f"something else answers at {url} ({answer.status_code}): let the proxy pass all paths to this server, "
