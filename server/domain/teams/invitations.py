@@ -170,6 +170,8 @@ def pending_for(session: Session, address: str) -> list[Invitation]:
 
 def how_ended(session: Session, invitation: Invitation) -> str | None:
     """Return why the invitation cannot be answered, as the end of a sentence; None while it can."""
+    if invitation.status == InvitationStatus.CANCELLED:
+        return "was canceled, or replaced by a newer one: open the newest link, or ask for another"
     if invitation.status != InvitationStatus.PENDING:
         return f"was already {invitation.status}"
     if invitation.expires_at <= now():

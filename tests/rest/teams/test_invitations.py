@@ -97,7 +97,11 @@ async def test_r19_addresses_are_compared_without_case(team: Team) -> None:
 
 async def test_r19_a_newer_invitation_replaces_the_older(team: Team) -> None:
     older, newer = await invite(team), await invite(team, role="outsider", by="admin")
-    assert (await accept(team["outsider"], older["token"])).status_code == 410
+    replaced = await accept(team["outsider"], older["token"])
+    assert replaced.status_code == 410
+    assert replaced.json()["detail"] == (
+        "This invitation was canceled, or replaced by a newer one: open the newest link, or ask for another."
+    )
     listed = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()
     assert [one["id"] for one in listed["pending_invitations"]] == [newer["invitation_id"]]
     assert (await accept(team["outsider"], newer["token"])).status_code == 200
