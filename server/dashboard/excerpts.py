@@ -28,9 +28,9 @@ class Part(NamedTuple):
 
 
 def heading(title: str) -> str:
-    """Return a memory's title without its speaker and without Markdown markers."""
-    line = _SPEAKER.sub("", title, count=1).lstrip("#>*- ")
-    return to_text(line) or line
+    """Return a memory's title without its speaker and without Markdown marks. A sign, as in `-5 degrees`, stays."""
+    line = _SPEAKER.sub("", title, count=1).strip()
+    return to_text(line).removeprefix("- ") or line
 
 
 def is_conversation(content: str) -> bool:

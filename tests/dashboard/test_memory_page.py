@@ -41,6 +41,23 @@ async def test_a_title_and_a_row_show_no_markdown_marks(ann: Visitor) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("-5 °C at night", "-5 °C at night"),
+        ("--force deletes all", "--force deletes all"),
+        ("#idea for Anna", "#idea for Anna"),
+        ("**Important:** call Anna", "Important: call Anna"),
+        ("user: **Tea** at *five*", "Tea at five"),
+        ("* Buy **milk**", "Buy milk"),
+        ("> - quoted", "quoted"),
+        ("# ", "#"),
+    ],
+)
+async def test_a_title_loses_its_marks_and_nothing_else(ann: Visitor, text: str, title: str) -> None:
+    assert f'<h1 dir="auto">{title}</h1>' in (await opened(ann, text)).text
+
+
+@pytest.mark.parametrize(
     ("text", "is_shown"),
     [("Tea at five.", False), ("Tea_at_five <b> & more", False), ("Tea **at** five.", True), ("Tea.\nMilk.", True)],
 )
