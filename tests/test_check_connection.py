@@ -147,6 +147,17 @@ async def test_what_a_proxy_answers_itself_is_found(site: Site, case: str) -> No
     assert all(words in message for message in checked.wrong.values())
 
 
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_proxy_in_front_of_a_stopped_server_is_said_as_such(site: Site, status: int) -> None:
+    site.proxy.answer = lambda _method, _path, _headers: HTMLResponse("Bad Gateway", status)
+    sentence = (
+        f"the proxy at {site.url} gets no answer from the server ({status}): start the server, or correct its address "
+        "in the proxy"
+    )
+    assert (await site.check()).wrong["address"] == sentence
+    assert f"WRONG  public URL  {sentence}" in (await site.check("doctor")).out
+
+
 async def test_a_redirect_of_mcp_is_said_as_such(site: Site) -> None:
     site.proxy.answer = on_path("/mcp", RedirectResponse("/mcp/", 308))
     assert (await site.check()).wrong["/mcp"].startswith("redirects to /mcp/, which clients do not follow")

@@ -8,7 +8,14 @@ from argparse import Namespace
 import httpx
 
 from oauth.routes import ROUTES
-from server.commands.checks import Check, CheckFailed, require_same_settings, require_valid_certificate, run_checks
+from server.commands.checks import (
+    Check,
+    CheckFailed,
+    require_same_settings,
+    require_server_behind,
+    require_valid_certificate,
+    run_checks,
+)
 from server.settings import Settings
 from server.statuses import METADATA_PATH
 from server.urls import is_loopback, is_private
@@ -76,6 +83,7 @@ def documents() -> list[str]:
 
 def _address(settings: Settings) -> str:
     answer = _ask(settings, "GET", "/health/live")
+    require_server_behind(settings.public_url, answer)
     if answer.status_code != 200 or "X-Request-ID" not in answer.headers:
         raise CheckFailed(f"something else answers at {settings.public_url}: {_problem(answer)}")
     if is_loopback(settings.public_url) or is_private(settings.public_url):

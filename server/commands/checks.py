@@ -42,6 +42,15 @@ def require_valid_certificate(error: httpx.HTTPError) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
+def require_server_behind(public_url: str, answer: httpx.Response) -> None:
+    """Raises CheckFailed if a proxy answers that it cannot reach the server."""
+    if answer.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT):
+        raise CheckFailed(
+            f"the proxy at {public_url} gets no answer from the server ({answer.status_code}): start the server, or "
+            "correct its address in the proxy"
+        )
+
+
 def run_checks(checks: dict[str, Check], settings: Settings) -> int:
     """Print one line per check. Return 1 if any check failed."""
     width = max(map(len, checks))

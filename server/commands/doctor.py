@@ -15,7 +15,14 @@ from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
-from server.commands.checks import Check, CheckFailed, require_same_settings, require_valid_certificate, run_checks
+from server.commands.checks import (
+    Check,
+    CheckFailed,
+    require_same_settings,
+    require_server_behind,
+    require_valid_certificate,
+    run_checks,
+)
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.sqlite_copy import require_database
@@ -239,6 +246,7 @@ def _public_url(settings: Settings) -> str:
         raise CheckFailed(
             f"{url} does not answer ({type(error).__name__}): check its name, the proxy, and that the server is running"
         ) from None
+    require_server_behind(url, answer)
     if answer.status_code != httpx.codes.OK or "X-Request-ID" not in answer.headers:
         raise CheckFailed(
             f"something else answers at {url} ({answer.status_code}): let the proxy pass all paths to this server, "
