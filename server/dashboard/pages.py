@@ -109,7 +109,7 @@ class PageRequest:
     async def render(self, template: str, project_id: str | None = None, **values: object) -> Response:
         """Render the template with the navigation open at `project_id`, or at the last project. Raises NotFound."""
         frame = await self.frame()
-        last_project_id = self.http.cookies.get(LAST_PROJECT_COOKIE)
+        last_project_id, once = self.http.cookies.get(LAST_PROJECT_COOKIE), self.once
         current = last_project(frame, last_project_id) if project_id is None else find_project(frame, project_id)
         context = {
             "frame": frame,
@@ -117,7 +117,7 @@ class PageRequest:
             "path": self.http.url.path,
             "problem": with_field_label(self.problem) if self.problem else None,
             "done": done_message(self.http.query_params),
-            "once": self.once,
+            "once": once,
             "typed": self.text,
             "settings": self.call.runtime.settings,
             "theme": chosen_value(THEME, self.http.cookies),
@@ -126,7 +126,7 @@ class PageRequest:
         status, headers = answered(self.problem)
         headers |= {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
         response = HTMLResponse(html, status, headers)
-        if self.once:
+        if once:
             forget_values(response, self.http, self.call)
         if project_id is not None and project_id != last_project_id:
             settings = self.call.runtime.settings
