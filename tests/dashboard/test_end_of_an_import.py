@@ -41,17 +41,22 @@ async def test_an_import_ends_when_all_of_it_can_be_found(ann: Visitor, monkeypa
     assert "Tea." in await ann.see(f"{ann.project}/memories")
 
 
+def delete_meanwhile(table: type[BrowserSession | Import], database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete all rows of the table after the next import has begun, before it reads its lines."""
+    in_chunks = imports.in_chunks
+
+    def read(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
+        with database.write() as session:
+            session.execute(sa.delete(table))
+        return in_chunks(lines)
+
+    monkeypatch.setattr(imports, "in_chunks", read)
+
+
 async def test_an_import_ends_with_the_session_that_began_it(
     ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_chunks = imports.in_chunks
-
-    def revoked(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
-        with database.write() as session:
-            session.execute(sa.delete(BrowserSession))
-        return in_chunks(lines)
-
-    monkeypatch.setattr(imports, "in_chunks", revoked)
+    delete_meanwhile(BrowserSession, database, monkeypatch)
     await import_all(ann, line("Tea."))
     with database.read() as session:
         assert not session.scalars(sa.select(col(Memory.number))).all()
@@ -62,14 +67,7 @@ async def test_an_import_whose_lines_were_discarded_says_so(
     ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As housekeeping does with an import that another process left half an hour ago, which was only frozen."""
-    in_chunks = imports.in_chunks
-
-    def discarded(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
-        with database.write() as session:
-            session.execute(sa.delete(Import))
-        return in_chunks(lines)
-
-    monkeypatch.setattr(imports, "in_chunks", discarded)
+    delete_meanwhile(Import, database, monkeypatch)
     page = seen(await import_all(ann, line("Tea.")))
     ended = "The import stood still for half an hour, or its project was deleted. Import the file again."
     assert f"Nothing was imported. {ended}" in page
