@@ -42,7 +42,7 @@ from server.principal import Principal
 SignUpPolicy = Literal["open", "invited", "closed"]
 
 _WAYS_IN = (BrowserSession, PendingSignIn, Passkey, Identity, SecondFactor, RecoveryCode, MailedToken)
-"""What signs a user in, or helps to, besides the password."""
+"""The tables of a user's sessions, passkeys, identities, second factors and mailed links."""
 
 
 class NotInvited(Forbidden):

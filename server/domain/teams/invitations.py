@@ -125,7 +125,7 @@ def invite_to_project(
 
 
 def cancel(session: Session, principal: Principal, organization_id: str, invitation_id: str) -> Invitation:
-    """Cancel a pending invitation. Whoever may send it may also cancel it. Raises NotFound, Forbidden."""
+    """Cancel a pending invitation. Everybody who may send it may cancel it. Raises NotFound, Forbidden."""
     lock_organization(session, organization_id)
     query = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization_id)
     invitation = session.exec(query).one_or_none()
