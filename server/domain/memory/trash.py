@@ -26,7 +26,7 @@ from server.models.base import Utc, is_id, now
 from server.models.expiry import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
-from server.statements import Query, values_of
+from server.statements import Query
 
 _trashed = metadata.tables["trashed_memories"]
 _ONLY_MEMORY = [
@@ -76,20 +76,21 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
     """
     moment = now()
     until = moment + timedelta(days=days)
+    until = min(until, memory.expires_at or until)
     _forget_ended(session, memory.id)
-    row = TrashedMemory(
+    _KEEP.rows(
+        session,
         id=memory.id,
         project_id=memory.project_id,
         user_id=memory.user_id,
         **copies.copy_of(session, memory)._asdict(),
         expires_at=memory.expires_at,
         deleted_at=moment,
-        deleted_until=min(until, memory.expires_at or until),
+        deleted_until=until,
         deleted_by=principal.user_id,
         source=source_of(principal),
     )
-    _KEEP.run(session, [values_of(row)])
-    return row.deleted_until
+    return until
 
 
 def list_trash(
