@@ -49,7 +49,8 @@ BEGINNING_CREDIT = 0.7
 
 NEAR_NUMBERS = 100
 """If the places of a project's memories are not in memory, those of its matches are read, but only of matches that were
-stored at most this many memories before or after another match. Other matches are hardly ever neighbors.
+stored at most this many memories before or after a match of other terms. Other matches are hardly ever neighbors, and
+a neighbor with the same terms changes nothing.
 """
 
 COVERAGE_POWER = 1.25
@@ -138,7 +139,7 @@ def _repeating(asked: Question, terms: Sequence[str], matches: TermMatches) -> N
 
 def windows_of(session: Session, rows: Rows, positions: NDArray[np.intp], known: Places) -> NDArray[np.float32]:
     """Return the windows of the rows at these positions. Places that are not `known` are read from the database."""
-    places = _places(session, rows.numbers, known)
+    places = _places(session, rows, known)
     covered = window.windows(places, rows.credits, rows.rarities, places[positions])
     return np.asarray(covered**COVERAGE_POWER, np.float32)
 
@@ -239,23 +240,32 @@ def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.log1p((others + 0.5) / (counts + 0.5)), np.float64)
 
 
-def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:
-    """Return the places of these memories (numbers, ascending). A memory that no longer exists, or is far from all
-    others, gets a place far from all others.
+def _places(session: Session, rows: Rows, known: Places) -> NDArray[np.int64]:
+    """Return the places of the rows. A memory that no longer exists, or has no neighbors that matter, gets a place far
+    from all others.
     """
+    numbers = rows.numbers
     positions, is_known = positions_of(numbers, known.numbers)
     if is_known.all():
         return known.places[positions]
     places = np.arange(1, len(numbers) + 1) * -2 * window.REACH
     places[is_known] = known.places[positions[is_known]]
-    is_near = np.diff(numbers) <= NEAR_NUMBERS
-    unknown = ~is_known & (np.append(is_near, False) | np.insert(is_near, 0, False))
+    unknown = ~is_known & _have_other_neighbors(rows)
     if unknown.any():
         wanted = as_json(numbers[unknown].tolist())
-        rows = _places_query(is_sqlite(session)).rows(session, numbers=wanted)
-        stored = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
+        found = _places_query(is_sqlite(session)).rows(session, numbers=wanted)
+        stored = np.array([tuple(row) for row in found], np.int64).reshape(-1, 2)
         places[np.searchsorted(numbers, stored[:, 0])] = stored[:, 1]
     return places
+
+
+def _have_other_neighbors(rows: Rows) -> NDArray[np.bool_]:
+    """Return which rows have a row with other credits at most `NEAR_NUMBERS` away."""
+    numbers, credits = rows.numbers, rows.credits
+    changes = np.append(0, np.cumsum((credits[1:] != credits[:-1]).any(axis=1)))
+    first = np.searchsorted(numbers, numbers - NEAR_NUMBERS)
+    last = np.searchsorted(numbers, numbers + NEAR_NUMBERS, side="right") - 1
+    return np.asarray(changes[first] != changes[last])
 
 
 @cache
