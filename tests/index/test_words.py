@@ -180,6 +180,14 @@ def test_in_a_large_project_a_word_is_found_by_its_beginning(world: World, monke
     assert shares(world, "Kühlschrank") == {}, "the beginning of more words than a search scores"
 
 
+def test_a_beginning_counts_memories_and_not_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a few long memories that repeat a word were not found by its beginning, and only on SQLite."""
+    monkeypatch.setattr(word_search, "MAX_ROWS", 8)
+    forms = "Dampfschifffahrt Dampfschifffahrten Dampfschifffahrtskarte"
+    world.add_many([*(f"{forms} {forms} {n}" for n in range(3)), *(f"Bahnhof {n}" for n in range(9))], at=MAY)
+    assert len(shares(world, "Dampfschiff")) == 3
+
+
 def test_each_form_of_a_word_finds_the_words_with_its_beginning(world: World) -> None:
     world.add("в пятницу", at=MAY)
     assert shares(world, "пятница пятницей")["в пятницу"] == pytest.approx(0.7**1.25, abs=0.01)

@@ -25,6 +25,9 @@ from server.index.words import fts5_purge
 from server.index.words.protocol import TermMatches, WordRow
 from server.statements import Query
 
+WORDS_PER_MEMORY = 4
+"""So many words with a beginning are read for each memory that may have it, so that long memories are found too."""
+
 _CONSONANTS = "bcdfghjklmnpqrst"
 
 
@@ -67,7 +70,8 @@ class Fts5:
         prefix = _prefix_of(project_id)
         values = {f"t{position}": f"{prefix}{beginning}" for position, beginning in enumerate(beginnings)}
         _CREATE_VOCABULARY.rows(session)
-        rows = _beginnings_query(len(beginnings)).rows(session, **values, at_most=at_most + 1)
+        most = {"at_most": at_most + 1, "most_words": at_most * WORDS_PER_MEMORY}
+        rows = _beginnings_query(len(beginnings)).rows(session, **values, **most)
         return TermMatches.of_rows(rows, len(beginnings), at_most)
 
     def prepare(self, database: Database, /) -> None:
@@ -126,9 +130,10 @@ def _count_query(term_count: int) -> Query:
 @cache
 def _beginnings_query(count: int) -> Query:
     parts = (
-        f"SELECT {position}, count(*), group_concat(DISTINCT doc) FROM"  # noqa: S608 - numbers
-        f" (SELECT doc FROM memory_vocabulary WHERE term >= :t{position} AND term < :t{position} || char(1114111)"
-        " LIMIT :at_most)"
+        f"SELECT {position}, CASE WHEN sum(words) > :most_words THEN :at_most ELSE count(*) END, group_concat(doc) FROM"  # noqa: S608 - numbers
+        " (SELECT doc, count(*) AS words FROM (SELECT doc FROM memory_vocabulary"
+        f" WHERE term >= :t{position} AND term < :t{position} || char(1114111) LIMIT :most_words + 1)"
+        " GROUP BY doc LIMIT :at_most)"
         for position in range(count)
     )
     return Query(sa.text(" UNION ALL ".join(parts)))

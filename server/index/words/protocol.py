@@ -87,9 +87,9 @@ class WordIndex(Protocol):
     def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
         """Return which of the project's memories hold a word with each of these beginnings, with one query.
 
-        A beginning that more than `at_most` memories have has no matches in the result. On SQLite, a memory counts here
-        once for each of its words with this beginning. Words are compared as they are stored, stemmed; a beginning is
-        not stemmed, because its stem may begin many other words.
+        A beginning that more than `at_most` memories have has no matches in the result. On SQLite, neither has one of
+        more than four times as many words. Words are compared as they are stored, stemmed; a beginning is not stemmed,
+        because its stem may begin many other words.
         """
 
     def prepare(self, database: Database, /) -> None:
