@@ -73,6 +73,7 @@ FOUND = [
     ("Tromsø", "Tromsoe"),
     # other forms and compounds
     ("Der Kühlschrankreparaturdienst", "Kühlschrank"),
+    ("Die Steuererklärung", "Steuer"),
     ("blåbærsyltetøy", "blåbær"),
     ("çikolatalı pasta", "çikolata"),
     ("அவள் சென்னையில் இருக்கிறாள்", "சென்னை"),

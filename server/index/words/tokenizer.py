@@ -85,8 +85,8 @@ MOST_PARTS = 6
 LEAST_DIGITS = 4
 """Two numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
 
-LEAST_BEGINNING, LEAST_CODE, LEAST_FOREIGN_BEGINNING = 7, 6, 4
-"""The fewest letters or digits with which words may begin: of ASCII letters, with digits, and in other scripts."""
+LEAST_BEGINNING, LEAST_FOREIGN_BEGINNING = 6, 4
+"""The fewest letters or digits with which words may begin: in ASCII, and in other scripts."""
 
 _HAN = re.compile(f"[{HAN}]")
 _UNSPACED = re.compile(
@@ -283,7 +283,7 @@ def beginning_of(term: str) -> str:
     if _UNSPACED.search(term):
         return ""
     if term.isascii():
-        return term if len(term) >= (LEAST_BEGINNING if term.isalpha() else LEAST_CODE) else ""
+        return term if len(term) >= LEAST_BEGINNING else ""
     if len(term) < LEAST_FOREIGN_BEGINNING:
         return ""
     if term.upper() == term:
