@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 from server.characters import has_lone_surrogate
-from server.domain.memory.labels import COMMAS, MOST_VALUES, list_in, require_short
+from server.domain.memory.labels import COMMAS, LONGEST_TEXT, MOST_VALUES, list_in, require_short
 from server.errors import Invalid
 from server.json_text import LONE_SURROGATE
 from server.spelling import nearest, shortened
@@ -34,6 +34,9 @@ FROM_CLIENTS = {
 WRAPPERS = {"arguments", "params", "parameters", "args", "input", "kwargs"}
 """Names under which some clients and models wrap all arguments once more."""
 
+TOOL_NAMES = {"name", "tool", "tool_name", "function"}
+"""Names under which some models write the tool once more, beside its arguments."""
+
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments that choose a user or project in other services. Here the credential does."""
 
@@ -49,7 +52,7 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
     properties, required = schema["properties"], schema.get("required", ())
     names = {_plain(name): name for name in properties}
     values: dict[str, object] = {}
-    for written, value in _unwrapped(arguments or {}).items():
+    for written, value in _unwrapped(tool, arguments or {}).items():
         name = names.get(_plain(written), written)
         if name not in required and _is_nothing(value):
             continue
@@ -64,13 +67,25 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
     return values
 
 
-def _unwrapped(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the model wrote and is not null, or the arguments inside the only argument if that is a wrapper."""
-    written = {name: value for name, value in arguments.items() if value is not None and name not in FROM_CLIENTS}
+def _unwrapped(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the model wrote and is not null, or the arguments inside the only argument if that is a wrapper.
+
+    Models that write a whole call as the arguments repeat the name of the tool, which says nothing new.
+    """
+    written = {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and name not in FROM_CLIENTS and not (name in TOOL_NAMES and _names(value, tool))
+    }
     match [*written.items()]:
-        case [(name, dict(inner))] if name in WRAPPERS:
-            return _unwrapped(inner)
+        case [(name, inner)] if name in WRAPPERS and isinstance(wrapped := _object_in(inner), dict):
+            return _unwrapped(tool, wrapped)
     return written
+
+
+def _names(value: object, tool: str) -> bool:
+    """Return whether the value is the tool's name, with or without the prefix of a client."""
+    return isinstance(value, str) and (value == tool or value.endswith(f"_{tool}"))
 
 
 def _plain(name: str) -> str:
@@ -161,13 +176,19 @@ def _parse_list(text: str) -> list[Any]:
 
 
 def _object(value: object) -> dict[str, Any]:
-    for _ in range(2):  # some clients encode an object twice
-        if isinstance(value, str):
-            value = _parse_json(require_short(value))
+    value = _object_in(require_short(value) if isinstance(value, str) else value)
     if value == []:  # as PHP writes an empty object
         return {}
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
+    return value
+
+
+def _object_in(value: object) -> object:
+    """Return the value of JSON text, or None for other and for long text. Return any other value unchanged."""
+    for _ in range(2):  # some clients encode an object twice
+        if isinstance(value, str):
+            value = _parse_json(value) if len(value) <= LONGEST_TEXT else None
     return value
 
 

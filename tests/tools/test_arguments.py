@@ -198,11 +198,23 @@ async def test_arguments_may_be_wrapped_once_more(mcp: Mcp, two: list[str], name
     inner = {"query": "plans", "topicCategory": "health"}
     (result,) = (await mcp.call("search", toolCallId="call_1", **{name: inner}))["results"]
     assert result["id"] == two[0]
-    for other in ("plans", ["plans"], 5, {"arguments": "plans"}):
+    for other in ("plans", ["plans"], 5, {"arguments": "plans"}, f'{{"query": "{"x" * 100_000}"}}'):
         assert (
             (await mcp.refusal("search", **{name: other})).partition(" ")[2].startswith("is not an argument of search")
         )
     assert (await mcp.refusal("search", query="plans", **{name: inner})).startswith(f"{name} is not an argument")
+
+
+@rows("arguments", [{"query": "plans", "topicCategory": "health"}, '{"query": "plans", "topicCategory": "health"}'])
+async def test_arguments_may_be_a_whole_call_of_the_tool(mcp: Mcp, two: list[str], arguments: object) -> None:
+    whole = {"arguments": arguments}
+    named: list[dict[str, object]] = [{key: "search", **whole} for key in ("name", "tool", "tool_name", "function")]
+    flat = {"tool": "search", "query": "plans", "topic_category": "health"}
+    for call in (*named, {"name": "mcp__selfmemory__search", **whole}, whole, flat):
+        found = (await mcp.result("tools/call", name="search", arguments=call))["structuredContent"]["results"]
+        assert found[0]["id"] == two[0], call
+    for name in ("fetch", "research", 5):
+        assert (await mcp.refusal("search", name=name, **whole)).startswith("name is not an argument of search")
 
 
 async def test_what_clients_add_for_themselves_has_no_effect(mcp: Mcp) -> None:
