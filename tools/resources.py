@@ -57,7 +57,7 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
 
 def _id_in(uri: str) -> str:
     """Raises NotFound."""
-    if not uri.startswith(SCHEME):
+    if not uri.casefold().startswith(SCHEME):
         raise NotFound
     try:
         return read_id(uri)

@@ -40,7 +40,8 @@ async def test_a_memory_is_a_resource(mcp: Mcp, reader: Mcp) -> None:
     (resource,) = (await reader.result("resources/list"))["resources"]
     assert resource["uri"] == f"memory://{memory_id}"
     assert resource["name"] == resource["title"] == "Tea at five."
-    assert await read(reader, f"memory://{memory_id}") == text.strip()
+    for uri in (f"memory://{memory_id}", f"MEMORY://{memory_id}", f"memory://{memory_id}/"):
+        assert await read(reader, uri) == text.strip()
     (template,) = (await reader.result("resources/templates/list"))["resourceTemplates"]
     assert template["uriTemplate"] == "memory://{id}"
 
