@@ -106,7 +106,9 @@ class UpdateArguments(BaseModel):
     content: Content = Field(default="", description="The new text; leave it out to keep the current text.")
     tags: list[str] = Field(default=[], description="Replaces all the tags; an empty list removes them.")
     people_mentioned: list[str] = Field(default=[], description="Replaces all the people; an empty list removes them.")
-    topic_category: str = Field(default="", description="The new category.")
+    topic_category: str = Field(
+        default="", description='The new category; to remove it, give metadata {"topic_category": null}.'
+    )
     pinned: bool = Field(default=False, description="True pins it for the start of conversations, false unpins it.")
     metadata: Data = Field(
         default={}, description="Values to add or change; null removes a key, and all other keys stay."

@@ -148,6 +148,14 @@ async def test_an_update_removes_labels(mcp: Mcp) -> None:
     assert await mcp.found("tea", tags="drinks") == await mcp.found("tea", people_mentioned="Anna") == []
 
 
+async def test_an_update_removes_the_category_as_its_description_says(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.", topic_category="daily")
+    (update,) = (tool for tool in (await mcp.result("tools/list"))["tools"] if tool["name"] == "update_memory")
+    written = update["inputSchema"]["properties"]["topic_category"]["description"].partition("{")[2].partition("}")[0]
+    await mcp.call("update_memory", id=memory_id, metadata=f"{{{written}}}")
+    assert (await mcp.call("fetch", id=memory_id))["metadata"] == {}
+
+
 async def test_an_update_that_would_make_the_metadata_too_large_is_refused(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.", metadata={"a": "x" * 9_000})
     refused = await mcp.refusal("update_memory", id=memory_id, metadata={"b": "x" * 9_000})
