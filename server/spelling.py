@@ -20,10 +20,10 @@ MOST_UNKNOWN = 20
 """An answer lists at most this many unknown names of one object."""
 
 OTHER_NAMES = {
-    "limit": "top_k k n count size max max_results num_results page_size per_page first",
+    "limit": "top_k k n n_results count size max max_results num_results page_size per_page first",
     "offset": "skip start page cursor",
     "query": "q question search text keywords semantic_query",
-    "content": "text memory message note body data",
+    "content": "text memory message note body data information fact value observation observations",
     "messages": "conversation turns",
     "role": "type author speaker from",
     "filters": "filter where",
@@ -31,10 +31,10 @@ OTHER_NAMES = {
     "match_all_tags": "match_all all_tags and_tags",
     "people_mentioned": "people person persons names mentioned",
     "topic_category": "category topic categories type",
-    "temporal_filter": "when date time period temporal_query time_range date_range",
+    "temporal_filter": "when date time period temporal_query time_range date_range time_expr timeframe",
     "timezone": "tz time_zone",
-    "created_after": "after since from start start_date date_from created_from",
-    "created_before": "before until to end end_date date_to created_until",
+    "created_after": "after since from start start_date date_from created_from after_date",
+    "created_before": "before until to end end_date date_to created_until before_date",
     "created_at": "created date time timestamp when",
     "metadata": "meta filter filters properties attributes details",
     "threshold": "score min_score minimum_score score_threshold similarity_threshold",
