@@ -5,7 +5,7 @@ From its expiry on, a memory is in no answer, because every query uses the condi
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -29,11 +29,12 @@ HAS_PASSED = "must be in the future"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse_moment(value: object) -> datetime | None:
-    """Return the time in UTC. Raises ValueError with a reason for the caller."""
+def parse_moment(value: object, zone: tzinfo = UTC) -> datetime | None:
+    """Return the time in UTC. `zone` applies if it has no offset. Raises ValueError with a reason for the caller."""
     if value is None:
         return None
-    return moment_of(value.isoformat() if isinstance(value, datetime) else value if isinstance(value, str) else "")
+    text = value.isoformat() if isinstance(value, datetime) else value if isinstance(value, str) else ""
+    return moment_of(text, zone)
 
 
 def parse_future(value: object) -> datetime | None:

@@ -1,6 +1,6 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -23,17 +23,25 @@ ROLE_LENGTH = 50
 MOST_MESSAGES = 100
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=1)
+EASTERNMOST = timezone(timedelta(hours=14))
+"""The zone where each day begins first."""
 
 
 def parse_past(value: object) -> datetime | None:
-    """Return the time, from 1970 until now, in UTC. A caller's clock may be a minute fast.
+    """Return the time, from 1970 until now, in UTC. A caller's clock may be a minute fast. A date that has only begun
+    east of UTC means now.
 
     Raises ValueError with a reason for the caller.
     """
-    moment = parse_moment(value)
-    if moment is not None and not EARLIEST <= moment <= now() + CLOCK_SKEW:
+    moment, latest = parse_moment(value), now()
+    if moment is None or EARLIEST <= moment <= latest + CLOCK_SKEW:
+        return moment
+    begun = parse_moment(value, EASTERNMOST)
+    if moment < EARLIEST or begun is None or begun > latest:
         raise ValueError("must be a time between 1970 and now")
-    return moment
+    if isinstance(value, str) and ":" not in value:
+        return latest
+    raise ValueError("must not be in the future; a time without an offset, such as +09:00, is in UTC")
 
 
 TextKind = Literal["text", "input_text", "output_text"]

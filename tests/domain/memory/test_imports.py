@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import deletions, imports, portions, publishing, storing, unfinished
+from server.domain.memory import deletions, imports, inputs, portions, publishing, storing, unfinished
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
@@ -173,3 +173,15 @@ def test_who_lost_the_right_imports_nothing(world: World) -> None:
     with world.database.write() as session, pytest.raises(NotFound):
         imports.commit(session, stranger, import_id)
     assert stored(world) == 0
+
+
+def test_a_day_that_has_only_begun_in_the_east_is_imported_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = now() - timedelta(days=1)
+    tomorrow = (today + timedelta(days=1)).date()
+    line = f'{{"content": "a daily note", "created_at": "{tomorrow}", "updated_at": "{tomorrow}"}}'
+    for hour, stored, known in ((15, 1, 0), (16, 0, 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(inputs, "now", lambda hour=hour: today.replace(hour=hour))
+            read = [*read_lines([line])]
+        counts = import_memories(world.database, world.project_id, read, world.index)
+        assert (counts.stored, counts.known) == (stored, known)

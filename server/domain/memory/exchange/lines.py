@@ -1,6 +1,7 @@
 """A memory as a line of a file, with its messages and its history."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Self
@@ -16,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from server.domain.memory.expiry import AnyMoment, Days, expiry_of, require_one_way
+from server.domain.memory.expiry import AnyMoment, Days, expiry_of, parse_moment, require_one_way
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
 from server.domain.memory.metadata import (
     CONTENT_LENGTH,
@@ -136,6 +137,18 @@ class Line(BaseModel):
             raise ValueError(f"expires_in_days: {_reason(error)[1]}") from None
         require_one_way(fields.get("expires_at"), days)
         return {**fields, "expires_at": expiry_of(None, days)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _now_is_left_out(cls, fields: object) -> object:
+        """Leave out a day that has only begun in the east. It means now, and the same file later has another now."""
+        if not isinstance(fields, dict):
+            return fields
+        with suppress(ValueError):
+            written = fields.get("created_at")
+            if parse_past(written) != parse_moment(written):
+                return {name: value for name, value in fields.items() if name != "created_at"}
+        return fields
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
