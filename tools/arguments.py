@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 from server.characters import has_lone_surrogate
-from server.domain.memory.labels import COMMAS, LONGEST_TEXT, MOST_VALUES, list_in, require_short
+from server.domain.memory.labels import COMMAS, LONGEST_TEXT, MOST_VALUES, between_commas, list_in, require_short
 from server.errors import Invalid
 from server.json_text import LONE_SURROGATE
 from server.spelling import nearest, shortened
@@ -165,14 +165,14 @@ def _texts(value: object) -> list[str] | None:
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Return the items of `list_in`, of other text in brackets, or of text with commas. Raises ValueError."""
+    """Return the items of `list_in`, of other text in brackets, or of `between_commas`. Raises ValueError."""
     items = list_in(text)
     if items is not None:
         return items
     inner = text.strip()
     if inner.startswith("[") and inner.endswith("]"):
         return [item.strip().strip("'\"") for item in COMMAS.split(inner[1:-1])]
-    return [*COMMAS.split(inner)]
+    return [*between_commas(inner)]
 
 
 def _object(value: object) -> dict[str, Any]:

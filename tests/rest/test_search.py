@@ -33,6 +33,7 @@ LET_THROUGH: list[tuple[dict[str, object], set[str]]] = [
     ({"tags": ["drinks", "drinking"]}, {"tea with Li", "tea with Dr Li", "tea in winter"}),
     ({"tags": "drinks,warm"}, {"tea with Li", "tea with Dr Li"}),
     ({"tags": "drinks,warm", "match_all_tags": True}, {"tea with Li"}),
+    ({"tags": '"drinks", "warm"', "match_all_tags": True}, {"tea with Li"}),
     ({"people_mentioned": "li"}, {"tea with Li"}),
     ({"people_mentioned": ["ann", "bob"]}, {"tea with Dr Li"}),
     ({"tags": "ann"}, set()),

@@ -97,7 +97,7 @@ def _listed(text: str) -> Sequence[object]:
     """Return the texts and numbers of the list in `text`, or else of comma-separated text. Raises ValueError."""
     items = list_in(text)
     if items is None or not all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in items):
-        return COMMAS.split(text)
+        return between_commas(text)
     return [item if isinstance(item, str) else json.dumps(item) for item in items]
 
 
@@ -115,6 +115,16 @@ def list_in(text: str) -> list[object] | None:
         value = _parsed(ast.literal_eval, written)
         return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
     return value if isinstance(value, list) else None
+
+
+def between_commas(text: str) -> list[str]:
+    """Return the items of comma-separated text. If all are in quotation marks, like a list without its brackets, they
+    lose them and keep their commas. Raises ValueError for a long text.
+    """
+    written = text.strip()
+    items = list_in(f"[{written}]") if written.startswith(("'", '"')) else None
+    quoted = [item for item in items or () if isinstance(item, str)]
+    return quoted if quoted and quoted == items else COMMAS.split(text)
 
 
 def _parsed(parse: Callable[[str], object], text: str) -> object:
