@@ -1,6 +1,6 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -28,18 +28,17 @@ EASTERNMOST = timezone(timedelta(hours=14))
 
 
 def parse_past(value: object) -> datetime | None:
-    """Return the time, from 1970 until now, in UTC. A caller's clock may be a minute fast. A date that has only begun
-    east of UTC means now.
+    """Return the time, from 1970 until now, in UTC. A caller's clock may be a minute fast. A day (a date, or midnight
+    without an offset) that has only begun east of UTC means now.
 
     Raises ValueError with a reason for the caller.
     """
     moment, latest = parse_moment(value), now()
     if moment is None or EARLIEST <= moment <= latest + CLOCK_SKEW:
         return moment
-    begun = parse_moment(value, EASTERNMOST)
-    if moment < EARLIEST or begun is None or begun > latest:
+    if moment < EARLIEST or not (begun := parse_moment(value, EASTERNMOST)) or begun > latest:
         raise ValueError("must be a time between 1970 and now")
-    if isinstance(value, str) and ":" not in value:
+    if moment.time() == time.min:
         return latest
     raise ValueError("must not be in the future; a time without an offset, such as +09:00, is in UTC")
 
