@@ -101,7 +101,9 @@ def known_line(memory: Memory, text: str) -> str:
 
 
 def filters_of(arguments: SearchArguments) -> Filters:
-    """Return the filters. A null metadata value means left out. Raises Invalid for a period that cannot be read."""
+    """Return the filters. A null or blank metadata value means left out: some models fill every property of a schema.
+    Raises Invalid for a period that cannot be read.
+    """
     period = period_between(
         arguments.temporal_filter or None,
         arguments.timezone,
@@ -115,7 +117,7 @@ def filters_of(arguments: SearchArguments) -> Filters:
         category=arguments.topic_category or None,
         created_from=period.start,
         created_until=period.end,
-        metadata={key: value for key, value in arguments.metadata.items() if value is not None},
+        metadata={key: value for key, value in arguments.metadata.items() if value is not None and str(value).strip()},
     )
 
 

@@ -93,6 +93,7 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         ({"metadata": {}}, ["Anna plans", "Ben plans"]),
         ({"metadata": []}, ["Anna plans", "Ben plans"]),
         ({"metadata": {"source": None}}, ["Anna plans", "Ben plans"]),
+        ({"metadata": {"source": " ", "depth": {"a": [1, None]}}}, ["Anna plans"]),
         ({"created_after": "2020-02-02", "created_before": "2020-02-03"}, ["Ben plans"]),
         (
             {"created_after": "2020-02-02T01:00:00", "timezone": "Asia/Tokyo", "created_before": "2021-01-01"},
