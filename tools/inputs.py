@@ -89,7 +89,9 @@ class AddArguments(BaseModel):
     people_mentioned: list[str] = Field(default=[], description='People it is about, such as ["Anna", "Dr Li"].')
     topic_category: str = Field(default="", description='One broad topic, such as "health".')
     created_at: Moment = Field(
-        default="", description="When it happened, as an ISO 8601 date or time in the past; now if left out."
+        default="",
+        description="When it happened, as an ISO 8601 date or time in the past, in UTC unless it has an offset such as "
+        "+02:00; now if left out.",
     )
     expires_in_days: Days = Field(
         default=0,

@@ -75,6 +75,7 @@ async def test_the_schemas_have_the_limits_of_rest(tools: dict[str, dict[str, An
     assert "10 if left out" in search["limit"]["description"]
     assert (search["threshold"]["minimum"], search["threshold"]["maximum"]) == (0, 1)
     assert "at most 10,000 characters" in add["content"]["description"]
+    assert "UTC unless it has an offset" in add["created_at"]["description"]
 
 
 async def test_the_server_introduces_itself(mcp: Mcp) -> None:
