@@ -45,7 +45,8 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
     """Return the arguments that the caller gave, converted to the schema's types.
 
     Null means left out. For an optional argument, blank text and the words of `NOTHING` mean the same, and so does a
-    limit of 0. Names may be written in another case, as some clients rewrite them: `createdAt` is `created_at`.
+    limit of 0. So does an empty list or object for an argument that the tool does not have. Names may be written in
+    another case, as some clients rewrite them: `createdAt` is `created_at`.
 
     Raises Invalid, which names an argument that cannot be read, that occurs twice or that the tool does not have.
     """
@@ -57,6 +58,8 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
         if name not in required and _is_nothing(value):
             continue
         if name not in properties:
+            if value in ({}, []):
+                continue
             raise Invalid(_unknown(tool, name, properties))
         if name in values:
             raise Invalid(f"give {name} only once.", field=shortened(written))

@@ -180,6 +180,11 @@ async def test_an_unknown_argument_names_the_nearest_and_all(mcp: Mcp, tool: str
     assert refused == f"{name} is not an argument of {tool}; did you mean {nearest}? Known arguments: {has}."
 
 
+@rows("empty", [{}, [], "", None])
+async def test_an_unknown_argument_that_holds_nothing_is_left_out(mcp: Mcp, two: list[str], empty: object) -> None:
+    assert len(await mcp.found("plans", filters=empty, args=empty)) == 2
+
+
 async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
     assert (
         await mcp.refusal("fetch", **{"x" * 500 + "\n": 1})
