@@ -158,6 +158,16 @@ async def test_nonsense_is_refused_and_writes_nothing(
     assert counts(database) == before
 
 
+@rows("name", ["\ud800", "\0", "é"])
+async def test_an_id_that_no_passkey_can_have_is_refused(
+    client: httpx.AsyncClient, passkey: Passkey, name: str
+) -> None:
+    browser = fresh(client)
+    credential = json.loads(passkey.used(options_of(await browser.get("/sign-in")))) | {"id": name}
+    answer = await browser.post("/sign-in/passkey", data={"credential": json.dumps(credential)})
+    assert answer.status_code == 401, answer.text
+
+
 async def test_strangers_who_try_write_nothing(client: httpx.AsyncClient, passkey: Passkey, database: Database) -> None:
     before = counts(database)
     for lie in LIES.values():

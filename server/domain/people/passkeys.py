@@ -194,7 +194,8 @@ def verify(session: Session, credential: str, challenge: Challenge, party: Relyi
         parsed = parse_authentication_credential_json(credential)
     except FORGED as error:
         raise PasskeyRefused(presented=True) from error
-    passkey = session.exec(select(Passkey).where(Passkey.credential_id == parsed.id)).one_or_none()
+    credential_id = bytes_to_base64url(parsed.raw_id)  # `id` is the same text, or the verification fails
+    passkey = session.exec(select(Passkey).where(Passkey.credential_id == credential_id)).one_or_none()
     if passkey is None or parsed.response.user_handle not in (None, passkey.user_id.encode()):
         raise PasskeyRefused(presented=True)
     return Answer(passkey.id, _verified_count(passkey, parsed, challenge, party), challenge)
