@@ -113,7 +113,7 @@ def _forget_ended(folder: Path) -> None:
     for file in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rpartition("_")[2]), 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # the latter if another user's process has the number now
             file.unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
 """The metrics show waiting work, the owner of the index and missing parts, even while a part is missing."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from server.app import create_app
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.prompts import NO_PROMPTS
 from server.index.types import Vectors
+from server.metrics import Metrics
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
@@ -197,3 +199,17 @@ def test_workers_report_for_each_other_until_they_end(tmp_path: Path) -> None:
     assert ["selfmemory_index_owner 1.0" in text for text in texts] == [True, False]
     assert ["selfmemory_activity_waiting 2.0" in text for text in texts] == [True, True]
     assert ['operation="memories.add"} 2.0' in text for text in texts] == [False, True]
+
+
+def test_another_user_may_have_the_process_id_of_an_ended_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge = tmp_path / "gauge_livesum_1.db"
+    gauge.touch()
+
+    def refuse(_process_id: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    Metrics(str(tmp_path)).render({}, {})
+    assert not gauge.exists()
