@@ -84,8 +84,9 @@ async def metrics(request: Request[State]) -> Response:
 
 def _has_token(request: Request[State]) -> bool:
     token = request.state["runtime"].settings.metrics_token.get_secret_value()
-    header = request.headers.get("authorization", "")
-    return bool(token) and hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    is_bearer = scheme.lower() == "bearer"
+    return bool(token) and is_bearer and hmac.compare_digest(sent.strip().encode(), token.encode())
 
 
 def _is_from_this_machine(request: Request[State]) -> bool:

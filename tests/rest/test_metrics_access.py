@@ -49,7 +49,7 @@ async def test_the_metrics_token_works_from_anywhere(settings: Settings) -> None
         running(create_app(told, lambda _settings: WordEmbedder())) as app,
         asking(app, "203.0.113.9", "http://memory.example.com") as client,
     ):
-        right = await client.get("/metrics", headers={"Authorization": "Bearer for-prometheus"})
-        wrong = await client.get("/metrics", headers={"Authorization": "Bearer for-prometheu"})
-    assert (right.status_code, wrong.status_code) == (200, 403)
-    assert right.headers["content-type"].startswith("text/plain")
+        sent = ("Bearer for-prometheus", "bearer  for-prometheus", "Bearer for-prometheu", "Basic for-prometheus")
+        answers = [await client.get("/metrics", headers={"Authorization": value}) for value in sent]
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 403]
+    assert answers[0].headers["content-type"].startswith("text/plain")
