@@ -192,7 +192,7 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
     """Return `app` for clients that accept anything. A client that accepts only event streams gets the answer as one
     event.
     """
-    accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
+    accepted = {part.partition(";")[0].strip().lower() for part in joined(headers, "accept").split(",")}
     accepts_only_events = EVENTS in accepted and not accepted & JSON_TYPES
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:

@@ -88,6 +88,12 @@ async def test_a_client_that_takes_only_events_gets_one(caller: Caller, accept: 
     assert event_of(answer)["result"]["structuredContent"] == {"results": [], "total": 0}
 
 
+async def test_a_client_may_name_what_it_takes_on_two_lines(caller: Caller) -> None:
+    lines = [*caller.headers.items(), ("Accept", "text/event-stream"), ("Accept", "application/json")]
+    answer = await caller.client.post("/mcp", json=CALL, headers=lines)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
 @rows("accept", ["application/json, text/event-stream", "text/event-stream", "*/*"])
 @rows("revision", [LEGACY, MODERN])
 async def test_a_notification_gets_neither_content_nor_a_type_of_it(caller: Caller, accept: str, revision: str) -> None:
