@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -142,16 +142,19 @@ class Uploads:
         return upload
 
     def claim(self, upload: Upload) -> Work | None:
-        """Lock the upload and mark it as running. Return None if another request was first."""
+        """Lock the upload and mark it as running. Return None if another request was first. Raises DiskFailed."""
         lock = self._lock(upload.user_id)
         if lock is None:
             return None
-        current = self._read(self.path_of(upload).with_suffix(".json"))
-        if current is None or current.state is not State.WAITING:
-            lock.close()
-            return None
-        # The state outlives the file by a day, so it must not keep text of memories.
-        return Work(self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, expired=0, sample=[]), lock)
+        with ExitStack() as opened:
+            opened.enter_context(lock)
+            current = self._read(self.path_of(upload).with_suffix(".json"))
+            if current is None or current.state is not State.WAITING:
+                return None
+            # The state outlives the file by a day, so it must not keep text of memories.
+            begun = self.save(current, state=State.IMPORTING, problem="", read=0, stored=0, expired=0, sample=[])
+            opened.pop_all()
+        return Work(begun, lock)
 
     def remove_file(self, upload: Upload) -> None:
         """Remove the file. Its state stays for a day. Raises DiskFailed."""

@@ -190,6 +190,19 @@ async def test_a_folder_that_cannot_be_used_makes_the_server_unavailable(
     assert (answer.status_code, DISK_FAILED in seen(answer)) == (503, True)
 
 
+async def test_an_import_that_the_disk_stopped_at_its_start_can_be_started_again(
+    ann: Visitor, settings: Settings
+) -> None:
+    page = await uploaded(ann, line("Tea."))
+    (state,) = settings.data_dir.glob("uploads/*/*.json")
+    state.with_suffix(".new").mkdir()  # so that the next state cannot be written
+    answer = await ann.post(page)
+    assert (answer.status_code, DISK_FAILED in seen(answer)) == (503, True)
+    state.with_suffix(".new").rmdir()
+    await ann.do(page)
+    assert "1 memory imported" in await ann.see(page)
+
+
 async def test_a_disk_that_fails_after_the_commit_does_not_undo_the_import(
     ann: Visitor, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
