@@ -61,9 +61,8 @@ def reset_password(settings: Settings, args: Namespace) -> None:
     `--remove-second-factor` also removes the account's authenticator app and recovery codes.
     """
     with existing(settings) as database, database.write() as session:
-        address, token = passwords.issue_reset(session, names.parse_email(args.email), was_mailed=False)
-        user = users.by_email(session, address)
-        is_removed = args.remove_second_factor and user is not None and second_factors.remove(session, user)
+        user, token = passwords.issue_reset(session, names.parse_email(args.email))
+        is_removed = args.remove_second_factor and second_factors.remove(session, user)
     print_result(letters.reset_link(settings.public_url, token))
     if is_removed:
         print_message(

@@ -63,7 +63,7 @@ async def test_a_first_password_keeps_the_keys_and_a_new_one_offers_to_revoke_th
     """`create-key` makes an account without a password, and its key."""
     for title, is_checked in (("Choose a password", False), ("Choose a new password", True)):
         with database.write() as session:
-            _, token = passwords.issue_reset(session, alice.email, was_mailed=False)
+            _, token = passwords.issue_reset(session, alice.email)
         page = (await fresh(client).get(f"/reset-password/{token}")).text
         assert f'value="{alice.email}" autocomplete="username" hidden' in page, "a password manager needs the account"
         assert f"<h1>{title}</h1>" in page

@@ -148,7 +148,7 @@ async def test_a_printed_reset_link_delays_no_letter(
 ) -> None:
     await with_account(client, database, letters)
     with database.write() as session:
-        passwords.issue_reset(session, ANN, was_mailed=False)
+        passwords.issue_reset(session, ANN)
     await client.post("/forgot-password", data={"email": ANN})
     assert (await only(letters, database))["subject"] == "Reset your password"
 

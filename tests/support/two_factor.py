@@ -7,9 +7,10 @@ import httpx
 import sqlalchemy as sa
 
 from server.database import Database
-from server.domain.people import passwords
+from server.domain.people import mailed_tokens, users
 from server.models import User
 from server.models.base import now
+from server.models.users import MailedPurpose
 from tests.support.authenticator import Authenticator
 from tests.support.visitors import hidden, seen
 
@@ -51,7 +52,8 @@ async def is_signed_in(browser: httpx.AsyncClient) -> bool:
 
 def reset_link(database: Database) -> str:
     with database.write() as session:
-        _, token = passwords.issue_reset(session, EMAIL)
+        user = users.require_by_email(session, EMAIL)
+        token = mailed_tokens.issue(session, user.id, MailedPurpose.RESET)
     return f"/reset-password/{token}"
 
 

@@ -94,10 +94,10 @@ def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
     letters.send_reset(session, mailer, user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET))
 
 
-def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tuple[str, str]:
-    """Return the account's address and a new reset token. Raises NoAccount."""
+def issue_reset(session: Session, email: str) -> tuple[User, str]:
+    """Return the account with this address and a new reset token for the command line. Raises NoAccount."""
     user = users.require_by_email(session, email)
-    return user.email or "", mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
+    return user, mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=False)
 
 
 def pending_reset(session: Session, token: str) -> PendingReset:
