@@ -75,6 +75,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, finish, FINISH_SECONDS, "unfinished work was not resumed")
         group.start_soon(remove, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
+        group.start_soon(remove, partial(remove_uploads, runtime), INTERVAL_SECONDS, "old uploads were not removed")
         group.start_soon(remove, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
         if runtime.metrics.is_shared:
             group.start_soon(_repeat, partial(_show_state, runtime), REFRESH_SECONDS, "metrics were not updated")
@@ -118,7 +119,6 @@ async def remove_all(runtime: Runtime) -> int:
     Raises Unavailable.
     """
     removed = 0
-    await runtime.in_thread(Uploads(runtime.settings.data_dir).remove_old)
     settings = runtime.settings
     rules: tuple[tuple[Callable[..., int], dict[str, int]], ...] = (
         (retention.remove_ended, {}),
@@ -132,6 +132,11 @@ async def remove_all(runtime: Runtime) -> int:
     if removed:
         log.info("expired rows removed", extra={"rows": removed})
     return removed
+
+
+async def remove_uploads(runtime: Runtime) -> None:
+    """Remove old uploads. Raises OSError for a file that cannot be removed."""
+    await runtime.in_thread(Uploads(runtime.settings.data_dir).remove_old)
 
 
 async def purge_memories(runtime: Runtime) -> int:

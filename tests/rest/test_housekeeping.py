@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import anyio
 import httpx
@@ -226,11 +227,33 @@ async def test_a_rule_that_fails_stops_neither_the_server_nor_the_other_rules(
                     await anyio.sleep(0.05)
 
 
-async def test_a_folder_among_the_uploads_does_not_stop_the_housekeeping(
-    housekeep: Housekeep, runtime: Runtime
-) -> None:
+async def test_a_folder_among_the_uploads_does_not_stop_the_housekeeping(runtime: Runtime) -> None:
     folder = runtime.settings.data_dir / "uploads" / "usr_1" / "@eaDir"
     folder.mkdir(parents=True)
     os.utime(folder, (0, 0))
-    await housekeep()
+    await housekeeping.remove_uploads(runtime)
     assert folder.exists()
+
+
+@pytest.mark.usefixtures("prompt_removal")
+async def test_expired_rows_go_while_a_file_cannot_be_removed(
+    settings: Settings, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings.data_dir / "uploads" / "usr_1" / "upl_1.file"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (0, 0))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == file:
+            raise PermissionError
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with runtime.database.write() as session:
+        session.add(Mail(sealed=b"x", created_at=now() - timedelta(days=8)))
+    async with running(create_app(settings, lambda _settings: WordEmbedder())):
+        with anyio.fail_after(10):
+            while count(runtime.database, Mail) != [0]:  # noqa: ASYNC110 - another task deletes it
+                await anyio.sleep(0.05)
