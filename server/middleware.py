@@ -145,5 +145,4 @@ class Strangers:
 
 def route_of(scope: Scope) -> str:
     """Return the route's pattern. Never log the path: it may hold an invitation's token."""
-    route = scope.get("route")
-    return getattr(route, "path", None) or scope.get("route_pattern") or "-"
+    return getattr(scope.get("route"), "path", None) or "-"
