@@ -76,11 +76,6 @@ async def read_form(request: Request[State], limit: int, most_fields: int) -> di
     body = await read_body(request, limit)
     if body and FORM not in media_types(request):
         raise Unsupported(f"Send the form as {FORM}.")
-    return form_fields(body, most_fields)
-
-
-def form_fields(body: bytes, most_fields: int) -> dict[str, list[str]]:
-    """Return the values of each field. Raises Invalid as `read_form` does."""
     try:
         fields = parse_form(body.decode(), most_fields)
     except ValueError:
@@ -131,7 +126,7 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     kind, field = first["type"], field_of(first["loc"])
     if kind == "extra_forbidden":
-        return unknown_name("field", first["loc"], model)
+        return unknown_field(first["loc"], model)
     if kind == "model_type" and not field:
         return Invalid("The body must be a JSON object.")
     instead = ""
@@ -140,12 +135,11 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
     return Invalid(f"{reason_of(first)}{instead}.", field=field)
 
 
-def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
-    """Return the error for an unknown name, which suggests the nearest name and lists all of them."""
-    field_names = names_of(_model_at(model, path[:-1]))
-    has = f"Known {kind}s: {', '.join(field_names)}." if field_names else f"This request takes no {kind}s."
-    reason = f"{not_a(kind, str(path[-1]), field_names)} {has}"
-    return Invalid(reason, field=field_of(path))
+def unknown_field(path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
+    """Return the error for an unknown field, which suggests the nearest name and lists all of them."""
+    names = names_of(_model_at(model, path[:-1]))
+    known = f"Known fields: {', '.join(names)}." if names else "This request takes no fields."
+    return Invalid(f"{not_a('field', str(path[-1]), names)} {known}", field=field_of(path))
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
