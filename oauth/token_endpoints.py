@@ -22,7 +22,6 @@ from server.runtime import Runtime, State
 from server.wire import read_body, require_json
 
 BODY_LIMIT = 64_000
-NO_STORE = {"Cache-Control": "no-store"}
 GUESS_ERRORS = frozenset({"invalid_client", "invalid_grant"})
 """The error codes that may answer a guess at a secret, code or token. The rate limit counts them."""
 
@@ -53,7 +52,7 @@ async def register(request: Request[State]) -> Response:
     require_json(request)
     description = registration.parse_description(await read_body(request, BODY_LIMIT), runtime.settings.public_url)
     client, secret = await _register(runtime, description, address)
-    return JSONResponse(registration.response_body(client, secret), 201, NO_STORE)
+    return JSONResponse(registration.response_body(client, secret), 201)
 
 
 def _exchange(server: AuthorizationServer, flow: FlowRequest) -> Answer:

@@ -27,7 +27,7 @@ from server.database_failures import why
 from server.mail_addresses import mail_address
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
-from server.models.base import is_of_later_clock, new_id, now
+from server.models.base import is_of_later_clock, now
 from server.sealing import Purpose, key_id, seal_for
 from server.setting_types import STARTTLS
 from server.settings import Settings
@@ -104,7 +104,7 @@ class SmtpMailer:
 
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
         sealed = self._seal.encrypt(letter.model_dump_json().encode())
-        mail = Mail(id=new_id("mail_"), sealed=sealed, key_id=self._key_id, due_at=now() + wait)
+        mail = Mail(sealed=sealed, key_id=self._key_id, due_at=now() + wait)
         session.add(mail)
         event.listen(session, "after_commit", lambda _session: self._due.set(), once=True)
         return mail.id
