@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from oauth import client_documents
 from oauth.authorization_server import AuthorizationServer
-from oauth.client_documents import DocumentUnavailable, Fetched
+from oauth.client_documents import DocumentUnavailable
 from oauth.requests import Fields, FlowRequest
 from server.buckets import Bucket
 from server.domain.grants import authorizations, clients
@@ -57,7 +57,7 @@ async def refresh_document(call: Call, client_id: str) -> None:
     """
     if not client_documents.is_document_url(client_id):
         return
-    stored_client = await call.read(_find, client_id)
+    stored_client = await call.runtime.read(clients.find, client_id)
     if client_documents.is_fresh(stored_client):
         return
     try:
@@ -69,7 +69,7 @@ async def refresh_document(call: Call, client_id: str) -> None:
             raise
         return
     with suppress(sa.exc.IntegrityError):  # another request has just stored the same document
-        await call.run(_keep, client_id, fetched)
+        await call.runtime.run(clients.keep_document, client_id, fetched.description, fetched.fresh_until)
 
 
 def prepare_consent(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:
@@ -104,11 +104,3 @@ def _count_fetch(call: Call, url: str) -> None:
     limits = call.runtime.limits
     limits.hit(Bucket.DOCUMENT, "user", call.principal.user_id)
     limits.hit(Bucket.DOCUMENT, "host", urlsplit(url).netloc.lower(), times=HOST_TIMES)
-
-
-def _find(session: Session, _principal: Principal, client_id: str) -> OAuthClient | None:
-    return clients.find(session, client_id)
-
-
-def _keep(session: Session, _principal: Principal, url: str, fetched: Fetched) -> None:
-    clients.keep_document(session, url, fetched.description, fetched.fresh_until)
