@@ -13,8 +13,6 @@ from server.statuses import answered, challenge
 
 log = logging.getLogger(__name__)
 
-SENTENCES = {404: "Not found.", 413: errors.TooLarge.sentence}
-
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
@@ -27,7 +25,7 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
 async def answer_http(_request: Request[State], error: Exception) -> Response:
     """Answer a request that the router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    detail = SENTENCES.get(error.status_code, error.detail)
+    detail = errors.NotFound.sentence if error.status_code == 404 else error.detail
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
