@@ -4,7 +4,6 @@ import json
 import secrets
 import unicodedata
 from datetime import timedelta
-from enum import StrEnum
 from typing import NamedTuple
 
 import pyotp
@@ -51,13 +50,6 @@ RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 RECOVERY_LENGTH = 16
 """A code has 80 random bits, so that its hash in a stolen database does not help anybody guess it."""
-
-
-class Factor(StrEnum):
-    """How the second factor was proved."""
-
-    APP = "app"
-    RECOVERY_CODE = "recovery_code"
 
 
 class AlreadyOn(Conflict):
@@ -167,25 +159,25 @@ def remove(session: Session, user: User) -> bool:
     return True
 
 
-def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> Factor | None:
-    """Use up a code of the app or a recovery code, and return which it was. Count a wrong code and return None.
+def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> bool:
+    """Use up a code of the app or a recovery code. Return whether it was right. A wrong code of the app is counted.
 
-    Commit after None, so that the count stays. Raises RateLimited after too many wrong codes, AppLost.
+    Commit after False, so that the count stays. Raises RateLimited after too many wrong codes, AppLost.
     """
     lock_user(session, user.id)
     typed = _normalized(code)
     if len(typed) == RECOVERY_LENGTH:
-        return Factor.RECOVERY_CODE if _use_recovery_code(session, user, typed, mailer) else None
+        return _use_recovery_code(session, user, typed, mailer)
     factor = session.get(SecondFactor, user.id, populate_existing=True)
     if factor is None:
-        return None
+        return False
     _require_tries_left(factor)
     step = _step_of(_secret_of(factor, seal), typed, after=factor.last_step)
     if step is None:
         _count_failure(session, user, factor, mailer)
-        return None
+        return False
     factor.last_step = step
-    return Factor.APP
+    return True
 
 
 def _proposal(user: User, secret: str, seal: Fernet) -> Proposal:

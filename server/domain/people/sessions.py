@@ -98,7 +98,7 @@ def take_second_step(
     pending = session.exec(select(PendingSignIn).where(*_is_pending(value))).one_or_none()
     if user is None or pending is None:
         raise Unauthenticated(STEP_ENDED)
-    if second_factors.check(session, user, code, seal, mailer) is None:
+    if not second_factors.check(session, user, code, seal, mailer):
         pending.failures += 1
         if pending.failures >= TRIES:
             session.delete(pending)

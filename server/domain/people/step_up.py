@@ -73,7 +73,7 @@ def prove(session: Session, principal: Principal, password: str, code: str, seal
         is_right = users.has_password(session, user, password)
     else:
         try:
-            is_right = second_factors.check(session, user, code, seal, mailer) is not None
+            is_right = second_factors.check(session, user, code, seal, mailer)
         except AppLost as error:
             raise WrongProof(error.detail) from None
     if is_right:
