@@ -125,13 +125,8 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
     """Return as many results as fit."""
     matches = (
         Match.model_validate(
-            {
-                **fields_of(result.memory, settings, excerpt_of(result.memory.content, query, result.piece)),
-                "created_at": result.memory.created_at,
-                "source": SourceView.of(result.memory),
-                "truncated": len(result.memory.content) > EXCERPT_LENGTH,
-                "score": result.score,
-            }
+            _entry_fields(result.memory, settings, excerpt_of(result.memory.content, query, result.piece))
+            | {"score": result.score}
         )
         for result in page.results
     )
@@ -144,11 +139,13 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
 
 def _entries(rows: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
     for memory in rows:
-        yield Entry.model_validate(
-            {
-                **fields_of(memory, settings, beginning_of(memory.content)),
-                "created_at": memory.created_at,
-                "source": SourceView.of(memory),
-                "truncated": len(memory.content) > EXCERPT_LENGTH,
-            }
-        )
+        yield Entry.model_validate(_entry_fields(memory, settings, beginning_of(memory.content)))
+
+
+def _entry_fields(memory: Memory, settings: Settings, text: str) -> dict[str, object]:
+    """Return the values of `Entry`. `text` is the part of the memory's text to show."""
+    return fields_of(memory, settings, text) | {
+        "created_at": memory.created_at,
+        "source": SourceView.of(memory),
+        "truncated": len(memory.content) > EXCERPT_LENGTH,
+    }
