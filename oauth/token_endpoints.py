@@ -38,12 +38,12 @@ async def token(request: Request[State]) -> Response:
 
 async def revoke(request: Request[State]) -> Response:
     """Revoke a token (RFC 7009)."""
-    return await _respond(request, _revoke)
+    return await _respond(request, lambda server, flow: server.create_endpoint_response("revocation", flow))
 
 
 async def introspect(request: Request[State]) -> Response:
     """Say whether an access token of the client is active (RFC 7662)."""
-    return await _respond(request, _introspect)
+    return await _respond(request, lambda server, flow: server.create_endpoint_response("introspection", flow))
 
 
 async def register(request: Request[State]) -> Response:
@@ -62,16 +62,6 @@ def _exchange(server: AuthorizationServer, flow: FlowRequest) -> Answer:
         supported = " or ".join(GRANT_TYPES)
         raise OAuth2Error(f"The grant_type must be {supported}.", error="unsupported_grant_type")
     answer: Answer = server.create_token_response(flow)
-    return answer
-
-
-def _revoke(server: AuthorizationServer, flow: FlowRequest) -> Answer:
-    answer: Answer = server.create_endpoint_response("revocation", flow)
-    return answer
-
-
-def _introspect(server: AuthorizationServer, flow: FlowRequest) -> Answer:
-    answer: Answer = server.create_endpoint_response("introspection", flow)
     return answer
 
 
