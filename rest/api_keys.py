@@ -70,16 +70,7 @@ class ApiKeyView(BaseModel):
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
-        return cls(
-            id=key.id,
-            name=key.name,
-            prefix=key.prefix,
-            permissions=key.permissions,
-            created_by=key.created_by,
-            created_at=key.created_at,
-            last_used_at=key.last_used_at,
-            expires_at=key.expires_at,
-        )
+        return cls.model_validate(key, from_attributes=True)
 
 
 class ApiKeyList(BaseModel):

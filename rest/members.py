@@ -38,13 +38,7 @@ class MemberView(BaseModel):
 
     @classmethod
     def of(cls, member: Member) -> Self:
-        return cls(
-            user_id=member.user_id,
-            email=member.email,
-            name=member.name,
-            role=member.role,
-            joined_at=member.joined_at,
-        )
+        return cls.model_validate(member, from_attributes=True)
 
 
 class MemberList(BaseModel):

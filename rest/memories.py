@@ -153,7 +153,7 @@ async def stats(request: Request[State]) -> Response:
     """Count memories and tags."""
     call = await call_of(request)
     counts = await call.read(memories.stats, await project_of(request, call))
-    return reply(StatsView(total=counts.total, this_week=counts.this_week, tag_count=counts.tag_count))
+    return reply(StatsView.model_validate(counts, from_attributes=True))
 
 
 async def memory_id_of(
