@@ -78,5 +78,5 @@ def network_file_system(folder: Path) -> str | None:
         return None
     path = folder.resolve()
     holding = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point.replace("\\040", " "))]
-    kind = max(holding, default=(0, ""))[1]
+    _, kind = max(reversed(holding), key=lambda mount: mount[0], default=(0, ""))  # the last one hides earlier ones
     return kind if kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse.") else None

@@ -275,13 +275,14 @@ def test_a_network_that_cannot_connect_is_warned_of(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "is_network"), [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False)]
+    ("kind", "is_network"), [("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("9p", True), ("ext4", False)]
 )
 def test_a_network_file_system_is_warned_of(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_network: bool
 ) -> None:
     mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path.resolve()} {kind} rw 0 0\n")
+    place = tmp_path.resolve()  # systemd mounts it when it is first used
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nsystemd-1 {place} autofs rw 0 0\nserver:/x {place} {kind} rw 0 0\n")
     monkeypatch.setattr(data_folder, "MOUNTS", mounts)
     warnings = list(start_warnings.warnings_for(settings))
     assert [f"network file system ({kind})" in warning for warning in warnings] == [True] * is_network
