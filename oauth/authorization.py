@@ -5,13 +5,12 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import sqlalchemy as sa
-from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from sqlmodel import Session
 
 from oauth import client_documents
 from oauth.authorization_server import AuthorizationServer
 from oauth.client_documents import DocumentUnavailable
-from oauth.requests import Fields, FlowRequest
+from oauth.requests import Fields, FlowRequest, require_one_target
 from server.buckets import Bucket
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest, ProjectChoice
@@ -44,8 +43,7 @@ def check_before_sign_in(session: Session, settings: Settings, fields: Fields) -
     client_id = fields.get("client_id", [""])[0]
     if client_documents.is_document_url(client_id):
         client_documents.require_well_formed(client_id, any_port=settings.cimd_allow_private)
-        if len(fields["client_id"]) > 1 or len(fields.get("redirect_uri", ())) > 1:
-            raise InvalidRequestError("The client or the redirect URI is named more than once.")
+        require_one_target(fields)
         return
     AuthorizationServer(settings, session).registered_redirect_uri(FlowRequest("GET", fields, {}))
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from oauth.clients import Client
 from oauth.grants import CodeGrant, ProofKey, RefreshGrant, require_plain_request
-from oauth.requests import UNKNOWN_CLIENT, ClientRefused, FlowRequest, client_credentials
+from oauth.requests import UNKNOWN_CLIENT, ClientRefused, FlowRequest, client_credentials, require_one_target
 from oauth.revocation import Introspection, Revocation
 from server.domain.grants import clients
 from server.models import AuthMethod
@@ -69,8 +69,7 @@ class AuthorizationServer(BaseServer):
 
     def registered_redirect_uri(self, request: FlowRequest) -> str:
         """Return the URI for the answer. Raises InvalidClientError or InvalidRequestError; show both on a page."""
-        if any(len(request.payload.datalist.get(name, ())) > 1 for name in ("client_id", "redirect_uri")):
-            raise InvalidRequestError("The client or the redirect URI is named more than once.")
+        require_one_target(request.payload.datalist)
         if not request.payload.client_id:
             raise InvalidRequestError("The application did not say who it is: its request has no client_id.")
         client = self.query_client(request.payload.client_id)

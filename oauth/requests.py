@@ -137,6 +137,12 @@ def require_single(fields: Fields) -> None:
             raise InvalidRequestError("A parameter occurs more than once.")
 
 
+def require_one_target(fields: Fields) -> None:
+    """Raises InvalidRequestError if it is not clear to whom an answer goes."""
+    if any(len(fields.get(name, ())) > 1 for name in ("client_id", "redirect_uri")):
+        raise InvalidRequestError("The client or the redirect URI is named more than once.")
+
+
 def require_own_resource(fields: Fields, settings: Settings) -> None:
     """Raises InvalidTarget unless every `resource` is ours. A missing resource means ours (RFC 8707)."""
     if any(canonical(value) != settings.resource for value in fields.get("resource", ())):
