@@ -43,6 +43,11 @@ SESSION = "a signed-in session; programs may send it as `Authorization: Session 
 SCHEMAS = "#/components/schemas/"
 
 _ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_SECURITY: dict[Reach, list[JsonObject]] = {
+    Reach.ANYBODY: [],
+    Reach.CREDENTIAL: [{"bearer": []}, {"session": []}],
+    Reach.SESSION: [{"session": []}],
+}
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
@@ -126,7 +131,7 @@ def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> 
         "tags": [_tag(endpoint.path)],
         "summary": summary,
         "description": description,
-        "security": [] if endpoint.reach is Reach.ANYBODY else _security(endpoint.reach),
+        "security": _SECURITY[endpoint.reach],
         "parameters": [*_parameters(endpoint, definitions)],
         "responses": _responses(endpoint, models),
     }
@@ -144,10 +149,6 @@ def _tag(path: str) -> str:
     if first == "v1":
         return "Python client"
     return rest.partition("/")[0].replace("-", " ").capitalize() if first == "api" else "Service"
-
-
-def _security(reach: Reach) -> list[JsonObject]:
-    return [{"session": []}] if reach is Reach.SESSION else [{"bearer": []}, {"session": []}]
 
 
 def _parameters(endpoint: Endpoint, definitions: JsonObject) -> Iterator[JsonObject]:
