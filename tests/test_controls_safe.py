@@ -171,7 +171,7 @@ CONTROLS = (
             "rest/teams/test_key_bounds.py::test_a_person_has_at_most"),
     Control("notices are gathered", notifications, "_take_unread", none_taken,
             "rest/teams/test_key_bounds.py::test_many_keys"),
-    Control("sessions are asked again", sessions, "require_live", nothing,
+    Control("sessions are asked again", users, "require_live", nothing,
             "rest/teams/test_key_bounds.py::test_what_outlives"),
     Control("a trail for the person alone", audit, "record_account_event", in_the_organization,
             "dashboard/test_own_trail.py::test_an_admin_of_a_personal"),

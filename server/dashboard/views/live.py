@@ -16,7 +16,7 @@ from server.dashboard.pages import PageRequest
 from server.dashboard.views.exchange import Download
 from server.domain.memory import arrivals
 from server.domain.memory.arrivals import Arrivals
-from server.domain.people import sessions
+from server.domain.people import users
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
 from server.principal import Principal
@@ -62,5 +62,5 @@ async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIter
 
 def _arrived(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:
     """Raises Unauthenticated if the session has ended, and the errors of `arrivals.since`."""
-    sessions.require_live(session, principal)
+    users.require_live(session, principal)
     return arrivals.since(session, principal, project_id, after)

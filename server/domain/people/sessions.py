@@ -148,16 +148,6 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
     return list(session.exec(query.order_by(col(BrowserSession.id).desc())))
 
 
-def require_live(session: Session, principal: Principal) -> None:
-    """Raises Unauthenticated when the session has ended since the request began. A door reads the credential before
-    the body, and a sender can delay the body. So operations that create something that outlives the session check
-    again, in the transaction that writes.
-    """
-    row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
-    if session.execute(row).one_or_none() is None:
-        raise Unauthenticated(presented=True)
-
-
 def revoke(session: Session, principal: Principal, session_id: str) -> None:
     """End one of the principal's own sessions. Raises NotFound, Forbidden for a key or token."""
     require_session(principal)

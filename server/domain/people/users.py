@@ -14,7 +14,7 @@ from server.domain.locks import lock_user
 from server.domain.notifications import Notice
 from server.errors import Invalid, NotFound, Unauthenticated
 from server.hashing import password_matches
-from server.models import Invitation, Organization, Project, ProjectMember, ProjectRole, User
+from server.models import BrowserSession, Invitation, Organization, Project, ProjectMember, ProjectRole, User
 from server.models.base import now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
@@ -83,11 +83,22 @@ def me(session: Session, principal: Principal) -> User:
 
 def locked_me(session: Session, principal: Principal) -> User:
     """Like `me`, and lock the account, so that it cannot be deleted before the commit. Raises Forbidden for a key or
-    token.
+    token, and Unauthenticated like `require_live`.
     """
     require_session(principal)
     lock_user(session, principal.user_id)
+    require_live(session, principal)
     return me(session, principal)
+
+
+def require_live(session: Session, principal: Principal) -> None:
+    """Raises Unauthenticated when the session has ended since the request began. A door reads the credential before
+    the body, and a sender can delay the body. So operations that change the account, or that create something with
+    which somebody can return, check again, in the transaction that writes.
+    """
+    row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
+    if session.execute(row).one_or_none() is None:
+        raise Unauthenticated(presented=True)
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from server.domain.access import (
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization, lock_organization_of
-from server.domain.people import sessions, users
+from server.domain.people import users
 from server.domain.teams import invitation_letters
 from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.organization_members import require_assignable
@@ -92,7 +92,7 @@ def invite(
     require_assignable(role)
     lock_organization(session, organization_id)
     organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    sessions.require_live(session, principal)
+    users.require_live(session, principal)
     address = names.parse_email(email)
     user = users.by_email(session, address)
     if user is not None and is_member(session, organization, user.id):
@@ -114,7 +114,7 @@ def invite_to_project(
     """
     lock_organization_of(session, project_id)
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
-    sessions.require_live(session, principal)
+    users.require_live(session, principal)
     organization = session.get_one(Organization, project.organization_id)
     address = names.parse_email(email)
     user = users.by_email(session, address)

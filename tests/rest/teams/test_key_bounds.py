@@ -66,17 +66,24 @@ async def test_what_outlives_a_session_is_not_created_once_the_session_has_ended
 
     async def body(text: bytes) -> AsyncIterator[bytes]:
         with database.write() as session:
-            sessions.end_all(session, team.ids["owner"])
+            sessions.end_all(session, team.ids[who])
         yield text
 
     invitation = b'{"email": "accomplice@example.com", "role": "viewer"}'
-    for path, sent in (
-        (keys(team), b'{"name": "left behind"}'),
-        (f"/api/projects/{team.project_id}/invitations", invitation),
-        (f"/api/organizations/{team.organization_id}/invitations", invitation.replace(b"viewer", b"member")),
+    for who, method, path, sent in (
+        ("owner", "POST", keys(team), b'{"name": "left behind"}'),
+        ("owner", "POST", f"/api/projects/{team.project_id}/invitations", invitation),
+        (
+            "owner",
+            "POST",
+            f"/api/organizations/{team.organization_id}/invitations",
+            invitation.replace(b"viewer", b"member"),
+        ),
+        ("owner", "POST", "/api/organizations", b'{"name": "Left behind"}'),
+        ("target", "DELETE", "/api/users/me", b"{}"),
     ):
         with database.write() as session:
-            value = sessions.begin(session, session.get_one(User, team.ids["owner"]), BrowserInfo(days=1))
+            value = sessions.begin(session, session.get_one(User, team.ids[who]), BrowserInfo(days=1))
         headers = {"Authorization": f"Session {value}", "Content-Type": "application/json"}
-        answer = await team["owner"].client.post(path, content=body(sent), headers=headers)
+        answer = await team[who].client.request(method, path, content=body(sent), headers=headers)
         assert answer.status_code == 401, path
