@@ -101,6 +101,10 @@ class MatchView(BaseModel):
     window: float = Field(description="how well the memories before and after it match the words of the query")
     piece: str = Field(description="the part of the memory that matches best")
 
+    @classmethod
+    def of(cls, result: SearchResult) -> Self:
+        return cls(similarity=result.similarity, words=result.share, window=result.window, piece=result.piece)
+
 
 class FoundView(BaseModel):
     id: str
@@ -119,7 +123,6 @@ class FoundView(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = result.memory
-        match = MatchView(similarity=result.similarity, words=result.share, window=result.window, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,
@@ -128,7 +131,7 @@ class FoundView(BaseModel):
             created_at=memory.created_at,
             user_id=memory.user_id,
             duplicates=result.duplicates,
-            match=match if explain else None,
+            match=MatchView.of(result) if explain else None,
         )
 
 
