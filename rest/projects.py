@@ -72,18 +72,18 @@ class ProjectView(BaseModel):
     )
 
     @classmethod
-    def of(cls, workspace: ProjectWithRole) -> Self:
-        project = workspace.project
+    def of(cls, entry: ProjectWithRole) -> Self:
+        project = entry.project
         return cls(
             id=project.id,
             same_id=project.id,
             name=project.name,
             organization_id=project.organization_id,
-            owner_id=workspace.owner_id,
+            owner_id=entry.owner_id,
             created_at=project.created_at,
             updated_at=project.updated_at,
-            role=workspace.role,
-            user_permissions=Permissions.of(workspace.role),
+            role=entry.role,
+            user_permissions=Permissions.of(entry.role),
             trash_days=project.trash_days,
         )
 
@@ -118,25 +118,25 @@ async def create(request: Request[State]) -> Response:
 async def list_all(request: Request[State]) -> Response:
     """List your projects. An API key or token has exactly one."""
     call = await call_of(request)
-    workspaces = await call.read(projects.list_projects)
-    views = [ProjectView.of(workspace) for workspace in workspaces]
+    entries = await call.read(projects.list_projects)
+    views = [ProjectView.of(entry) for entry in entries]
     return reply(ProjectList(projects=views, total_count=len(views)))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one project."""
     call = await call_of(request)
-    workspace = await call.read(projects.get, request.path_params["project_id"])
-    return reply(ProjectView.of(workspace))
+    entry = await call.read(projects.get, request.path_params["project_id"])
+    return reply(ProjectView.of(entry))
 
 
-async def rename(request: Request[State]) -> Response:
+async def change(request: Request[State]) -> Response:
     """Change a project's name, or how long its trash keeps memories. Only for its admins."""
     call = await person_call_of(request)
-    change = await read(request, ProjectChange)
-    days = {"trash_days": change.trash_days} if "trash_days" in change.model_fields_set else {}
-    workspace = await call.run(projects.change, request.path_params["project_id"], change.name, **days)
-    return reply(ProjectView.of(workspace))
+    body = await read(request, ProjectChange)
+    days = {"trash_days": body.trash_days} if "trash_days" in body.model_fields_set else {}
+    entry = await call.run(projects.change, request.path_params["project_id"], body.name, **days)
+    return reply(ProjectView.of(entry))
 
 
 async def delete(request: Request[State]) -> Response:

@@ -86,7 +86,7 @@ ENDPOINTS = (
              projects.NewProject, reach=SESSION, failures=(409,)),
     Endpoint("projects_list_all", "GET", "/api/projects", projects.list_all, projects.ProjectList),
     Endpoint("projects_get", "GET", "/api/projects/{project_id}", projects.get, projects.ProjectView),
-    Endpoint("projects_rename", "PATCH", "/api/projects/{project_id}", projects.rename, projects.ProjectView,
+    Endpoint("projects_rename", "PATCH", "/api/projects/{project_id}", projects.change, projects.ProjectView,
              projects.ProjectChange, reach=SESSION, failures=(409,)),
     Endpoint("projects_delete", "DELETE", "/api/projects/{project_id}", projects.delete, organizations.DeletedWithAll,
              reach=SESSION),
