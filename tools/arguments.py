@@ -37,8 +37,8 @@ WRAPPERS = {"arguments", "params", "parameters", "args", "input", "kwargs"}
 TOOL_NAMES = {"name", "tool", "tool_name", "function"}
 """Names under which some models write the tool once more, beside its arguments."""
 
-CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
-"""Arguments that choose a user or project in other services. Here the credential does."""
+CHOSEN = {"projectid", "project", "organizationid", "userid", "user", "agentid", "runid", "workspace"}
+"""Arguments that choose a user or project in other services, as `_plain` writes them. Here the credential does."""
 
 
 def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> dict[str, object]:
@@ -207,7 +207,7 @@ def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
     """Return the error message for an argument that the tool does not have."""
     label = shortened(name)
     available = f"Known arguments: {', '.join(names)}."
-    if name.casefold() in CHOSEN:
+    if _plain(name) in CHOSEN:
         return f"{label} is not an argument of {tool}: your credential decides whose memories these are. {available}"
     suggestion = nearest(name, names)
     return f"{label} is not an argument of {tool}{f'; did you mean {suggestion}?' if suggestion else '.'} {available}"

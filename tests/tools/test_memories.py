@@ -191,7 +191,7 @@ async def test_096_a_stranger_gets_the_same_answer_as_for_an_unknown_memory(mcp:
 async def test_096_r30_no_argument_selects_another_project(mcp: Mcp, stranger: Mcp, alice: Tenant) -> None:
     await mcp.add("Tea at five.")
     for tool, arguments in {"search": {"query": "tea"}, "list_memories": {}, "add_memory": {"content": "x"}}.items():
-        for name in ("project_id", "project", "organization_id", "user_id"):
+        for name in ("project_id", "projectId", "project", "organization_id", "user_id"):
             given = {**arguments, name: alice.user_id if name == "user_id" else alice.project_id}
             refused = await stranger.refusal(tool, **given)
             assert refused.startswith(f"{name} is not an argument of {tool}: your credential decides")
