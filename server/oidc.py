@@ -38,6 +38,9 @@ AGAIN_SECONDS = 60
 AWAY_SECONDS = 5
 """After a failure, the provider gets no requests for this long, so that strangers cannot make this server flood it."""
 
+NONSENSE = (JoseError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What libraries raise for an answer that is not what it should be, including Python's own errors."""
+
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 """Signatures with a public key: never `none`, and never the client's secret."""
@@ -146,7 +149,7 @@ class IdentityProvider:
                 if "email" not in claims and data.metadata.userinfo_endpoint:
                     claims = await self._with_userinfo(client, data.metadata.userinfo_endpoint, claims)
         except AuthlibBaseError as error:
-            raise self.refused(error.error or type(error).__name__) from error
+            raise self.refused(str(error.error or type(error).__name__)) from error
         return identity_of(data.metadata.issuer, claims)
 
     async def provider_data(self, *, newer_than: float | None = None) -> ProviderData:
@@ -189,11 +192,11 @@ class IdentityProvider:
         data = await self.provider_data()
         try:
             decoded = self._decoded(data, token)
-        except (JoseError, ValueError):  # the provider may have new keys
+        except NONSENSE:  # the provider may have new keys
             data = await self.provider_data(newer_than=time.monotonic() - AGAIN_SECONDS)
             try:
                 decoded = self._decoded(data, token)
-            except (JoseError, ValueError) as error:
+            except NONSENSE as error:
                 raise self.refused(type(error).__name__) from error
         claims = CodeIDToken(
             decoded.claims,
@@ -204,12 +207,14 @@ class IdentityProvider:
         )  # fmt: skip
         try:
             claims.validate(leeway=LEEWAY_SECONDS)
-        except JoseError as error:
-            raise self.refused(error.description or type(error).__name__) from error
+        except NONSENSE as error:
+            raise self.refused(getattr(error, "description", "") or type(error).__name__) from error
+        if not str(claims["sub"]).isprintable():
+            raise self.refused("subject")
         return dict(claims)
 
     def _decoded(self, data: ProviderData, token: dict[str, object]) -> jwt.Token:
-        """Raises JoseError, ValueError."""
+        """Raises an error of `NONSENSE`."""
         return jwt.decode(str(token.get("id_token", "")), data.keys, algorithms=ALGORITHMS)
 
     async def _with_userinfo(
@@ -227,7 +232,7 @@ class IdentityProvider:
         try:
             async with asyncio.timeout(SECONDS):
                 yield
-        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, JoseError) as error:
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError, *NONSENSE) as error:
             log.warning("identity provider unavailable", extra={"reason": type(error).__name__})
             raise self._away() from error
 

@@ -27,6 +27,8 @@ LIES: dict[str, dict[str, object]] = {
     "no end": {"exp": None},
     "from the future": {"nbf": int(time.time()) + 3600},
     "a foreign access token": {"at_hash": "x"},
+    "an access token that is no text": {"at_hash": ["x"]},
+    "a subject with a control character": {"sub": "a\0b"},
 }
 
 
@@ -150,6 +152,18 @@ async def test_a_provider_that_fails_on_the_way_back_is_one_sentence(
     provider.answer = AWAY_ANSWERS[kind]()
     answer = await client.get(f"{CALLBACK}?{query}")
     assert answer.status_code in (403, 503)
+    assert AWAY in answer.text or REFUSED in answer.text
+
+
+@rows("text", ['{"error": 5}', '{"error": {"a": 1}}', '{"expires_in": 1e400}', "null", '"text"', '{"id_token": 5}'])
+async def test_an_answer_to_the_code_that_makes_no_sense_is_one_sentence(
+    client: httpx.AsyncClient, provider: Provider, text: str
+) -> None:
+    there = await client.post("/sign-in/provider")
+    query = provider.authorize(there.headers["location"])
+    provider.answer = PlainTextResponse(text, media_type="application/json")
+    answer = await client.get(f"{CALLBACK}?{query}")
+    assert answer.status_code in (403, 503), answer.text
     assert AWAY in answer.text or REFUSED in answer.text
 
 
