@@ -244,5 +244,7 @@ def _is_public_client(document: Document) -> bool:
     offered = {method for method in methods if method} or {"none"}
     if any(method.startswith("client_secret") for method in offered) or "none" not in offered:
         return False
-    keys = document.jwks.get("keys") if isinstance(document.jwks, dict) else None
-    return not any(isinstance(key, dict) and key.get("kty") == "oct" for key in keys or ())
+    match document.jwks:
+        case {"keys": list(keys)}:
+            return not any(isinstance(key, dict) and key.get("kty") == "oct" for key in keys)
+    return True

@@ -201,6 +201,11 @@ async def test_028_a_document_with_a_secret_is_refused(
     assert is_page(await ann.open(app_at(client, host.publish("/client", PLAIN | changed)).request()))
 
 
+async def test_keys_that_are_no_list_are_ignored(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    app = app_at(client, host.publish("/client", PLAIN | {"jwks": {"keys": 5}}))
+    assert (await ann.open(app.request())).status_code == 200
+
+
 async def test_029_only_the_documents_redirect_uris_are_allowed(
     host: Host, client: httpx.AsyncClient, ann: Person
 ) -> None:
