@@ -199,6 +199,7 @@ async def test_a_form_of_another_site_is_refused(client: httpx.AsyncClient, pass
         lambda passkey: passkey.but(origin="https://evil.example"),
         lambda passkey: passkey.but(host="evil.example"),
         lambda passkey: passkey.but(flags=USER_PRESENT),
+        lambda passkey: passkey.but(credential_id=bytes(1024)),
     ],
 )
 async def test_what_must_not_be_added(client: httpx.AsyncClient, lie: Callable[[Passkey], Passkey]) -> None:

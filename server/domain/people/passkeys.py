@@ -38,6 +38,9 @@ from server.principal import Principal
 MOST = 20
 """Maximum number of passkeys per account."""
 
+LONGEST_ID_BYTES = 1023
+"""The longest id of a passkey (Web Authentication section 7.1). An index of Postgres cannot hold much longer ones."""
+
 CHALLENGE_SECONDS = 600
 CHALLENGE_BYTES = 32
 
@@ -156,6 +159,8 @@ def add(
         )
     except FORGED as error:
         raise PasskeyUnusable from error
+    if len(verified.credential_id) > LONGEST_ID_BYTES:
+        raise PasskeyUnusable
     _use_up(session, challenge, PasskeyUnusable())
     passkey = Passkey(
         user_id=user.id,
