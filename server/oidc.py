@@ -41,6 +41,9 @@ AWAY_SECONDS = 5
 NONSENSE = (JoseError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What libraries raise for an answer that is not what it should be, including Python's own errors."""
 
+LONGEST_SUBJECT = 255
+"""How long a subject may be (OpenID Connect Core section 2). An index of Postgres cannot hold much longer ones."""
+
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 """Signatures with a public key: never `none`, and never the client's secret."""
@@ -209,7 +212,7 @@ class IdentityProvider:
             claims.validate(leeway=LEEWAY_SECONDS)
         except NONSENSE as error:
             raise self.refused(getattr(error, "description", "") or type(error).__name__) from error
-        if not str(claims["sub"]).isprintable():
+        if len(subject := str(claims["sub"])) > LONGEST_SUBJECT or not subject.isprintable():
             raise self.refused("subject")
         return dict(claims)
 

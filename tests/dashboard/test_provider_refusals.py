@@ -29,6 +29,7 @@ LIES: dict[str, dict[str, object]] = {
     "a foreign access token": {"at_hash": "x"},
     "an access token that is no text": {"at_hash": ["x"]},
     "a subject with a control character": {"sub": "a\0b"},
+    "a subject of 256 characters": {"sub": "a" * 256},
 }
 
 
