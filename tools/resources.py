@@ -66,5 +66,5 @@ def _id_in(uri: str) -> str:
 
 
 def _resource_of(memory: Memory) -> Resource:
-    title = title_of(memory.content)
+    title = title_of(memory.content, memory.details)
     return Resource(uri=SCHEME + memory.id, name=title, title=title, mime_type=MEDIA_TYPE)

@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 class MemoryFields(BaseModel):
     id: str
-    title: str = Field(description="the beginning of the text")
+    title: str = Field(description="the title in the metadata, or the beginning of the text")
     text: str
     url: str = Field(description="the memory's page in the dashboard")
     metadata: dict[str, JsonValue]
@@ -97,7 +97,7 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
     """Return the values of `MemoryFields`. `text` is the part of the memory's text to show."""
     return {
         "id": memory.id,
-        "title": title_of(memory.content),
+        "title": title_of(memory.content, memory.details),
         "text": text,
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from server.dashboard.markdown import to_text
-from server.domain.memory.excerpts import excerpt_of
+from server.domain.memory.excerpts import excerpt_of, title_above
 from server.domain.memory.highlights import Highlighter
+from server.models import Memory
 
 EXCERPT_LENGTH = 280
 LEAST_LINES = 2
@@ -19,12 +20,15 @@ Span = tuple[int, int]
 
 
 class Part(NamedTuple):
-    """A run of text with one look: a matched word, a part of the closest passage, or a speaker's name."""
+    """A run of text with one look: a matched word, a part of the closest passage, a speaker's name, or a part of the
+    title above the text.
+    """
 
     text: str
     is_word: bool = False
     is_passage: bool = False
     is_speaker: bool = False
+    is_title: bool = False
 
 
 def heading(title: str) -> str:
@@ -39,17 +43,20 @@ def is_conversation(content: str) -> bool:
     return bool(_SPEAKER.match(beginning)) and len(_SPEAKER.findall(beginning)) >= LEAST_LINES
 
 
-def excerpt(content: str, question: str = "", piece: str = "") -> list[Part]:
-    """Return about EXCERPT_LENGTH characters around what the question matched, without Markdown marks. `piece` is the
-    closest passage. Without a question, return the beginning.
+def excerpt(memory: Memory, question: str = "", piece: str = "") -> list[Part]:
+    """Return about EXCERPT_LENGTH characters around what the question matched, without Markdown marks, after the title
+    if the text does not begin with it. `piece` is the closest passage. Without a question, return the beginning.
     """
+    content, title = memory.content, title_above(memory.content, memory.details)
+    highlighter = Highlighter(question)
+    named = [part._replace(is_title=True) for part in _parts(title, highlighter.spans(title), [], [])]
     text = _lines_of(excerpt_of(content, question, piece, EXCERPT_LENGTH))
     piece = "" if piece == content.strip() else _lines_of(piece)
-    words = Highlighter(question).spans(text) if question else []
+    words = highlighter.spans(text)
     start = text.find(piece) if piece else -1
     passages = [(start, start + len(piece))] if start >= 0 else []
     speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(content) else []
-    return _parts(text, words, passages, speakers)
+    return named + _parts(text, words, passages, speakers)
 
 
 def _lines_of(text: str) -> str:

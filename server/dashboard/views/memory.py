@@ -192,9 +192,9 @@ def _history_start(request: PageRequest, memory: Memory) -> int:
 
 
 def _title(memory: Memory) -> str:
-    """Return the first line without Markdown markers."""
+    """Return the title without Markdown markers."""
     text = memory.messages[0]["content"] if memory.messages else memory.content
-    return heading(title_of(text)) or "Memory"
+    return heading(title_of(text, memory.details)) or "Memory"
 
 
 async def _form(

@@ -31,13 +31,13 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, memory: Memory) -> "Row":
-        return cls._of_parts(memory, excerpt(memory.content))
+        return cls._of_parts(memory, excerpt(memory))
 
     @classmethod
     def of_result(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
         """Return the row of a result. Mark only a passage that is really close."""
         piece = "" if strength is Strength.WEAK else result.piece
-        row = cls._of_parts(result.memory, excerpt(result.memory.content, question, piece))
+        row = cls._of_parts(result.memory, excerpt(result.memory, question, piece))
         return row._replace(result=result, strength=strength)
 
     @classmethod

@@ -23,7 +23,7 @@ class TrashRow(NamedTuple):
 
     @classmethod
     def of(cls, trashed: Trashed, names: Mapping[str, str]) -> "TrashRow":
-        return cls(trashed.row, excerpt(trashed.memory.content), names.get(trashed.row.deleted_by or ""))
+        return cls(trashed.row, excerpt(trashed.memory), names.get(trashed.row.deleted_by or ""))
 
 
 async def show(request: PageRequest) -> Response:

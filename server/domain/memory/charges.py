@@ -13,6 +13,7 @@ from server.domain.memory.memories import embedding_input_after
 from server.domain.memory.search import SearchRequest
 from server.domain.memory.storing import embedding_input
 from server.index.pieces import pieces_of
+from server.index.words.titles import title_in
 from server.models import Memory
 from server.principal import Principal
 
@@ -41,7 +42,10 @@ def of_search(_session: Session, _principal: Principal, request: SearchRequest, 
 
 
 def of_change(session: Session, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
-    """Count the pieces that the change embeds, at least 1. Raises the errors of `memories.update`."""
+    """Count the pieces that the change embeds or gives other words, at least 1.
+
+    Raises the errors of `memories.update`.
+    """
     return _of_change(require_memory(session, principal, memory_id, Action.WRITE, lock=False), change)
 
 
@@ -59,7 +63,8 @@ def of_restoration(session: Session, principal: Principal, memory_id: str, versi
 
 def _of_change(memory: Memory, change: MemoryChange) -> Charge:
     wanted = embedding_input_after(change, memory)
-    if wanted == embedding_input(memory.content, memory.details):
+    title = title_in(memory.details if change.metadata is None else change.metadata)
+    if wanted == embedding_input(memory.content, memory.details) and title == title_in(memory.details):
         return Charge(memory.project_id)
     pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
     return Charge(memory.project_id, max(1, pieces))

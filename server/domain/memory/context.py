@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ, WITHOUT_MESSAGES
-from server.domain.memory.excerpts import beginning_of
+from server.domain.memory.excerpts import beginning_of, title_above
 from server.domain.memory.filters import Filters, conditions
 from server.models import Memory
 from server.models.activity import ActivityKind
@@ -47,8 +47,8 @@ def read_context(
     budget: int,
     write: Write,
 ) -> list[ContextEntry]:
-    """Return the memories whose lines fit into `budget` characters. `write` makes the lines; a line break between two
-    counts as one character.
+    """Return the memories whose lines fit into `budget` characters. `write` makes a line of a
+    memory and its text, which its title precedes; a line break between two lines counts as one character.
 
     Pinned memories come first, newest first. Then recently changed and frequently found memories alternate. Each text
     appears once. The memories come without their messages. Raises the errors of `require_project`.
@@ -97,14 +97,16 @@ def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Cont
         if memory.content_hash in entries:
             continue
         text = beginning_of(memory.content)
-        line = write(memory, one_line(text))
+        title = title_above(memory.content, memory.details)
+        name = f"{title}: " if title else ""
+        line = write(memory, name + one_line(text))
         excess = len(line) - room
         if excess > 0:
             length = len(one_line(text)) - excess
             if length <= SHORTEST_LENGTH:
                 continue
             text = beginning_of(one_line(text), length)
-            line = write(memory, text)
+            line = write(memory, name + text)
         entries[memory.content_hash] = ContextEntry(memory, text, line)
         room -= len(line) + 1
     return list(entries.values())

@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from itertools import islice
 
 from server import characters
 from server.index.words.normalization import normalize, normalized_alike, pattern_of
+from server.index.words.titles import title_in
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
 EXCERPT_LENGTH = 1_500
@@ -34,6 +36,9 @@ The outer group is not possessive, because up to Python 3.11.4, it would also ma
 """
 
 
+_BEFORE_TITLE = re.compile(r"[\s#*_>-]*")
+"""The Markdown marks of a heading or emphasis."""
+
 _SPEAKER_LINE = re.compile(r"([^\n]{1,40}[:：])[ \t\r]*+\n\s*+(?=[^-*+#>|`~\d])")
 """A short first line that ends with a colon, as above each part of a copied chat, and does not open a list."""
 
@@ -57,13 +62,27 @@ def _plain(text: str) -> str:
     return normalized_alike(text.translate(_PLAIN))
 
 
-def title_of(content: str) -> str:
-    """Return the beginning of the first line that is more than a Markdown marker, and more than a speaker's name."""
+def title_of(content: str, details: Mapping[str, object]) -> str:
+    """Return the title in the metadata, or else the beginning of the first line that is more than a Markdown marker,
+    and more than a speaker's name.
+    """
+    if title := title_in(details):
+        return _shortened(title)
     opening = _MARKER_LINES.match(content)
     text = content[opening.end() :] if opening else content
     if speaker := _SPEAKER_LINE.match(text):
         text = f"{speaker[1]} {text[speaker.end() : speaker.end() + TITLE_LENGTH + 1]}"
-    line = (text or content.lstrip())[: TITLE_LENGTH + 1].splitlines()[0]
+    return _shortened((text or content.lstrip())[: TITLE_LENGTH + 1].splitlines()[0])
+
+
+def title_above(content: str, details: Mapping[str, object]) -> str:
+    """Return the title in the metadata if there is one and the text does not begin with it, or else ""."""
+    title = title_in(details)
+    beginning = " ".join(_BEFORE_TITLE.sub("", content[: 2 * len(title) + TITLE_LENGTH], count=1).split())
+    return "" if beginning.casefold().startswith(title.casefold()) else _shortened(title)
+
+
+def _shortened(line: str) -> str:
     if len(line) <= TITLE_LENGTH:
         return line
     end = TITLE_LENGTH - 1

@@ -30,7 +30,7 @@ from server.domain.turns import end_turn
 from server.errors import NotFound
 from server.index import Index, chunks
 from server.index.types import Embedded
-from server.index.words.tokenizer import indexed_terms
+from server.index.words.titles import memory_terms, title_in
 from server.models import Import, Memory, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
@@ -279,14 +279,14 @@ def _require_project(session: Session, principal: Principal | None, project_id: 
 
 def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> None:
     """Cut the text into terms first, because a megabyte takes 0.4 s."""
-    text = publishing.text_of(session, unfinished)
-    if text is None:  # the memory is gone, or another import owes the words of its new text
+    stored = publishing.text_of(session, unfinished)
+    if stored is None:  # the memory is gone, or another import owes the words of its new text
         publishing.unstage(session, import_id, unfinished.position, unfinished.position)
         return
     with paused(session):
-        terms = indexed_terms(text)
+        terms = memory_terms(*stored)
     if locked_work(session, Import, import_id) is not None:  # else it is finished, or its project is gone
-        publishing.write_words(session, import_id, unfinished, terms)
+        publishing.write_words(session, import_id, unfinished, title_in(stored[1]), terms)
 
 
 def _touch(session: Session, import_id: str) -> Import:

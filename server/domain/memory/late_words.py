@@ -9,6 +9,7 @@ from server.domain.memory import portions, publishing, unfinished
 from server.domain.memory.storing import without_words
 from server.index import outbox
 from server.index.types import Embedded
+from server.index.words import word_index
 from server.models import Memory
 
 
@@ -17,9 +18,14 @@ def is_long(memory: Memory) -> bool:
     return portions.is_long(memory.content, memory.piece_count)
 
 
-def rewrite(session: Session, memory: Memory, embedded: Embedded) -> None:
-    """Write everything that is derived from the new text of a memory. If the text is long, this commits."""
-    outbox.memories_changed(session, memory.project_id, [memory], [without_words(memory.content, embedded)])
+def rewrite(session: Session, memory: Memory, embedded: Embedded | None) -> None:
+    """Write everything that is derived from the new text of a memory, or the words alone if `embedded` is None. If the
+    text is long, this commits.
+    """
+    if embedded is not None:
+        outbox.memories_changed(session, memory.project_id, [memory], [without_words(memory.content, embedded)])
+    elif not is_long(memory):
+        word_index.rewrite(session, memory.project_id, [memory.number], {})
     write(session, memory)
 
 

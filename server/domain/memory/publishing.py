@@ -21,8 +21,9 @@ from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
 from server.index.types import Embedded
 from server.index.words import word_index
+from server.index.words.titles import title_in
 from server.models import Import, Memory, StagedMemory
-from server.models.base import now
+from server.models.base import JsonObject, now
 from server.models.imports import HISTORY, STORED
 from server.models.stored_size import size_of_memory
 
@@ -104,16 +105,22 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
         unstage(session, row.id, 0, entries[-1].staged.position)
 
 
-def text_of(session: Session, row: Wordless) -> str | None:
-    """Return the memory's text, or None if the memory was deleted or its text has changed since it was stored."""
-    return session.scalar(sa.select(col(Memory.content)).where(*_is_same(row)))
+def text_of(session: Session, row: Wordless) -> tuple[str, JsonObject] | None:
+    """Return the memory's text and metadata, or None if the memory was deleted or its text has changed since it was
+    stored.
+    """
+    found = session.execute(sa.select(col(Memory.content), col(Memory.details)).where(*_is_same(row))).first()
+    return found and (found[0], found[1])
 
 
-def write_words(session: Session, import_id: str, row: Wordless, terms: Sequence[str]) -> None:
-    """Write the words of the memory, unless its text has changed since it was stored."""
-    query = sa.select(col(Memory.project_id), col(Memory.number)).where(*_is_same(row))
-    for project_id, number in session.execute(query.with_for_update()):
-        word_index.rewrite(session, project_id, [number], {number: terms})
+def write_words(session: Session, import_id: str, row: Wordless, title: str, terms: Sequence[str]) -> None:
+    """Write the words of the memory, unless its text has changed since it was stored, or it has another title: then
+    another import owes them.
+    """
+    query = sa.select(col(Memory.project_id), col(Memory.number), col(Memory.details)).where(*_is_same(row))
+    for project_id, number, details in session.execute(query.with_for_update()):
+        if title_in(details) == title:
+            word_index.rewrite(session, project_id, [number], {number: terms})
     unstage(session, import_id, row.position, row.position)
 
 

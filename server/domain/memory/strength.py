@@ -9,6 +9,8 @@ from enum import StrEnum
 from server.domain.memory.highlights import Highlighter
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
+from server.index.words.titles import title_in
+from server.models import Memory
 
 CLOSE = 0.25
 """The lowest similarity at which the meaning alone makes a result close. Unrelated texts reach 0.2."""
@@ -33,7 +35,11 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
         return [Strength.WEAK] * len(page.results)
     highlighter = Highlighter(question)
     floor = max(page.weak_below, HALF * page.best)
-    return [_strength(result, highlighter.coverage(result.memory.content), floor) for result in page.results]
+    return [_strength(result, highlighter.coverage(_told_by(result.memory)), floor) for result in page.results]
+
+
+def _told_by(memory: Memory) -> str:
+    return f"{title_in(memory.details)}\n{memory.content}"
 
 
 def _strength(result: SearchResult, coverage: float, floor: float) -> Strength:

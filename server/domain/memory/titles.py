@@ -21,5 +21,6 @@ def titles_of(session: Session, principal: Principal, project_id: str, ids: Coll
     """
     project = require_project(session, principal, project_id, Action.READ)
     beginning = sa.func.substr(col(Memory.content), 1, READ_LENGTH)
-    query = sa.select(col(Memory.id), beginning).where(*conditions(Filters(), project.id), col(Memory.id).in_(ids))
-    return {memory_id: title_of(text) for memory_id, text in session.execute(query) if text.strip()}
+    columns = (col(Memory.id), beginning, col(Memory.details))
+    query = sa.select(*columns).where(*conditions(Filters(), project.id), col(Memory.id).in_(ids))
+    return {memory_id: title_of(text, details) for memory_id, text, details in session.execute(query) if text.strip()}

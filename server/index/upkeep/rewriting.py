@@ -6,6 +6,7 @@ resume.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -15,6 +16,7 @@ from server.index import chunks
 from server.index.upkeep import rebuild
 from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
+from server.index.words.titles import memory_terms, title_in
 from server.models import WordIndexState, metadata
 
 MOST_MEMORIES = 100
@@ -24,6 +26,8 @@ MOST_CHARACTERS = 100_000
 """Maximum total length of their texts. A longer text is written in a transaction of its own."""
 
 WORK = "writing words"
+
+Cut = Mapping[int, tuple[tuple[str, str], list[str]]]
 
 _memories = metadata.tables["memories"]
 _projects = metadata.tables["projects"]
@@ -95,26 +99,32 @@ def _locked(session: Session, numbers: Sequence[int]) -> dict[str, list[int]]:
     return by_project
 
 
-def _cut_next(database: Database) -> dict[int, tuple[str, list[str]]]:
-    """Return the hashes and the terms of the next texts by memory number. No transaction that writes waits for this."""
+def _cut_next(database: Database) -> Cut:
+    """Return what the words of the next memories come from, and their terms, by memory number. No transaction that
+    writes waits for this.
+    """
     with database.read() as session:
         state = session.get_one(WordIndexState, 1)
         numbers = _next_chunk(session, state.outdated_below)
         columns = _memories.c
-        texts = sa.select(columns.number, columns.content_hash, columns.content).where(columns.number.in_(numbers))
-        rows = session.execute(texts).all()
-    return {number: (content_hash, tokenizer.indexed_terms(content)) for number, content_hash, content in rows}
+        texts = sa.select(columns.number, columns.content_hash, columns.metadata, columns.content)
+        rows = session.execute(texts.where(columns.number.in_(numbers))).all()
+    return {row.number: (_origin(row), memory_terms(row.content, row.metadata)) for row in rows}
 
 
-def _still_valid(
-    session: Session, numbers: Sequence[int], cut: Mapping[int, tuple[str, list[str]]]
-) -> dict[int, list[str]]:
-    """Return the terms of the texts that have not changed since they were cut."""
-    hashes = sa.select(_memories.c.number, _memories.c.content_hash).where(_memories.c.number.in_(numbers))
+def _origin(row: sa.Row[Any]) -> tuple[str, str]:
+    """Return what tells whether a memory still has the same words: the hash of its text, and its title."""
+    return row.content_hash, title_in(row.metadata)
+
+
+def _still_valid(session: Session, numbers: Sequence[int], cut: Cut) -> dict[int, list[str]]:
+    """Return the terms of the memories that have not changed since they were cut."""
+    columns = _memories.c
+    origins = sa.select(columns.number, columns.content_hash, columns.metadata).where(columns.number.in_(numbers))
     return {
-        number: cut[number][1]
-        for number, content_hash in session.execute(hashes)
-        if number in cut and cut[number][0] == content_hash
+        row.number: cut[row.number][1]
+        for row in session.execute(origins)
+        if row.number in cut and cut[row.number][0] == _origin(row)
     }
 
 

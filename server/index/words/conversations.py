@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
 from server.index.words.protocol import WordRow
+from server.index.words.titles import memory_terms
 from server.index.words.tokenizer import date_words, indexed_terms
 from server.models import metadata
 from server.statements import Query
@@ -33,8 +34,8 @@ _memories = metadata.tables["memories"]
 def word_rows(
     session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], terms: KnownTerms
 ) -> list[WordRow]:
-    """Return the rows that the index must store for these memories of one user. `terms` holds the terms of some texts,
-    by memory number.
+    """Return the rows that the index must store for these memories of one user. `terms` holds the terms of some, by
+    memory number.
     """
     if not numbers:
         return []
@@ -42,13 +43,13 @@ def word_rows(
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
     places: dict[int, int] = {}
     rows: list[WordRow] = []
-    for number, content, created_at, previous, previous_place, previous_at in query.rows(session, **parameters):
+    for number, content, details, at, previous, previous_place, previous_at in query.rows(session, **parameters):
         places[number] = number * CONVERSATION_PLACES
-        if previous is not None and created_at - previous_at <= LONGEST_GAP:
+        if previous is not None and at - previous_at <= LONGEST_GAP:
             places[number] = 1 + (places.get(previous, 0) or previous_place)
         body = terms.get(number)
-        body = indexed_terms(content) if body is None else body
-        rows.append(WordRow(number, body, indexed_terms(date_words(created_at)), places[number]))
+        body = memory_terms(content, details) if body is None else body
+        rows.append(WordRow(number, body, indexed_terms(date_words(at)), places[number]))
     return rows
 
 
@@ -64,7 +65,7 @@ def _rows_query(sqlite: bool, is_anonymous: bool) -> Query:
         .scalar_subquery()
     )
     return Query(
-        sa.select(memory.number, memory.content, memory.created_at)
+        sa.select(memory.number, memory.content, memory.metadata, memory.created_at)
         .add_columns(previous.c.number, previous.c.place, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
         .where(memory.number.in_(numbers_in(sqlite, "numbers")))

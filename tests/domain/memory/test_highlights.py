@@ -52,7 +52,7 @@ def test_words_are_marked_in_every_script(text: str, question: str, marked: list
 @pytest.mark.parametrize("character", ["कि", "กี่", "e\u0301", "👩\u200d👧", "👍🏽", "🇩🇪"])
 def test_no_title_ends_within_a_character(character: str) -> None:
     for shift in range(len(character)):
-        title = title_of("x" * shift + character * TITLE_LENGTH)
+        title = title_of("x" * shift + character * TITLE_LENGTH, {})
         assert TITLE_LENGTH - len(character) <= len(title) <= TITLE_LENGTH
         assert (len(title) - shift - 1) % len(character) == 0
 

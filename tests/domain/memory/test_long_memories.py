@@ -20,8 +20,9 @@ from server.index import chunks, outbox
 from server.index.types import UNEMBEDDED, Embedded
 from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
-from server.index.words.tokenizer import indexed_terms
+from server.index.words.titles import memory_terms
 from server.models import Memory, Project
+from server.models.base import JsonObject
 from tests.domain.memory.test_imports import RESUMED, age, lines, resume, staged, stored
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World
@@ -174,7 +175,7 @@ def test_a_project_deleted_between_two_steps_takes_its_long_memory_along(world: 
     assert (stored(world), staged(world)) == (0, (0, 0))
 
 
-@pytest.mark.parametrize("moment", ["end_turn", "indexed_terms"])
+@pytest.mark.parametrize("moment", ["end_turn", "memory_terms"])
 def test_two_processes_publish_a_long_memory_once(world: World, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """Another process publishes all of it while this one lets others have their turn."""
     import_id = committed(world)
@@ -214,12 +215,12 @@ def test_a_long_memory_that_leaves_the_trash_while_its_words_are_cut_has_them(
         with world.database.write() as session:
             trash.restore(session, world.principal, memory_id)
 
-    def cut_meanwhile(text: str) -> list[str]:
+    def cut_meanwhile(text: str, details: JsonObject) -> list[str]:
         if not has_left:
             leave()
-        return indexed_terms(text)
+        return memory_terms(text, details)
 
-    monkeypatch.setattr(imports, "indexed_terms", cut_meanwhile)
+    monkeypatch.setattr(imports, "memory_terms", cut_meanwhile)
     publish(world, import_id, 1)
     if not has_left:  # there was nothing to cut
         leave()

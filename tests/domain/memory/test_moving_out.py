@@ -102,6 +102,14 @@ def test_a_file_is_named_after_its_first_words(content: str, words: str) -> None
     assert name == f"2024-01-01 {words} 12345678.md"
 
 
+def test_a_file_of_a_note_is_named_after_its_title_and_has_it_in_front() -> None:
+    record = {"id": "mem_12345678", "content": "Bring a hat.", "created_at": "2024-01-01T00:00:00Z"}
+    name, text = write_markdown(record | {"metadata": {"title": "Trips: Rome"}})
+    assert name == "2024-01-01 Trips Rome 12345678.md"
+    (entry,) = read_markdown("a.md", text, Warnings())
+    assert (entry.fields["content"], entry.fields["metadata"]) == ("Bring a hat.", {"title": "Trips: Rome"})
+
+
 def test_a_conversation_of_an_earlier_export_is_whole_too() -> None:
     messages = [{"role": "user", "content": "x\n" * 4_000} for _ in range(20)]
     head = yaml.safe_dump({"id": "mem_1", "created_at": "2024-01-01T00:00:00Z", "messages": messages})

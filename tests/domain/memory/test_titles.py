@@ -1,8 +1,19 @@
 """The title of a memory, which lists, pages and assistants show."""
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
+from server.database import Database
+from server.domain.memory import imports, memories
 from server.domain.memory.excerpts import TITLE_LENGTH, title_of
+from server.domain.memory.inputs import MemoryChange, Message, NewMemory
+from server.index.upkeep import rewriting
+from server.index.words.backend import word_index_of
+from server.index.words.titles import memory_terms
+from server.models import Memory
+from server.models.base import JsonObject
+from tests.support.world import World, eventually
 
 
 @pytest.mark.parametrize(
@@ -25,10 +36,58 @@ from server.domain.memory.excerpts import TITLE_LENGTH, title_of
     ],
 )
 def test_the_first_line_that_says_something_is_the_title(content: str, title: str) -> None:
-    assert title_of(content) == title
+    assert title_of(content, {}) == title
 
 
 @pytest.mark.parametrize("mark", "`~-*=")
 def test_marks_without_end_are_read_once(mark: str) -> None:
     """For each of 10,000 marks, the expression had gone back to all others: two seconds for one title."""
-    assert title_of(mark * 9_999 + " x") == mark * (TITLE_LENGTH - 1) + "…"
+    assert title_of(mark * 9_999 + " x", {}) == mark * (TITLE_LENGTH - 1) + "…"
+
+
+def rename(world: World, memory_id: str) -> None:
+    change = MemoryChange(metadata={"speaker": "Anna", "title": "Svalbard"})
+    with world.database.write() as session:
+        memories.update(session, world.principal, memory_id, change, world.index)
+
+
+def counts(world: World) -> list[int]:
+    with world.database.read() as session:
+        return list(word_index_of(session).counts(session, world.project_id, ["zanzibar", "svalbard", "tea"]))
+
+
+def test_a_title_that_changes_while_the_words_of_a_long_text_are_cut_wins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(content: str, details: JsonObject) -> list[str]:
+        terms = memory_terms(content, details)
+        if details["title"] == "Zanzibar":
+            monkeypatch.setattr(imports, "memory_terms", memory_terms)
+            with world.database.read() as session:
+                memory_id = session.execute(sa.select(col(Memory.id))).scalar_one()
+            rename(world, memory_id)
+        return terms
+
+    monkeypatch.setattr(imports, "memory_terms", overtaken)
+    messages = [Message(role="user", content="tea " * 2_400) for _ in range(9)]
+    new = NewMemory(messages=messages, metadata={"speaker": "Anna", "title": "Zanzibar"}, project_id=world.project_id)
+    with world.database.write() as session:
+        memories.add(session, world.principal, new, world.index)
+    assert counts(world) == [0, 1, 1]
+
+
+def test_a_title_that_changes_while_all_words_are_written_again_wins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_id = world.add("tea", metadata={"speaker": "Anna", "title": "Zanzibar"})
+    cut_next = rewriting._cut_next
+
+    def overtaken(database: Database) -> object:
+        cut = cut_next(database)
+        monkeypatch.setattr(rewriting, "_cut_next", cut_next)
+        rename(world, memory_id)
+        return cut
+
+    monkeypatch.setattr(rewriting, "_cut_next", overtaken)
+    list(rewriting.rewrite_all(world.database))
+    eventually(lambda: counts(world) == [0, 1, 1])

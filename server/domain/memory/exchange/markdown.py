@@ -14,6 +14,7 @@ from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
+from server.index.words.titles import title_in
 from server.index.words.tokenizer import MARKS
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -242,6 +243,7 @@ def _without_closing(heading: str) -> str:
 
 
 def _file_name(record: Foreign) -> str:
-    words = " ".join(_UNSAFE_IN_NAMES.sub(" ", str(record["content"])[:60]).split()).strip(" .")
+    name = title_in(record.get("metadata") or {}) or str(record["content"])
+    words = " ".join(_UNSAFE_IN_NAMES.sub(" ", name[:60]).split()).strip(" .")
     words = words.encode()[:NAME_BYTES].decode(errors="ignore")
     return f"{str(record['created_at'])[:10]} {words} {str(record['id'])[-8:]}.md"
