@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
+from server.domain.memory.exchange.inline_tags import FENCE, add_tags
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import cut, storable
@@ -30,7 +31,6 @@ _DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
 """The beginning of the name of a daily note."""
 
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
-_FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
     "date created": "created_at", "date modified": "updated_at",
@@ -68,7 +68,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
         return
     for heading, part in _parts(body):
         about = metadata | ({"heading": heading} if heading else {})
-        yield Entry(name, fields | {"content": part, "metadata": about}, name)
+        yield Entry(name, fields | {"content": part, "metadata": add_tags(about, part)}, name)
 
 
 def write_markdown(record: Foreign) -> tuple[str, str]:
@@ -227,7 +227,7 @@ def _sections(body: str) -> Iterator[tuple[str, str]]:
     heading, is_code = "", False
     lines: list[str] = []
     for line in body.split("\n"):
-        if _FENCE.match(line):
+        if FENCE.match(line):
             is_code = not is_code
         match = None if is_code else _HEADING.match(line)
         if match:
