@@ -80,6 +80,21 @@ async def test_r26_the_first_account_needs_no_invitation(settings: Settings) -> 
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
 
 
+async def test_the_form_says_at_once_that_sign_up_is_by_invitation(settings: Settings) -> None:
+    remark = "Sign-up is by invitation only"
+    async with running(create_app(with_policy(settings, "invited"), lambda _settings: WordEmbedder())) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as guest:
+            assert remark not in (await guest.get("/sign-up")).text, "the first account needs no invitation"
+            await sign_up(guest, "first@example.com")
+            shown = (await fresh(guest).get("/sign-up")).text
+            assert remark in shown
+            assert "<form" in shown
+            invited = (await fresh(guest).get("/sign-up?next=/accept-invitation/x")).text
+            assert remark not in invited
+            assert "Then you can answer your invitation." in invited
+
+
 async def test_r26_of_several_first_accounts_at_once_one_is_made(settings: Settings) -> None:
     async with running(create_app(with_policy(settings, "invited"), lambda _settings: WordEmbedder())) as app:
         browsers = [browser_at(app, f"203.0.113.{number}") for number in range(8)]
