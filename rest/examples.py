@@ -1,4 +1,4 @@
-"""The curl command for each route, derived from its OpenAPI description."""
+"""Examples of bodies, derived from their schemas, and the curl command for each route."""
 
 import json
 import re
@@ -46,7 +46,7 @@ LONGEST_LINE = 90
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
 
-def curl_of(method: str, path: str, operation: Described, schemas: Described, base: str) -> str:
+def curl_of(method: str, path: str, operation: Described, base: str) -> str:
     """Return the command. Keys and ids in it end in `…`, so that people see what to fill in."""
     path = _PATH_PARAMETER.sub(lambda match: IDS.get(match[1], "…"), path)
     lines = [f"curl {base}{path}" if method == "get" else f"curl -X {method.upper()} {base}{path}"]
@@ -55,7 +55,7 @@ def curl_of(method: str, path: str, operation: Described, schemas: Described, ba
         lines.append(f'-H "Authorization: {"Session …" if is_session else "Bearer sk_im_…"}"')
     body = operation.get("requestBody")
     if body is not None:
-        example = example_of(body["content"]["application/json"]["schema"], schemas)
+        example = body["content"]["application/json"]["example"]
         lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(example, ensure_ascii=False)}'"]
     one_line = " ".join(lines)
     return one_line if len(one_line) <= LONGEST_LINE else " \\\n  ".join(lines)

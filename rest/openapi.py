@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
-from rest.examples import curl_of
+from rest.examples import curl_of, example_of
 from server import __version__, csp
 from server.models.base import JSON, JsonObject
 from server.runtime import State
@@ -22,8 +22,9 @@ from server.templating import environment
 
 DESCRIPTION = """Store memories, find them by meaning, delete them permanently.
 
-Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session as its cookie or as
-`Authorization: Session …`.
+Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, a key also as `X-API-Key: …`, or a signed-in
+session as its cookie or as `Authorization: Session …`. An application gets its token from the OAuth endpoints that
+`/.well-known/oauth-authorization-server` names.
 Every error is `{"detail": "<one sentence>"}`. Every answer has an `X-Request-ID` header. Times are UTC, ISO 8601."""
 FAILURES = {
     400: "The request is not valid. The sentence names the field and the reason.",
@@ -45,7 +46,7 @@ SCHEMAS = "#/components/schemas/"
 _ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 _SECURITY: dict[Reach, list[JsonObject]] = {
     Reach.ANYBODY: [],
-    Reach.CREDENTIAL: [{"bearer": []}, {"session": []}],
+    Reach.CREDENTIAL: [{"bearer": []}, {"api_key": []}, {"session": []}],
     Reach.SESSION: [{"session": []}],
 }
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
@@ -93,6 +94,7 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
             "responses": {f"Failure{status}": _failure(status) for status in FAILURES},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
+                "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "an API key"},
                 "session": {"type": "apiKey", "in": "cookie", "name": session_cookie, "description": SESSION},
             },
         },
@@ -139,7 +141,7 @@ def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> 
         schema = models[endpoint.body, "validation"]
         operation["requestBody"] = {
             "required": not endpoint.may_be_empty,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema, "example": example_of(schema, definitions)}},
         }
     return operation
 
@@ -205,9 +207,8 @@ def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
 @functools.cache
 def _html(endpoints: tuple[Endpoint, ...], session_cookie: str, base: str) -> str:
     described: Any = describe(endpoints, session_cookie)
-    schemas = described["components"]["schemas"]
     commands = {
-        operation["operationId"]: curl_of(method, path, operation, schemas, base)
+        operation["operationId"]: curl_of(method, path, operation, base)
         for path, methods in described["paths"].items()
         for method, operation in methods.items()
     }

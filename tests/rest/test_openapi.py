@@ -59,6 +59,32 @@ async def test_a_default_is_said_in_words_and_is_a_value_that_its_field_may_have
     assert said_in_words >= 20
 
 
+async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    examples = {}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                examples[operation["operationId"]] = content["example"]
+                schema = {**document, **content["schema"]}
+                assert Draft202012Validator(schema).is_valid(content["example"]), operation["operationId"]
+    assert "Alice" in json.dumps(examples["memories_create"])
+    assert len(examples) > 15
+
+
+async def test_every_way_to_send_a_credential_is_a_security_scheme(
+    client: httpx.AsyncClient, document: dict[str, Any]
+) -> None:
+    schemes = document["components"]["securitySchemes"]
+    header = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "an API key"}
+    assert schemes["api_key"] == header
+    assert {"api_key": []} in document["paths"]["/api/memories"]["post"]["security"]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert {name for one in operation["security"] for name in one} <= schemes.keys()
+    (metadata,) = re.findall(r"`(/\.well-known/[^`]+)`", document["info"]["description"])
+    assert (await client.get(metadata)).json()["token_endpoint"].endswith("/oauth/token")
+
+
 async def test_endpoints_with_a_credential_document_their_failures(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
