@@ -204,7 +204,7 @@ async def cancel(request: Request[State]) -> Response:
     """Cancel an invitation. Its link stops working."""
     call = await session_call_of(request)
     await call.run(invitations.cancel, request.path_params["organization_id"], request.path_params["invitation_id"])
-    return reply(InvitationEnded(message="Invitation cancelled successfully"))
+    return reply(InvitationEnded(message="Invitation canceled successfully"))
 
 
 async def list_pending(request: Request[State]) -> Response:

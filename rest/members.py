@@ -81,18 +81,18 @@ class MemberRemoved(BaseModel):
     @classmethod
     def of(cls, user_id: str, removal: Removal) -> Self:
         return cls(
-            message=with_cancelled("Member removed successfully", removal.invitations),
+            message=with_canceled("Member removed successfully", removal.invitations),
             user_id=user_id,
             api_keys=removal.api_keys,
             invitations=removal.invitations,
         )
 
 
-def with_cancelled(message: str, invitations: int) -> str:
+def with_canceled(message: str, invitations: int) -> str:
     """Return the message, with the number of canceled invitations if there are any."""
     if not invitations:
         return message
-    return f"{message}; {invitations} pending invitation{'s were' if invitations > 1 else ' was'} cancelled"
+    return f"{message}; {invitations} pending invitation{'s were' if invitations > 1 else ' was'} canceled"
 
 
 async def list_of_organization(request: Request[State]) -> Response:
@@ -157,5 +157,5 @@ async def remove_from_project(request: Request[State]) -> Response:
 
 
 def _role_changed(user_id: str, role: str, cancelled: int) -> Response:
-    message = with_cancelled("Member role updated successfully", cancelled)
+    message = with_canceled("Member role updated successfully", cancelled)
     return reply(RoleChanged(message=message, user_id=user_id, role=role, invitations=cancelled))

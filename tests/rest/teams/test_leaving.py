@@ -50,7 +50,7 @@ async def test_a_removed_member_cannot_come_back_by_an_older_invitation(team: Te
     assert (await team["outsider"].post(f"/api/invitations/{joins}/accept", None)).status_code == 200
     removed = await team["owner"].delete(in_organization(team, "outsider"))
     assert removed.json()["invitations"] == 2
-    assert "2 pending invitations" in removed.json()["message"]
+    assert "2 pending invitations were canceled" in removed.json()["message"]
     for token in (to_organization, to_two["token"]):
         assert (await team["outsider"].post(f"/api/invitations/{token}/accept", None)).status_code == 410
     assert (await team["outsider"].get(f"/api/organizations/{team.organization_id}")).status_code == 404
