@@ -30,6 +30,7 @@ class Checked:
 
     code: int
     out: str
+    err: str
 
     @property
     def wrong(self) -> dict[str, str]:
@@ -70,7 +71,7 @@ def serve(
 
     async def check(command: str = "check-connection") -> Checked:
         code = await asyncio.to_thread(main, [command])
-        return Checked(code, capfd.readouterr().out)
+        return Checked(code, *capfd.readouterr())
 
     @asynccontextmanager
     async def serving(public_url: str | None) -> AsyncIterator[Site]:
@@ -154,7 +155,9 @@ async def test_a_proxy_in_front_of_a_stopped_server_is_said_as_such(site: Site, 
         f"the proxy at {site.url} gets no answer from the server ({status}): start the server, or correct its address "
         "in the proxy"
     )
-    assert (await site.check()).wrong["address"] == sentence
+    checked = await site.check()
+    assert (checked.code, checked.out) == (1, f"WRONG  address {sentence}\n")
+    assert checked.err == "The other checks were not made, because no request reaches the server.\n"
     assert f"WRONG  public URL  {sentence}" in (await site.check("doctor")).out
 
 
@@ -200,6 +203,7 @@ async def test_nobody_at_the_address_is_one_line(
     checked = await site.check()
     assert (checked.code, checked.out.count("\n")) == (1, 1)
     assert checked.out.startswith("WRONG  address does not answer (ConnectError)")
+    assert "The other checks were not made" in checked.err
 
 
 async def test_a_server_at_another_port_than_the_commands_is_noticed(

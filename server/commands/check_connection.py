@@ -16,6 +16,7 @@ from server.commands.checks import (
     require_valid_certificate,
     run_checks,
 )
+from server.commands.output import print_message
 from server.settings import Settings
 from server.statuses import METADATA_PATH
 from server.urls import is_loopback, is_private
@@ -60,7 +61,9 @@ def check_connection(settings: Settings, _args: Namespace) -> int:
     """Print one line per check. Return 1 if an assistant would fail."""
     checks: dict[str, Check] = {"address": _address}
     if not _is_reachable(settings):
-        return run_checks(checks, settings)
+        code = run_checks(checks, settings)
+        print_message("The other checks were not made, because no request reaches the server.")
+        return code
     checks |= {document: functools.partial(_document, document) for document in documents()}
     checks |= {path: functools.partial(_challenge, path) for path in ("/mcp", "/mcp/")}
     checks |= {"Authorization": _authorization, "CORS": _cors, "/oauth/token": _token}
@@ -70,7 +73,7 @@ def check_connection(settings: Settings, _args: Namespace) -> int:
 
 def _is_reachable(settings: Settings) -> bool:
     try:
-        _ask(settings, "GET", "/health/live")
+        require_server_behind(settings.public_url, _ask(settings, "GET", "/health/live"))
     except CheckFailed:
         return False
     return True
