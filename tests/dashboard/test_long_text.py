@@ -31,7 +31,7 @@ async def contents(visitor: Visitor) -> list[str]:
 async def test_it_can_be_deleted_and_brought_back(ann: Visitor) -> None:
     memory_id = await restored(ann)
     before = await contents(ann)
-    deleted = await ann.post(f"/dashboard/memories/{memory_id}/delete")
+    deleted = await ann.shown(f"/dashboard/memories/{memory_id}/delete")
     assert "Memory deleted" in seen(deleted)
     await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
     assert await contents(ann) == before

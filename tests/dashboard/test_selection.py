@@ -197,7 +197,7 @@ async def test_without_trash_every_deletion_warns_first(ann: Visitor) -> None:
 
 async def test_with_a_trash_no_deletion_asks(ann: Visitor) -> None:
     first, second = await ann.remember_all(TEXTS[:2])
-    assert "Memory deleted." in seen(await ann.post(f"/dashboard/memories/{first}/delete"))
+    assert "Memory deleted." in seen(await ann.shown(f"/dashboard/memories/{first}/delete"))
     assert (await act(ann, "delete", [second])).status_code == 303
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ORIGIN
-from tests.support.visitors import Visitor
+from tests.support.visitors import Visitor, hidden, seen
 
 LISBON = "The flat in Lisbon has no lift."
 
@@ -180,3 +180,19 @@ async def test_equal_reads_in_a_row_are_one_line_and_changes_are_not(ann: Visito
     assert page.count("alice listed 1 memory") + page.count("alice listed Two.") == 2, page
     assert "3 times in the dashboard" in page
     assert page.count("alice changed Two. in the dashboard Undo from here") == 2
+
+
+async def test_a_memory_that_left_the_trash_meanwhile_is_not_restored_and_the_page_says_so(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes the window seat.")
+    deleted = await ann.shown(f"/dashboard/memories/{memory_id}/delete")
+    await ann.do(f"{ann.project}/trash/{memory_id}/delete")
+    refused = await ann.post(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
+    assert refused.status_code == 400
+    assert "Nothing was restored: the memory has left the trash" in seen(refused)
+
+
+async def test_the_page_after_a_deletion_counts_what_is_left(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes tea.")
+    await ann.remember("Anna likes rum.")
+    deleted = await ann.shown(f"/dashboard/memories/{memory_id}/delete")
+    assert "1 memory in" in seen(deleted)

@@ -51,7 +51,8 @@ class RowPage(NamedTuple):
 
 
 async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
-    """Show the list. `deleted` is a memory that was just deleted, which the page offers to restore.
+    """Show the list. `deleted` is a memory that was just deleted without a trash, which the page offers to restore, as
+    it does with the one in the trash that the address names.
 
     An invalid filter is reported on the page.
     """
@@ -65,9 +66,10 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     runtime = request.call.runtime
     model = await request.call.read(model_notes.of_project, project_id, runtime.settings) if query.q else None
     views = await request.call.read(saved_views.list_own, project_id)
-    is_deleted = deleted is not None or bool(request.text("kept"))
+    deleted_id = request.http.query_params.get("deleted")
+    kept = restore_form(deleted) if deleted else json.dumps({"id": deleted_id}) if deleted_id else request.text("kept")
+    is_deleted = deleted is not None or bool(kept)
     trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
-    kept = restore_form(deleted, is_in_trash=trash_days > 0) if deleted else request.text("kept")
     return await request.render(
         "memories.html",
         project_id,
@@ -95,9 +97,8 @@ def _parameters(request: PageRequest) -> dict[str, str]:
     return dict(request.http.query_params) or dict(parse_qsl(request.text("back").removeprefix("?")))
 
 
-def restore_form(memory: Memory, *, is_in_trash: bool) -> str:
-    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash. Return "" if
-    neither is possible.
+def restore_form(memory: Memory) -> str:
+    """Return the memory as JSON for a form that adds it again, or "" if that is not possible.
 
     A text that is longer than one message, because a version of several messages was restored, cannot be added again,
     nor can a memory that is too large for a form.
@@ -109,7 +110,6 @@ def restore_form(memory: Memory, *, is_in_trash: bool) -> str:
         "user_id": memory.user_id,
         "created_at": memory.created_at.isoformat(),
         "project_id": memory.project_id,
-        "id": memory.id,
         "pinned": memory.pinned,
         "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
@@ -117,7 +117,7 @@ def restore_form(memory: Memory, *, is_in_trash: bool) -> str:
         form = NewMemory.model_validate(fields).model_dump_json()
         if MOST_ENCODED * len(form.encode()) < FORM_BYTES - OTHER_BYTES:
             return form
-    return json.dumps({"id": memory.id}) if is_in_trash else ""
+    return ""
 
 
 async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:

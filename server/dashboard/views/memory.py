@@ -42,7 +42,7 @@ class Turn(NamedTuple):
 
 
 class Deleted(BaseModel):
-    """A memory that was deleted, as its id in `memories.restore_form`."""
+    """A memory in the trash, by its id in the form that restores it."""
 
     id: str | None = None
 
@@ -142,9 +142,11 @@ async def add(request: PageRequest) -> Response:
 
 
 async def delete(request: PageRequest) -> Response:
-    """Delete the memory, and show a form that restores it."""
+    """Delete the memory, and show a form that restores it. Without a trash, only this answer still has the text."""
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     await request.call.run(deletions.delete, memory.id)
+    if await request.call.read(trash.days, memory.project_id):
+        return redirect(f"{HOME}/projects/{memory.project_id}/memories?deleted={memory.id}")
     return await memory_list.show(request, deleted=memory)
 
 
@@ -157,7 +159,7 @@ async def restore(request: PageRequest) -> Response:
                 return redirect(f"{HOME}/memories/{memory.id}", "restored")
         new_memory = NewMemory.model_validate_json(request.text("kept"))
     except ValidationError:
-        raise Invalid("Nothing was restored, because the form is incomplete. Reload the page and try again.") from None
+        raise Invalid("Nothing was restored: the memory has left the trash, or the form is incomplete.") from None
     new_memory = new_memory.model_copy(update={"project_id": request.project_id})
     memory_id = await request.call.run(memories.add, new_memory, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")

@@ -142,7 +142,7 @@ def test_a_version_of_an_imported_memory_is_restored_with_its_pin_and_expiry(wor
 
 def test_undo_restores_every_column_without_a_reason(world: World, full: Memory, plain: Memory) -> None:
     columns = COLUMNS - set(NOT_RESTORED)
-    form = restore_form(full, is_in_trash=True)
+    form = restore_form(full)
     world.delete(full.id)
     restored = add(world, NewMemory.model_validate_json(form))
     assert values(restored, columns) == values(full, columns)
