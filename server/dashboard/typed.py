@@ -25,14 +25,16 @@ class Typed(NamedTuple):
         """Return the metadata that `before` becomes. Raises Invalid."""
         return details_of(self.rows, before) | labels_of(self.texts, before)
 
+    def days(self) -> int | None:
+        """Return in how many days the memory expires; None for never, and for no change. Raises Invalid."""
+        choice = self.texts["expires"]
+        if choice not in ("", NEVER, *EXPIRY_DAYS):
+            raise Invalid("choose one of the options.", field="Expires")
+        return int(choice) if choice in EXPIRY_DAYS else None
+
     def expiry(self) -> dict[str, object]:
         """Return the new expiry, or nothing if the form does not change it. Raises Invalid."""
-        choice = self.texts["expires"]
-        if choice in EXPIRY_DAYS:
-            return {"expires_at": expiry_of(None, int(choice))}
-        if choice not in ("", NEVER):
-            raise Invalid("choose one of the options.", field="Expires")
-        return {"expires_at": None} if choice else {}
+        return {"expires_at": expiry_of(None, self.days())} if self.texts["expires"] else {}
 
     def merged(self, seen: "Typed", current: "Typed") -> "Typed":
         """Return the current values, but keep what differs from the values that the person has seen."""

@@ -26,6 +26,7 @@ from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
 from server.domain.people import users
 from server.errors import Invalid, NotFound
+from server.hashing import new_token
 from server.models import Memory
 
 MAX_VERSIONS = 5
@@ -135,9 +136,15 @@ async def add(request: PageRequest) -> Response:
         "metadata": typed.metadata({}),
         "user_id": typed.texts["user_id"].strip() or None,
         "project_id": request.project_id,
-        **typed.expiry(),
+        "expires_in_days": typed.days(),
     }
-    memory_id = await request.call.run(memories.add, parse_fields(NewMemory, fields), request.call.index)
+    new_memory = parse_fields(NewMemory, fields)
+    key = f"{request.text('form')}\n{new_memory.model_dump_json()}" if request.text("form") else None
+    memory_id = await request.call.run(memories.add, new_memory, request.call.index, key)
+    try:
+        await request.call.read(changes.to_change, memory_id)
+    except NotFound:  # the form was sent before, and somebody has deleted its memory
+        memory_id = await request.call.run(memories.add, new_memory, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "added")
 
 
@@ -215,6 +222,7 @@ async def _form(
         project_id,
         memory=memory,
         values=typed.texts,
+        form_id=request.text("form") or new_token(""),
         rows=rows,
         button=button,
         kinds=KIND_NAMES,
