@@ -165,7 +165,7 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
     lost = ProjectIndex(project_id=project_id, collection="memories-1", embedding_model="m", mean=b"", ready_at=now())
     with stored.write() as session:
         session.add(lost)
-    assert line(run, "Chroma") == f"WRONG 1 of 1 collections do not match SQL: run {command_line('reindex')}"
+    assert line(run, "Chroma") == f"WRONG 1 of 1 collection does not match SQL: run {command_line('reindex')}"
     served.answers["/identity"] = (401, b"{}")
     assert line(run, "Chroma").endswith("slow: check SELFMEMORY_CHROMA_TOKEN")
     served.stop()

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from server.domain.memory.excerpts import title_of
 from server.models import Memory
+from server.plurals import count
 from server.settings import Settings
 from tools.sources import SourceView
 
@@ -148,7 +149,7 @@ def page_text(page: Page, offset: int) -> str:
 
 
 def _first_line(results: Sequence[Entry], total: int, omitted: int, offset: int) -> str:
-    line = f"{len(results)} of {total} memories, newest first."
+    line = f"{len(results)} of {count(total, 'memory', 'memories')}, newest first."
     if omitted:
         line += f" {omitted} more did not fit."
     if results and offset + len(results) < total:

@@ -35,7 +35,8 @@ def check_chroma(settings: Settings) -> str:
         what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
         raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
     if wrong:
-        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run {command_line('reindex')}")
+        verb = "does" if wrong == 1 else "do"
+        raise CheckFailed(f"{wrong} of {collections} {verb} not match SQL: run {command_line('reindex')}")
     return f"the server answers: {collections} ready, {missing} not built yet"
 
 

@@ -26,8 +26,8 @@ async def test_no_page_counts_an_expired_memory(ann: Visitor, database: Database
     organization = f"/dashboard/organizations/{ann.tenant.organization_id}"
     for page, text in (
         (f"{ann.project}/memories", "1 memory in "),
-        (f"{ann.project}/transfer", "All 1 memory in "),
-        (f"{ann.project}/similar", "All 1 memory are compared"),
+        (f"{ann.project}/transfer", "1 memory in My Memories. You"),
+        (f"{ann.project}/similar", "There is only one memory."),
         (f"{ann.project}/settings", "with 1 memory, its API keys"),
         ("/dashboard/organizations", "1 memory"),
         (f"{organization}/projects", "1 memory"),

@@ -191,7 +191,7 @@ async def test_a_page_names_the_command_after_the_folder_of_the_start_was_delete
 async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:
     assert "There are no memories to export yet." in await ann.see(f"{ann.project}/transfer")
     await ann.remember("I like tea.")
-    assert "All 1 memory in" in await ann.see(f"{ann.project}/transfer")
+    assert "1 memory in My Memories. You can import the file" in await ann.see(f"{ann.project}/transfer")
 
 
 async def test_files_of_pages_are_no_lines_in_the_log(

@@ -54,6 +54,7 @@ async def test_the_lines_of_a_list_say_all_that_the_structured_content_says(mcp:
     assert text.count("fetch gives the full text") == 1
     structured, text = await result_of(mcp, "list_memories", limit=1, offset=1)
     assert text.startswith("1 of 3 memories, newest first. Continue with offset 2.\n\n")
+    assert (await result_of(mcp, "list_memories", tags="habits"))[1].startswith("1 of 1 memory, newest first.\n\n")
     assert (await result_of(mcp, "list_memories", tags="nobody"))[1] == "0 of 0 memories, newest first."
 
 

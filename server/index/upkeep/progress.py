@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from server.plurals import count
+
 log = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 60.0
@@ -33,7 +35,7 @@ def duration(seconds: float) -> str:
     for size, name in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"
-    return f"{max(seconds, 1):.0f} seconds"
+    return count(max(round(seconds), 1), "second")
 
 
 def watched(job: Iterator[Progress], clock: Callable[[], float] = time.monotonic) -> Iterator[Progress]:
