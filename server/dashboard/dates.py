@@ -1,5 +1,6 @@
 """Formats times for people: how long ago, the day that a list groups by, or the exact time."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
@@ -9,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from server.models.base import now
+from server.models.base import is_id, now, time_in
 from server.plurals import count
 
+IMPORT = "imp_"
 ZONE_COOKIE = "zone"
 """Holds the reader's time zone, which a script sets. Without it, days are in UTC."""
 
@@ -59,6 +61,16 @@ def zone_of(cookies: Mapping[str, str]) -> tzinfo:
         return ZoneInfo(name) if name else UTC
     except (KeyError, ValueError, OSError):
         return UTC
+
+
+def times_of_namesakes(names: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
+    """Return the times of the imports that another import shares its name with, by their ids. `names` are those of
+    sources by id.
+    """
+    imports = {one: name for one, name in names.items() if is_id(IMPORT, one)}
+    often = Counter(imports.values())
+    times = {one: time_in(IMPORT, one).astimezone(zone) for one, name in imports.items() if often[name] > 1}
+    return {one: f" {time:%b} {time.day}, {time:%Y %H:%M:%S}" for one, time in times.items()}
 
 
 def by_day(rows: Sequence[Row], zone: tzinfo) -> list[Day]:

@@ -125,6 +125,11 @@ def smallest_id(prefix: str, milliseconds: int) -> str:
     return f"{prefix}{min(max(milliseconds, 0), 2**48 - 1):012x}"
 
 
+def time_in(prefix: str, text: str) -> datetime:
+    """Return the time in an id."""
+    return datetime.fromtimestamp(int(text.removeprefix(prefix)[:12], 16) / 1000, UTC)
+
+
 def is_id(prefix: str, text: str) -> bool:
     """Return whether the text has the form of an id with this prefix."""
     return text.startswith(prefix) and _ID.fullmatch(text, len(prefix)) is not None

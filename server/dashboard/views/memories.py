@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from server.dashboard.dates import by_day, zone_of
+from server.dashboard.dates import by_day, times_of_namesakes, zone_of
 from server.dashboard.fields import parse_fields
+from server.dashboard.layout import ProjectEntry
 from server.dashboard.pages import FORM_BYTES, PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
@@ -66,28 +67,28 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     runtime = request.call.runtime
     model = await request.call.read(model_notes.of_project, project_id, runtime.settings) if query.q else None
     views = await request.call.read(saved_views.list_own, project_id)
-    deleted_id = request.http.query_params.get("deleted")
-    kept = restore_form(deleted) if deleted else json.dumps({"id": deleted_id}) if deleted_id else request.text("kept")
+    kept = restore_form(deleted) if deleted else _kept(request)
     is_deleted = deleted is not None or bool(kept)
     trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
+    known = results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters())
+    zone = zone_of(request.http.cookies)
     return await request.render(
         "memories.html",
         project_id,
         query=query,
         results=results,
-        days=by_day(results.rows, zone_of(request.http.cookies)),
+        days=by_day(results.rows, zone),
         model=model,
         kept=kept,
         is_deleted=is_deleted,
         trash_days=trash_days,
-        targets=[
-            entry for entry in (await request.frame()).projects if entry.project.id != project_id and entry.may("write")
-        ],
+        targets=await _targets(request, project_id),
         picked=request.texts("ids"),
         most_counted=MOST_COUNTED,
         views=views,
         view=next((view for view in views if view.query == query.query()), None),
-        known=results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters()),
+        known=known,
+        times=times_of_namesakes(known.source_names, zone),
         authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
     )
 
@@ -95,6 +96,18 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
 def _parameters(request: PageRequest) -> dict[str, str]:
     """Return the query of the address or, after a refused form, of the list that the form was sent from."""
     return dict(request.http.query_params) or dict(parse_qsl(request.text("back").removeprefix("?")))
+
+
+async def _targets(request: PageRequest, project_id: str) -> list[ProjectEntry]:
+    """Return the other projects, to which memories can be moved."""
+    projects = (await request.frame()).projects
+    return [entry for entry in projects if entry.project.id != project_id and entry.may("write")]
+
+
+def _kept(request: PageRequest) -> str:
+    """Return the form that restores the memory in the trash that the address names, or a form that was refused."""
+    deleted_id = request.http.query_params.get("deleted")
+    return json.dumps({"id": deleted_id}) if deleted_id else request.text("kept")
 
 
 def restore_form(memory: Memory) -> str:
