@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import names, notifications
@@ -13,6 +14,7 @@ from server.domain.teams import projects
 from server.domain.teams.projects import ProjectAccess
 from server.errors import NotFound
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
+from server.models.stored_size import TOTAL_SIZE
 from server.principal import Principal
 
 
@@ -44,10 +46,21 @@ def frame_of(session: Session, principal: Principal) -> Frame:
     """Return the navigation, with projects sorted by organization and name."""
     user = users.me(session, principal)
     reachable = projects.reachable(session, principal)
-    expired = expiry.expired_by_project(session, reachable_projects(principal).with_only_columns(col(Project.id)))
+    expired = expiry.expired_by_project(session, _reachable_ids(principal))
     entries = [_entry(access, user, expired.get(access.project.id, 0)) for access in reachable]
     entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
     return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
+
+
+def sizes_of(session: Session, principal: Principal) -> dict[str, int]:
+    """Return the size of the memories that have not expired, in bytes, by project."""
+    expired = expiry.expired_by_project(session, _reachable_ids(principal), TOTAL_SIZE)
+    reachable = [access.project for access in projects.reachable(session, principal)]
+    return {project.id: project.memory_bytes - expired.get(project.id, 0) for project in reachable}
+
+
+def _reachable_ids(principal: Principal) -> sa.Select[str]:
+    return reachable_projects(principal).with_only_columns(col(Project.id))
 
 
 def organization_title(organization: Organization, owner_name: str, user_id: str) -> str:

@@ -1,5 +1,6 @@
 """The pages count no memory that has expired, also before it is deleted."""
 
+import re
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -35,6 +36,15 @@ async def test_no_page_counts_an_expired_memory(ann: Visitor, database: Database
         shown = await ann.see(page)
         assert text in shown, page
         assert "2 memories" not in shown, page
+
+
+async def test_no_size_includes_an_expired_memory(ann: Visitor, database: Database) -> None:
+    await ann.remember("Anna likes tea.")
+    page = f"/dashboard/organizations/{ann.tenant.organization_id}/projects"
+    before = re.findall(r"[\d.]+ (?:Bytes|kB)", await ann.see(page))
+    assert len(before) == 2
+    await expired(ann, database)
+    assert re.findall(r"[\d.]+ (?:Bytes|kB)", await ann.see(page)) == before
 
 
 async def test_a_project_whose_memories_have_all_expired_takes_examples(ann: Visitor, database: Database) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from server.dashboard.event_titles import event_title
-from server.dashboard.layout import ProjectEntry
+from server.dashboard.layout import ProjectEntry, sizes_of
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
 from server.dashboard.views.titles import DELETED_ACCOUNT, titles_of
@@ -93,13 +93,15 @@ async def rename(request: PageRequest) -> Response:
 async def show_projects(request: PageRequest) -> Response:
     """List the projects that the person can reach, with the number and size of their memories."""
     membership, entries = await membership_of(request), await entries_of(request)
+    sizes = await request.call.read(sizes_of)
     return await render(
         request,
         "organization_projects.html",
         membership,
         entries=paginate(request, entries, "projects"),
         memories=sum(entry.memories for entry in entries),
-        size=sum(entry.project.memory_bytes for entry in entries),
+        sizes=sizes,
+        size=sum(sizes[entry.project.id] for entry in entries),
     )
 
 

@@ -86,11 +86,16 @@ def count_expired(session: Session, project_id: str) -> int:
     return sum(row[0] for row in _EXPIRED_COUNT.rows(session, project_id=project_id, moment=now()))
 
 
-def expired_by_project(session: Session, project_ids: sa.Select[str]) -> dict[str, int]:
-    """Return how many memories have expired and are not deleted yet, by project. Projects without any are left out."""
+def expired_by_project(
+    session: Session, project_ids: sa.Select[str], amount: sa.ColumnElement[int] | None = None
+) -> dict[str, int]:
+    """Return how many memories have expired and are not deleted yet, by project, or another `amount`, such as
+    `TOTAL_SIZE`. Projects without any are left out.
+    """
     of_projects = sa.func.coalesce(col(Memory.project_id), "").in_(project_ids)  # as in `_in_project`
-    query = sa.select(col(Memory.project_id), sa.func.count()).where(of_projects, has_expired(now()))
-    return {row[0]: row[1] for row in session.execute(query.group_by(col(Memory.project_id)))}
+    query = sa.select(col(Memory.project_id), sa.func.count() if amount is None else amount)
+    query = query.where(of_projects, has_expired(now())).group_by(col(Memory.project_id))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def expired_usage(session: Session, project_id: str) -> tuple[int, int]:
