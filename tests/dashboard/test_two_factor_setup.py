@@ -16,7 +16,7 @@ from server.settings import Settings
 from tests.support.browsers import PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
-from tests.support.two_factor import CODE, EMAIL, PAGE, STEP, Enrolled, enter
+from tests.support.two_factor import CODE, EMAIL, PAGE, STEP, Enrolled, enter, is_signed_in, set_up
 from tests.support.visitors import Visitor, hidden, seen
 
 
@@ -47,6 +47,15 @@ async def test_turning_it_off_always_asks_for_the_password_or_a_code(enrolled: E
     off = await enrolled.client.post(f"{PAGE}/off", data={"proof_password": PASSWORD})
     assert off.headers["location"] == f"{PAGE}?done=two-factor-off"
     assert (await sign_in(fresh(enrolled.client))).headers["location"] == "/dashboard"
+
+
+async def test_turning_it_on_ends_the_sessions_that_a_password_alone_began(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    elsewhere = fresh(client)
+    await sign_in(elsewhere)
+    enrolled = await set_up(client)
+    assert await is_signed_in(enrolled.client)
+    assert not await is_signed_in(elsewhere)
 
 
 async def test_it_is_on_only_after_a_right_code(client: httpx.AsyncClient) -> None:
