@@ -102,7 +102,7 @@ def invite(
     if len(assignments) < len(projects):
         raise NotFound("Project not found.")
     invitation = _new_invitation(organization, None, address, role, principal)
-    return _send(session, invitation, organization, user, role, assignments, mailer)
+    return _send(session, invitation, organization, user, assignments, mailer)
 
 
 def invite_to_project(
@@ -121,7 +121,7 @@ def invite_to_project(
     if user is not None and role_in(session, user.id, project.id) is not None:
         raise AlreadyMember
     invitation = _new_invitation(organization, project, address, OrganizationRole.MEMBER, principal)
-    return _send(session, invitation, organization, user, role, [Assignment(project, role)], mailer)
+    return _send(session, invitation, organization, user, [Assignment(project, role)], mailer)
 
 
 def cancel(session: Session, principal: Principal, organization_id: str, invitation_id: str) -> Invitation:
@@ -250,7 +250,6 @@ def _send(
     invitation: Invitation,
     organization: Organization,
     user: User | None,
-    role: str,
     assignments: list[Assignment],
     mailer: Mailer,
 ) -> NewInvitation:
@@ -258,7 +257,7 @@ def _send(
 
     The letter's token is not shown anywhere else, so it proves that its user can read the mailbox.
     """
-    token = new_token(INVITATION_PREFIX)
+    role, token = _offered_role(invitation, assignments), new_token(INVITATION_PREFIX)
     invitation.token_hash = token_hash(token)
     _cancel_older(session, invitation)
     flush_or_conflict(session, invitation)
