@@ -64,3 +64,10 @@ def test_a_table_in_another_encoding_is_refused_with_what_to_do(path: Path, enco
     word = {"cp1252": "Müller", "cp1251": "Чай", "euc_kr": "여행"}.get(encoding, "旅行")
     with pytest.raises(Invalid, match=r"^line 3: is not UTF-8 or UTF-16 text. Save .* CSV UTF-8"):
         read(path, f"content;tags\ntea;a\n{word};b\n".encode(encoding))
+
+
+def test_a_cell_that_is_nested_too_deeply_is_text(path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    for name, problem in (("metadata", "must be a JSON object"), ("tags", "must be at most 16 KB")):
+        with pytest.raises(Invalid, match=rf"^line 2: metadata: {problem}"):
+            read(path, f"content,{name}\ntea,{deep}\n")

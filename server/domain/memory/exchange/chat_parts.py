@@ -1,5 +1,7 @@
 """Names the parts of chat messages other than text, so that an import can count them."""
 
+import contextlib
+import json
 import mimetypes
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -71,6 +73,14 @@ def _text_of(part: Foreign) -> str:
 
 def _media(name: str, otherwise: str) -> str:
     return next((kind for word, kind in _MEDIA.items() if word in name), otherwise)
+
+
+def from_json_text(value: Any) -> Any:
+    """Return the value of JSON text, and anything else unchanged."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def object_in(value: Any) -> Foreign:

@@ -1,11 +1,8 @@
 """Reads agent files of Letta (`.af`): the blocks of an agent's memory, and what was said to it."""
 
-import contextlib
-import json
 from collections.abc import Iterator
-from typing import Any
 
-from server.domain.memory.exchange.chat_parts import TOOLS, objects_in, text_of_parts
+from server.domain.memory.exchange.chat_parts import TOOLS, from_json_text, object_in, objects_in, text_of_parts
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.exchanges import Chat, Utterance, count_left_out, exchanges, role_of, title_of
 from server.domain.memory.exchange.texts import cut, storable
@@ -57,23 +54,15 @@ def _said(agent: Foreign, warnings: Warnings) -> Iterator[Utterance]:
 def _user_text(message: Foreign) -> str:
     """Return what the user said. Letta wraps it in JSON, as it does with events, which are nothing the user said."""
     text = text_of_parts(message.get("content"))
-    wrapped = _parsed(text)
-    if not isinstance(wrapped, dict) or "type" not in wrapped:
+    wrapped = object_in(from_json_text(text))
+    if "type" not in wrapped:
         return text
     return str(wrapped.get("message") or "") if wrapped["type"] == "user_message" else ""
 
 
 def _sent(call: Foreign) -> str:
     """Return the message that the call sends to the user, or "" for any other call."""
-    function = call.get("function")
-    if not isinstance(function, dict) or function.get("name") != _SEND:
+    function = object_in(call.get("function"))
+    if function.get("name") != _SEND:
         return ""
-    arguments = _parsed(function.get("arguments"))
-    return str(arguments.get("message") or "") if isinstance(arguments, dict) else ""
-
-
-def _parsed(text: Any) -> Any:
-    if isinstance(text, str) and text.startswith("{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(text)
-    return None
+    return str(object_in(from_json_text(function.get("arguments"))).get("message") or "")

@@ -1,12 +1,11 @@
 """Reads records: our own lines, those of mem0, and similar ones with other field names."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from server.domain.memory.exchange.chat_parts import objects_in
+from server.domain.memory.exchange.chat_parts import from_json_text, objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
 from server.domain.memory.exchange.moments import moment
 from server.domain.memory.inputs import join_parts
@@ -61,7 +60,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         fields["content"] = content
     if record.keys() >= MEM0_FIELDS:
         fields.setdefault("source", "mem0")
-    given = _object_of(record.get("metadata") or {})
+    given = from_json_text(record.get("metadata") or {})  # text in the dump of a database
     if isinstance(given, dict):
         fields["metadata"] = _metadata(record, given)
     for name in ("created_at", "updated_at", "expires_at"):
@@ -83,14 +82,6 @@ def _with_our_times(record: Foreign) -> Foreign:
         times.setdefault("expires_at", (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat())
         del others[LAST_DAY]
     return others | {name: value for name, value in times.items() if others.get(name) in _LEFT_OUT}
-
-
-def _object_of(metadata: Any) -> Any:
-    """Return metadata that is JSON text, as in the dump of a database, as an object, and anything else unchanged."""
-    if isinstance(metadata, str):
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(metadata)
-    return metadata
 
 
 def _metadata(record: Foreign, given: Foreign) -> Foreign:

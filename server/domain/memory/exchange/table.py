@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
+from server.domain.memory.exchange.chat_parts import from_json_text
 from server.domain.memory.exchange.entries import LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.json_values import MAX_VALUE_LENGTH
 from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
@@ -117,11 +118,7 @@ def _record(place: str, names: list[str], row: list[str]) -> Foreign:
 def _value(name: str, cell: str) -> Any:
     text = cell[1:] if len(cell) > 1 and cell[0] == "'" and cell[1] in _FORMULA else cell
     if name in _JSON_COLUMNS or (name in (TAGS, PEOPLE) and text.startswith("[")):
-        try:
-            value: Any = json.loads(text)
-        except ValueError:
-            return text
-        return value
+        return from_json_text(text)
     return text
 
 
