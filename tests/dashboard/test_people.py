@@ -112,6 +112,14 @@ async def test_members_who_leave_or_are_removed_lose_access(shared: Visitor, ben
     assert (await ben.get(shared.organization)).status_code == 404
 
 
+async def test_who_leaves_a_project_reads_how_many_invitations_that_canceled(shared: Visitor, ben: Visitor) -> None:
+    await shared.do(f"{shared.project}/members/{ben.tenant.user_id}/role", {"role": "admin"})
+    await ben.post(f"{shared.project}/members", {"email": "new@example.com", "role": "viewer"})
+    home = await ben.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")
+    page = await ben.see((await ben.get(home)).headers["location"])
+    assert "You left the project. 1 pending invitation was canceled." in page
+
+
 async def test_a_refused_form_shows_the_reason_on_its_page(shared: Visitor, ben: Visitor) -> None:
     refused = await shared.post(f"{shared.organization}/members/{shared.tenant.user_id}/remove")
     assert refused.status_code == 409

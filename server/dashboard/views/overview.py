@@ -14,11 +14,14 @@ from server.domain.people import users
 
 
 async def home(request: PageRequest) -> Response:
-    """Redirect to the project last opened in this browser, or the one with the most memories."""
+    """Redirect to the project last opened in this browser, or the one with the most memories. The query says what a
+    form has done.
+    """
     entry = last_project(await request.frame(), request.http.cookies.get(LAST_PROJECT_COOKIE))
     if entry is None:
         return await request.render("no_projects.html")
-    return redirect(f"{HOME}/projects/{entry.project.id}", request.http.query_params.get("done"))
+    query = request.http.url.query
+    return redirect(f"{HOME}/projects/{entry.project.id}" + (f"?{query}" if query else ""))
 
 
 async def add_examples(request: PageRequest) -> Response:
