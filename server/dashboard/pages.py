@@ -81,6 +81,10 @@ class PageRequest:
         """Return a form field with line breaks as we store them, or "" if it is missing."""
         return next(reversed(self.texts(name)), "")
 
+    def typed(self, action: str, name: str, stored: str = "") -> str:
+        """Return a field of the form that was sent to `action`, or `stored` if no form or another one was sent."""
+        return self.text(name) if self.form and self.http.url.path == action else stored
+
     def texts(self, name: str) -> list[str]:
         return [value.replace("\r\n", "\n") for value in self.form.getlist(name) if isinstance(value, str)]
 
@@ -118,7 +122,7 @@ class PageRequest:
             "problem": with_field_label(self.problem) if self.problem else None,
             "done": done_message(self.http.query_params),
             "once": once,
-            "typed": self.text,
+            "typed": self.typed,
             "settings": self.call.runtime.settings,
             "theme": chosen_value(THEME, self.http.cookies),
         }

@@ -33,6 +33,7 @@ async def show(request: PageRequest) -> Response:
         fixed=_fixed(membership, members, request.call.principal.user_id),
         pending=await request.call.read(invitations.list_pending, organization_id),
         entries=(await entries_of(request))[:MOST_PROJECTS],
+        chosen_projects=request.texts("project_id"),
         project_roles=[role.value for role in ProjectRole],
     )
 

@@ -1,0 +1,68 @@
+"""A refused form keeps what was typed into it, and leaves the other forms of its page as they are."""
+
+import re
+
+from tests.dashboard.test_people import team
+from tests.support.visitors import Visitor
+
+
+def field(page: str, name: str) -> str:
+    """Return the value of the last field with this name."""
+    return str(re.findall(rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"', page)[-1])
+
+
+def selected(page: str, name: str) -> str:
+    """Return the chosen option of the last list with this name."""
+    options = re.findall(rf'<select[^>]* name="{name}"[^>]*>(.*?)</select>', page)[-1]
+    return str(re.findall(r'<option value="([^"]*)" selected>', options)[0])
+
+
+def checked(page: str, name: str) -> list[str]:
+    return re.findall(rf'name="{name}" value="([^"]*)" checked>', page)
+
+
+async def test_a_refused_deletion_leaves_the_settings_of_the_project(ann: Visitor) -> None:
+    await ann.do(f"{ann.project}/change", {"name": "Household", "trash_days": "30"})
+    for form in ("delete", "delete-memories"):
+        page = (await ann.post(f"{ann.project}/{form}", {"confirm": "something else"})).text
+        assert (field(page, "name"), selected(page, "trash_days")) == ("Household", "30")
+
+
+async def test_refused_settings_keep_what_was_chosen(ann: Visitor) -> None:
+    page = (await ann.post(f"{ann.project}/change", {"name": "x", "trash_days": "90"})).text
+    assert (field(page, "name"), selected(page, "trash_days")) == ("x", "90")
+
+
+async def test_a_refused_name_of_a_person_stays_in_its_field(ann: Visitor) -> None:
+    page = (await ann.post("/dashboard/account/name", {"name": "Ann\u2028Lee"})).text
+    assert field(page, "name") == "Ann\u2028Lee"
+
+
+async def test_a_refused_name_of_a_key_is_not_offered_for_a_new_one(ann: Visitor) -> None:
+    rename = re.search(r'action="([^"]+/rename)"', (await ann.get(f"{ann.project}/keys")).text)
+    assert rename
+    page = (await ann.post(rename[1], {"name": "x" * 101})).text
+    assert field(page, "name") == ""
+    create = {"name": "x" * 101, "permission": "read", "expires_in_days": "90"}
+    page = (await ann.post(f"{ann.project}/keys", create)).text
+    assert (field(page, "name"), selected(page, "expires_in_days")) == ("x" * 101, "90")
+    assert checked(page, "permission") == ["read"]
+
+
+async def test_a_refused_invitation_keeps_its_role_and_projects(ann: Visitor) -> None:
+    at_team = await team(ann)
+    project_id = at_team.tenant.project_id
+    fields = {"email": "nobody", "role": "admin", "project_role": "editor", "project_id": project_id}
+    page = (await at_team.post(f"{at_team.organization}/members", fields)).text
+    assert (field(page, "email"), selected(page, "role"), selected(page, "project_role")) == (
+        "nobody", "admin", "editor",
+    )  # fmt: skip
+    assert checked(page, "project_id") == [project_id]
+
+
+async def test_a_refused_change_of_a_role_is_not_offered_for_an_invitation(ann: Visitor) -> None:
+    at_team = await team(ann)
+    for page, usual in ((f"{at_team.project}/members", "viewer"), (f"{at_team.organization}/members", "member")):
+        refused = await at_team.post(f"{page}/{ann.tenant.user_id}/role", {"role": "admin"})
+        assert refused.status_code in (403, 409), refused.text
+        assert selected(refused.text, "role") == usual
