@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from server.domain.memory.versions import as_json
 from server.models.base import JSON, JsonObject
 
 MOST_WORDS = 1_500
@@ -43,7 +44,7 @@ def text_differences(before: str, after: str) -> list[Piece] | None:
 def detail_differences(before: JsonObject, after: JsonObject) -> list[ChangedValue]:
     keys = dict.fromkeys([*before, *after])
     changed = [ChangedValue(key, before.get(key), after.get(key)) for key in keys]
-    return [one for one in changed if one.before != one.after or type(one.before) is not type(one.after)]
+    return [one for one in changed if as_json(one.before) != as_json(one.after)]
 
 
 def _pieces(old: Sequence[str], new: Sequence[str]) -> Iterator[Piece]:

@@ -180,3 +180,12 @@ async def test_the_form_sets_changes_and_removes_the_expiry(ann: Visitor) -> Non
     assert await days_left() is None
     refused = await ann.post(f"{page}/edit", {**fields, "expires": "soon"})
     assert "Expires: choose one of the options." in seen(refused)
+
+
+async def test_the_history_shows_a_change_from_a_number_to_true(ann: Visitor) -> None:
+    memory_id = await ann.remember("Before.", flag=1, flags=[1])
+    body = {"metadata": {"flag": True, "flags": [True]}}
+    await ann.client.patch(f"/api/memories/{memory_id}", json=body, headers=ann.tenant.auth)
+    page = (await ann.get(f"/dashboard/memories/{memory_id}")).text
+    for name, before, after in (("flag", "1", "true"), ("flags", "[1]", "[true]")):
+        assert f"<dt>{name}</dt><dd><del>{before}</del> <ins>{after}</ins></dd>" in page

@@ -1,5 +1,6 @@
 """PUT replaces, PATCH merges, an earlier version can be restored, and names can be changed."""
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -179,3 +180,15 @@ async def test_a_wrong_header_counts_more_than_the_cookie(
 
 async def test_a_key_in_the_address_is_no_credential(client: httpx.AsyncClient, alice: Tenant) -> None:
     assert (await client.get(f"/api/memories?api_key={alice.key}")).status_code == 401
+
+
+async def test_a_number_that_becomes_true_is_stored(api: Caller) -> None:
+    path = f"/api/memories/{await api.add('first', metadata={'flag': 1, 'flags': [0]})}"
+    changed = (await api.send("PATCH", path, {"metadata": {"flag": True, "flags": [False]}})).json()["metadata"]
+    stored = (await api.get(path)).json()["metadata"]
+    assert json.dumps(stored) == json.dumps(changed) == '{"flag": true, "flags": [false]}'
+    assert [one["metadata"]["flag"] is True for one in (await api.get(f"{path}/history")).json()["results"]] == [
+        True, False,
+    ]  # fmt: skip
+    await api.post(f"{path}/restore", {"version": 1})
+    assert (await api.get(path)).text.count('"flag":1') == 1

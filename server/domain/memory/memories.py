@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
@@ -289,6 +290,7 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Pr
         memory.messages = None  # the messages belong to the replaced text
     if change.metadata is not None:
         memory.details = change.metadata
+        flag_modified(memory, "details")  # SQLAlchemy compares as Python does, where 1 is true, and would not store it
         labels.replace(session, memory)
     for name in {"pinned", "expires_at"} & change.values.keys():
         setattr(memory, name, change.values[name])
