@@ -22,6 +22,7 @@ from server.dashboard.rendering import problem_page, render, signed_out_page
 from server.dashboard.shown_once import forget_values, kept_values
 from server.dashboard.sign_in_ways import SealedValues
 from server.dispatch import Methods
+from server.domain import names
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
 from server.request_credentials import credential_of, require_same_origin
@@ -104,7 +105,7 @@ class PageRequest:
 
     def require_confirmation(self, name: str) -> None:
         """Raises Invalid unless the field `confirm` holds `name`. For deletions that cannot be undone."""
-        if self.text("confirm").strip() != name:
+        if names.as_stored(self.text("confirm")) != names.as_stored(name):
             raise Invalid("Nothing was deleted. To confirm, type the name exactly as shown.")
 
     def with_problem(self, problem: ServiceError) -> "PageRequest":

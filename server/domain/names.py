@@ -28,12 +28,17 @@ def parse_name(name: str, field: str = "name") -> str:
 
     Raises Invalid unless it is 2 to 100 letters and marks of any script, digits, spaces and `-_'.&`.
     """
-    text = characters.normalize("NFC", name).translate(_AS_TYPED).strip()
-    text = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
+    text = as_stored(name)
     visible = _JOINED.sub("", text)
     if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in visible):
         raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field=field)
     return text
+
+
+def as_stored(name: str) -> str:
+    """Return the name stripped, composed, and with the apostrophes, dashes and spaces of a keyboard."""
+    text = characters.normalize("NFC", name).translate(_AS_TYPED).strip()
+    return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
 
 
 def key_of(name: str) -> str:

@@ -65,3 +65,10 @@ async def test_home_is_the_project_used_last_else_the_fullest(ann: Visitor) -> N
     assert (await ann.get("/dashboard")).headers["location"] == ann.project
     await ann.see(f"/dashboard/projects/{empty}")
     assert (await ann.get("/dashboard")).headers["location"] == f"/dashboard/projects/{empty}"
+
+
+async def test_a_deletion_is_confirmed_by_the_name_as_a_phone_or_a_mac_writes_it(ann: Visitor) -> None:
+    await ann.do(f"{ann.project}/change", {"name": "Ann's café", "trash_days": ""})
+    refused = await ann.post(f"{ann.project}/delete-memories", {"confirm": "ann's café"})
+    assert refused.status_code == 400
+    await ann.do(f"{ann.project}/delete-memories", {"confirm": " Ann\u2019s cafe\u0301 "})
