@@ -202,9 +202,10 @@ def test_a_file_that_cannot_be_written_is_named_with_what_to_add(
     [
         (["open-webui", "--write"], "has no file to write to"),
         (["lm-studio", "--write"], "needs an API key"),
+        (["chatgpt", "--key", new_api_key()], "ChatGPT signs in and takes no API key. Run this again without --key."),
     ],
 )
-def test_what_cannot_be_written_is_said(
+def test_what_an_assistant_lacks_is_said(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
 ) -> None:
     assert main(["connect", *arguments]) == 1

@@ -18,11 +18,13 @@ from server.urls import is_loopback, is_private
 def connect(settings: Settings, args: Namespace) -> None:
     """Print the instructions, or with `--write` change the assistant's configuration file.
 
-    Raises Invalid if the key is malformed, or the file cannot be changed.
+    Raises Invalid if the key is malformed or of no use to the assistant, or the file cannot be changed.
     """
     key = None if args.key is None else _checked(args.key.strip())
     target = Target(settings.public_url, key or KEY_PLACEHOLDER)
     assistant = next(assistant for assistant in assistants(target) if assistant.id == args.client)
+    if key and not assistant.with_key:
+        raise Invalid(f"{assistant.name} signs in and takes no API key. Run this again without --key.")
     if assistant.vendor and (is_loopback(settings.public_url) or is_private(settings.public_url)):
         print_message(
             f"{assistant.name} connects from {assistant.vendor}'s servers and cannot reach {settings.public_url}: "
