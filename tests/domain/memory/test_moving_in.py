@@ -1,6 +1,7 @@
 """Imports recognize the format of a file by its content. A repeated import stores nothing."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,13 @@ def test_a_value_beyond_every_bound_is_refused(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(json_values, "MAX_VALUE_LENGTH", 100_000)
     with pytest.raises(Invalid, match="item 1: has more than 100,000 characters: split it"):
         read(path, '["' + "x" * 500_000 + '"]')
+
+
+def test_blank_lines_take_no_time(path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(Invalid, match="line 20000001: must be a JSON object"):
+        read(path, '{"content": "tea"}' + "\n" * 20_000_000 + "tea")
+    assert time.monotonic() - began < 3
 
 
 def test_what_is_there_is_skipped_unless_it_is_wanted_twice(world: World, path: Path) -> None:

@@ -20,7 +20,7 @@ _CHUNK_LENGTH = 65_536
 _AT = re.compile("( starting)? at$")
 """Python's messages end in this, before a position that our messages do not give."""
 
-_BLANK = " \t\r\n\ufeff"
+_BLANKS = re.compile("[ \t\r\n\ufeff]+")
 _NEAR_THE_END = 16
 _NESTED = (dict, list)
 _LISTS = frozenset(
@@ -173,15 +173,13 @@ class _Reader:
     def peek(self) -> str:
         """Return the next character that is not blank, or "" at the end."""
         while True:
-            while self.at < len(self.text):
-                character = self.text[self.at]
-                if character not in _BLANK:
-                    return character
-                self.line += character == "\n"
-                self.at += 1
-            if self.is_at_end:
-                return ""
-            self.more(_CHUNK_LENGTH)
+            following = self.text[self.at : self.at + 1]
+            if blanks := _BLANKS.match(self.text, self.at):
+                self.advance(blanks.end())
+            elif following or self.is_at_end:
+                return following
+            else:
+                self.more(_CHUNK_LENGTH)
 
     def take(self, character: str, place: str | None = None) -> None:
         if self.peek() != character:
