@@ -26,14 +26,14 @@ def problem_page(
 ) -> HTMLResponse:
     """Return an error page without navigation. `right_address` is PUBLIC_URL if the page was opened somewhere else."""
     context = {"problem": problem, "status": status, "right_address": right_address}
-    html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
+    html = render("problem.html", {**context, "frame": None, "current": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 
 def signed_out_page(text: str, fields: Sequence[tuple[str, str]], address: str) -> HTMLResponse:
     """Return the page that keeps a text, and the form that sends `fields` to `address` again after signing in."""
     context = {"text": text, "fields": fields, "address": address}
-    html = render("signed_out.html", {**context, "frame": None, "current": None, "done": None})
+    html = render("signed_out.html", {**context, "frame": None, "current": None})
     return HTMLResponse(html, 401, {"Content-Security-Policy": csp.DASHBOARD})
 
 
