@@ -112,7 +112,6 @@ def librechat(target: Target) -> Assistant:
         {**entry, "headers": target.headers},
         {**entry, "requiresOAuth": True},
     )
-    restart = Step("Restart LibreChat.")
     return Assistant(
         "librechat",
         "LibreChat",
@@ -120,7 +119,10 @@ def librechat(target: Target) -> Assistant:
             Step("Add this to librechat.yaml.", config.snippet(with_key=False), "librechat.yaml"),
             Step("Restart LibreChat. Each person signs in when they first select selfmemory in a chat."),
         ),
-        with_key=(Step("Add this to librechat.yaml.", config.snippet(with_key=True), "librechat.yaml"), restart),
+        with_key=(
+            Step("Add this to librechat.yaml.", config.snippet(with_key=True), "librechat.yaml"),
+            Step("Restart LibreChat."),
+        ),
         config=config,
         guide="https://www.librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers",
         note=_from_a_container(target),

@@ -30,7 +30,7 @@ def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
     file stays next to it, with `.bak` added to its name. Return False if the entry is already there. Raises Invalid,
     without changing the file, if the file cannot be read or written, or the change would lose something.
     """
-    entry = config.with_key if with_key or config.sign_in is None else config.sign_in
+    entry = config.entry(with_key=with_key)
     try:
         before = _read(path)
         earlier = _at(_parsed(config, before or ""), config.keys)

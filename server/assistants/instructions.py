@@ -69,10 +69,12 @@ class ConfigFile:
     def shown_path(self) -> str:
         return self.paths["linux"]
 
+    def entry(self, *, with_key: bool) -> Entry:
+        return self.with_key if with_key or self.sign_in is None else self.sign_in
+
     def snippet(self, *, with_key: bool) -> str:
         """Return the full text of a file that holds only this entry."""
-        entry = self.with_key if with_key or self.sign_in is None else self.sign_in
-        return written(self.format, self.keys, entry)
+        return written(self.format, self.keys, self.entry(with_key=with_key))
 
 
 @dataclass(frozen=True, slots=True)
