@@ -31,9 +31,9 @@ WITH followed AS (
 UPDATE memories SET place = placed.place FROM placed WHERE placed.number = memories.number
 """
 _QUESTIONS = """
-UPDATE pieces SET is_question = {true} WHERE {column} - start <= 80 AND EXISTS (
+UPDATE pieces SET is_question = true WHERE "end" - start <= 80 AND EXISTS (
     SELECT 1 FROM memories WHERE number = pieces.memory_number AND length(content) <= 100000
-    AND substr(content, {column}, 1) IN ('?', '\uff1f', '\u061f', '\u037e'))
+    AND substr(content, "end", 1) IN ('?', '\uff1f', '\u061f', '\u037e'))
 """
 """Examining longer texts would take too long. Their pieces are marked when the memory changes."""
 
@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.add_column("memories", sa.Column("place", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("pieces", sa.Column("is_question", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute(_PLACES.format(hour_later=_HOUR_LATER[dialect]))
-    op.execute(_QUESTIONS.format(true="true", column='"end"'))
+    op.execute(_QUESTIONS)
 
 
 def downgrade() -> None:
