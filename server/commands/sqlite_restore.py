@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,9 +79,9 @@ def _beside(target: Path) -> Iterator[Path]:
 
 def _prepare(settings: Settings, backup: Path, name: str, new: Path, installation: str | None) -> KeyOfCopy | None:
     """Create the new database from the backup. Return the key in the backup, if there is one."""
-    for companion in ("", *COMPANIONS[:1]):  # a copied file may have its log next to it
-        if Path(f"{backup}{companion}").exists():
-            shutil.copyfile(f"{backup}{companion}", f"{new}{companion}")
+    shutil.copyfile(backup, new)
+    with suppress(FileNotFoundError):  # a copied file may have its log next to it
+        shutil.copyfile(f"{backup}-wal", f"{new}-wal")
     require_known_schema(schema_of(new, name), f"the backup {name}", "use another backup; nothing was changed")
     key = take_key(new)
     with migrated(sqlite_url(new), connections=1) as database:
