@@ -1,6 +1,5 @@
 """Reads and writes Markdown files with front matter, as Obsidian does."""
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -116,10 +115,18 @@ def _properties(lines: str) -> Foreign:
 def _day_of(stem: str) -> str | None:
     """Return the day that begins the name of a note, unless it is in the future."""
     match = _DAY.match(stem)
-    with contextlib.suppress(ValueError):
-        day = "-".join(match.groups()) if match else ""
-        return day if parse_past(day) else None
-    return None
+    if match is None:
+        return None
+    day = "-".join(match.groups())
+    return day if _is_past(day) else None
+
+
+def _is_past(value: object) -> bool:
+    """Return whether the value is a time, which is not in the future."""
+    try:
+        return parse_past(moment(value)) is not None
+    except ValueError:
+        return False
 
 
 def _fields(head: Foreign) -> Foreign:
@@ -150,14 +157,9 @@ def _fields(head: Foreign) -> Foreign:
 
 def _fits(name: str, value: object) -> bool:
     """Return whether the field can have the value."""
-    try:
-        if name in _LISTS:
-            return not isinstance(value, dict)
-        if name == CATEGORY:
-            return isinstance(value, str)
-        return parse_past(moment(value)) is not None
-    except ValueError:
-        return False
+    if name in _LISTS:
+        return not isinstance(value, dict)
+    return isinstance(value, str) if name == CATEGORY else _is_past(value)
 
 
 def _own_fields(head: Foreign, body: str) -> Foreign:
