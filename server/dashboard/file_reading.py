@@ -8,7 +8,7 @@ from typing import TypeVar
 from server import waits
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
-from server.domain.memory.exchange.sources import checked, read_path
+from server.domain.memory.exchange.sources import checked, checked_line, read_path
 from server.errors import Invalid
 from server.runtime import Call
 from server.uploads import State, Upload, Uploads
@@ -62,8 +62,7 @@ class Survey:
         """Read for `PART_SECONDS`. Return whether the file has ended. Raises Invalid."""
         end = time.monotonic() + PART_SECONDS
         for entry in self.entries:
-            line = next(checked([entry]))
-            self._count(line, entry.group)
+            self._count(checked_line(entry), entry.group)
             if time.monotonic() > end:
                 self.saved = self.store.save(self.saved, total=self.total)
                 return False

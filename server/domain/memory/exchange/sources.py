@@ -89,10 +89,11 @@ def checked(entries: Iterable[Entry], left_out: frozenset[str] = frozenset()) ->
     """Yield the entries as lines, without the groups in `left_out`. Raises Invalid with the place of a bad entry."""
     for entry in entries:
         if entry.group not in left_out or not entry.group:
-            yield _checked(entry)
+            yield checked_line(entry)
 
 
-def _checked(entry: Entry) -> Line:
+def checked_line(entry: Entry) -> Line:
+    """Return the entry as a line. Raises Invalid with its place."""
     try:
         return line_of(entry.fields)
     except Invalid as error:
