@@ -37,7 +37,7 @@ DEFAULT_NAME = "memories"
 
 
 class Download(StreamingResponse):
-    """A response that releases its user's export lock once it is sent or has failed."""
+    """A response that closes `turn`, the user's place among others, once it is sent or has failed."""
 
     def __init__(self, content: AsyncIterator[bytes], turn: contextlib.ExitStack, **options: Any) -> None:
         super().__init__(content, **options)

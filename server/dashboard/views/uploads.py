@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
@@ -68,10 +69,7 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
         _uploading.discard(user_id)
 
 
-@contextlib.asynccontextmanager
-async def read_choice(request: PageRequest) -> AsyncIterator[FormData]:
-    async with read_form(request, file_reading.MOST_GROUPS + 10) as form:
-        yield form
+read_choice = partial(read_form, most_fields=file_reading.MOST_GROUPS + 10)
 
 
 async def upload(request: PageRequest) -> Response:
