@@ -89,7 +89,7 @@ PAGES = {
     MEMORY + "/delete": Form(memory.show, memory.delete, guard=permanent.of_memory),
     HOME + "/organizations": Page(organizations.show, organizations.create),
     HOME + "/projects": Form(organizations.show, organizations.create_project),
-    ORGANIZATION: Page(organization.show, organization_members.invite),
+    ORGANIZATION: Page(organization.show),
     ORGANIZATION + "/rename": Form(organization.show, organization.rename),
     ORGANIZATION + "/members": Page(organization_members.show, organization_members.invite),
     ORGANIZATION + "/members/{user_id}/role": Form(organization_members.show, organization_members.change_role),

@@ -46,7 +46,7 @@ async def test_accepting_an_invitation_link_gives_access_to_the_project(ann: Vis
 
 async def test_a_pending_invitation_can_be_accepted_in_the_dashboard(ann: Visitor, ben: Visitor) -> None:
     at_team = await team(ann)
-    await invite(at_team, f"{at_team.organization}", email=ben.tenant.email, role="member")
+    await invite(at_team, f"{at_team.organization}/members", email=ben.tenant.email, role="member")
     page = await ben.get("/dashboard/notifications")
     assert "1 pending invitation" in seen(page)
     answer = re.search(r'action="(/dashboard/invitations/[^"]+)"', page.text)
@@ -71,7 +71,7 @@ async def shared(ann: Visitor, ben: Visitor) -> Visitor:
     """Return Ann at her team, where Ben is a member and an editor of the project."""
     at_team = await team(ann)
     link = await invite(
-        at_team, at_team.organization, email=ben.tenant.email, role="member",
+        at_team, f"{at_team.organization}/members", email=ben.tenant.email, role="member",
         project_id=[at_team.tenant.project_id], project_role="editor",
     )  # fmt: skip
     await ben.do(link, {"decision": "accept"})
@@ -128,7 +128,7 @@ async def test_a_refused_form_shows_the_reason_on_its_page(shared: Visitor, ben:
     again = await shared.post("/dashboard/organizations", {"name": "team"})
     assert again.status_code == 409
     assert 'value="team"' in again.text
-    bad = await shared.post(shared.organization, {"email": "nobody", "role": "member"})
+    bad = await shared.post(f"{shared.organization}/members", {"email": "nobody", "role": "member"})
     assert bad.status_code == 400
     assert "Email address: this is not an email address" in seen(bad)
 
@@ -251,7 +251,7 @@ async def test_an_invitation_expects_newcomers(ann: Visitor, client: httpx.Async
 
 async def test_no_form_makes_a_second_owner(shared: Visitor, ben: Visitor) -> None:
     change = f"{shared.organization}/members/{ben.tenant.user_id}/role"
-    for path, fields in ((change, {}), (shared.organization, {"email": "new@example.com"})):
+    for path, fields in ((change, {}), (f"{shared.organization}/members", {"email": "new@example.com"})):
         refused = await shared.post(path, {**fields, "role": "owner"})
         assert refused.status_code == 400
         assert "transfer the ownership" in seen(refused)

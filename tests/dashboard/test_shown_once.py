@@ -18,7 +18,7 @@ FORMS = {
     "key": ("{project}/keys", {"name": "Laptop", "permission": "read", "expires_in_days": ""}, KEY),
     "connect": ("{project}/connect?client=cursor", {"client": "cursor"}, KEY),
     "member": ("{project}/members", {"email": "new@example.com", "role": "viewer"}, LINK),
-    "colleague": ("{organization}", {"email": "new@example.com", "role": "member"}, LINK),
+    "colleague": ("{organization}/members", {"email": "new@example.com", "role": "member"}, LINK),
 }
 
 
