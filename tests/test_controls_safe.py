@@ -17,7 +17,8 @@ from sqlmodel import Session, select
 from starlette.requests import Request
 
 from server import attempts, hashing, limits, mail, oidc
-from server.dashboard import sign_in_ways
+from server.dashboard.cookies import unsealed
+from server.dashboard.sign_in_ways import CHALLENGE_COOKIE
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
 from server.domain import accounts, audit, letters, notifications, sent_letters
@@ -93,7 +94,7 @@ def without_the_user(
 
 
 def of_any_owner(request: Request[State], _owner: str) -> Challenge | None:
-    kept = sign_in_ways.unsealed(request, sign_in_ways.CHALLENGE_COOKIE)
+    kept = unsealed(request, CHALLENGE_COOKIE)
     return Challenge(bytes.fromhex(kept["value"]), datetime.fromisoformat(kept["expires_at"])) if kept else None
 
 

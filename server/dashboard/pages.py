@@ -13,14 +13,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message
 
 from server import csp
-from server.dashboard.cookies import set_private_cookie
+from server.dashboard.cookies import SealedValues, set_private_cookie
 from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
 from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
 from server.dashboard.rendering import problem_page, render, signed_out_page
 from server.dashboard.shown_once import forget_values, kept_values
-from server.dashboard.sign_in_ways import SealedValues
 from server.dispatch import Methods
 from server.domain import names
 from server.domain.people import users

@@ -5,7 +5,7 @@ page: reloading that page sends no form again, so it does not create another sec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from server.dashboard.sign_in_ways import SealedValues, sealed, set_sealed, unsealed
+from server.dashboard.cookies import SealedValues, sealed, set_sealed, unsealed
 from server.runtime import Call, State
 
 COOKIE = "shown_once"

@@ -1,32 +1,24 @@
-"""Ways to sign in other than a password, and the sealed cookies that hold an unfinished sign-in. No row is written for
-a person who is not signed in: the browser keeps the challenge, and returns it with the answer.
+"""Ways to sign in other than a password. No row is written for a person who is not signed in: a sealed cookie keeps the
+challenge of a passkey, and the browser returns it with the answer.
 """
 
-import json
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from cryptography.fernet import InvalidToken
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.dashboard.cookies import set_private_cookie
+from server.dashboard.cookies import SEALED_SECONDS, sealed, set_sealed, unsealed
 from server.domain.people import passkeys
-from server.domain.people.passkeys import CHALLENGE_SECONDS, Challenge, RelyingParty
+from server.domain.people.passkeys import Challenge, RelyingParty
 from server.models.base import now
 from server.runtime import Runtime, State
 from server.settings import Settings
 from server.urls import address_of
 
 CHALLENGE_COOKIE = "passkey_challenge"
-PROVIDER_COOKIE = "provider_sign_in"
 SIGN_IN = "/sign-in"
-SECONDS = CHALLENGE_SECONDS
-MAX_COOKIE = 4000
-"""Browsers drop cookies whose name, value and attributes exceed 4096 bytes."""
-
-SealedValues = dict[str, str]
 
 
 class Ways(NamedTuple):
@@ -68,7 +60,7 @@ def relying_party(settings: Settings) -> RelyingParty | None:
 def challenge_for(request: Request[State], owner: str) -> Challenge:
     """Return the challenge that this browser keeps for `owner`, or a new one. All tabs of the browser share it."""
     current = kept_challenge(request, owner)
-    if current is not None and (current.expires_at - now()).total_seconds() > SECONDS / 2:
+    if current is not None and (current.expires_at - now()).total_seconds() > SEALED_SECONDS / 2:
         return current
     return passkeys.new_challenge()
 
@@ -84,23 +76,3 @@ def kept_challenge(request: Request[State], owner: str) -> Challenge | None:
 def keep_challenge(response: Response, runtime: Runtime, challenge: Challenge, path: str, owner: str) -> None:
     values = {"owner": owner, "value": challenge.value.hex(), "expires_at": challenge.expires_at.isoformat()}
     set_sealed(response, runtime, CHALLENGE_COOKIE, path, sealed(runtime, CHALLENGE_COOKIE, values))
-
-
-def sealed(runtime: Runtime, name: str, values: SealedValues) -> str:
-    """Return a value for the cookie `name` that the browser cannot read, change or move to another cookie."""
-    return runtime.sign_in_seal.encrypt(json.dumps([name, values]).encode()).decode()
-
-
-def unsealed(request: Request[State], name: str) -> SealedValues | None:
-    """Return the values that this server sealed into the cookie, or None if they are invalid or too old."""
-    value = request.cookies.get(name, "").encode("utf-8", "surrogatepass")
-    try:
-        cookie, values = json.loads(request.state["runtime"].sign_in_seal.decrypt(value, ttl=SECONDS))
-    except InvalidToken:
-        return None
-    return values if cookie == name else None
-
-
-def set_sealed(response: Response, runtime: Runtime, name: str, path: str, value: str) -> None:
-    """Set the cookie for the pages below `path`. An empty `value` deletes it."""
-    set_private_cookie(response, runtime.settings, name, value, SECONDS if value else 0, path)

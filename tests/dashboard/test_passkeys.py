@@ -128,7 +128,7 @@ async def test_tabs_of_one_browser_share_the_challenge(client: httpx.AsyncClient
 async def test_a_challenge_ends(client: httpx.AsyncClient, passkey: Passkey, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = fresh(client)
     credential = passkey.used(options_of(await browser.get("/sign-in")))
-    monkeypatch.setattr("server.dashboard.sign_in_ways.SECONDS", -1)
+    monkeypatch.setattr("server.dashboard.cookies.SEALED_SECONDS", -1)
     answer = await browser.post("/sign-in/passkey", data={"credential": credential})
     assert answer.status_code == 401
 

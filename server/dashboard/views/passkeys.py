@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server import attempts
+from server.dashboard.cookies import set_sealed
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import continue_sign_in
 from server.dashboard.sign_in_ways import (
@@ -14,7 +15,6 @@ from server.dashboard.sign_in_ways import (
     keep_challenge,
     kept_challenge,
     relying_party,
-    set_sealed,
 )
 from server.dashboard.views.account import ACCOUNT
 from server.dashboard.views.entrance import browser_info_of, next_of, read_form, render_page

@@ -9,14 +9,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from server import attempts
+from server.dashboard.cookies import MAX_COOKIE, sealed, set_sealed, unsealed
 from server.dashboard.session_cookies import continue_sign_in
-from server.dashboard.sign_in_ways import MAX_COOKIE, PROVIDER_COOKIE, SIGN_IN, sealed, set_sealed, unsealed
+from server.dashboard.sign_in_ways import SIGN_IN
 from server.dashboard.views.entrance import SWITCH, browser_info_of, local_path, next_of, read_form, render_page
 from server.dispatch import Methods
 from server.domain import external_sign_in
 from server.errors import Invalid, NotFound, ServiceError, Unauthenticated
 from server.runtime import State
 
+COOKIE = "provider_sign_in"
 CODE_LENGTH = 2000
 STARTED_ELSEWHERE = "This sign-in took too long, or it began in another browser. Try again."
 
@@ -30,13 +32,13 @@ async def begin(request: Request[State]) -> Response:
     try:
         async with attempts.signing_in_anonymously(request):
             url, attempt = await runtime.provider.begin(switches=SWITCH in request.query_params)
-        cookie = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
+        cookie = sealed(runtime, COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
         if len(cookie) > MAX_COOKIE:
             raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
     response = RedirectResponse(url, 303)
-    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, cookie)
+    set_sealed(response, runtime, COOKIE, SIGN_IN, cookie)
     return response
 
 
@@ -45,7 +47,7 @@ async def finish(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     if runtime.provider is None:
         raise NotFound
-    values = unsealed(request, PROVIDER_COOKIE)
+    values = unsealed(request, COOKIE)
     query = request.query_params
     path = local_path(_unpacked(values["next"])) if values else ""
     try:
@@ -67,7 +69,7 @@ async def finish(request: Request[State]) -> Response:
         response: Response = await render_page(request, "sign_in.html", error, {"next": path})
     else:
         response = await continue_sign_in(request, result, path)
-    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, "")
+    set_sealed(response, runtime, COOKIE, SIGN_IN, "")
     return response
 
 
