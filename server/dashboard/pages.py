@@ -163,12 +163,7 @@ class Page(Methods):
     """
 
     def __init__(
-        self,
-        show: View,
-        post: View | None = None,
-        *,
-        read: FormReader | None = None,
-        guard: Guard | None = None,
+        self, show: View, post: View | None = None, *, read: FormReader | None = None, guard: Guard | None = None
     ) -> None:
         self.show = show
         self.post = post
@@ -221,15 +216,19 @@ class Form(Page):
 @asynccontextmanager
 async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
     """Read the whole form before checking anything in it. Raises TooLarge, Invalid."""
-    http = await _buffered(request.http, FORM_BYTES)
-    try:
-        form = await http.form(max_files=1, max_fields=most_fields)
-    except HTTPException:
-        raise Invalid(f"This form cannot be read. It may have at most {most_fields:,} fields.") from None
+    form = await parse_form(await _buffered(request.http, FORM_BYTES), most_fields)
     try:
         yield form
     finally:
         await form.close()
+
+
+async def parse_form(http: Request[State], most_fields: int) -> FormData:
+    """Return the form, which the caller closes. Raises Invalid."""
+    try:
+        return await http.form(max_files=1, max_fields=most_fields)
+    except HTTPException:
+        raise Invalid(f"This form cannot be read. It may have at most {most_fields:,} fields and one file.") from None
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:
@@ -250,9 +249,8 @@ async def to_sign_in(http: Request[State]) -> Response:
     """
     if not await http.state["runtime"].read(users.has_any):
         return RedirectResponse(SETUP, 303)
-    path = http.url.path if http.method != "POST" else HOME
-    query = f"?{http.url.query}" if http.url.query and http.method != "POST" else ""
-    return RedirectResponse("/sign-in?" + urlencode({"next": path + query}), 303)
+    address = HOME if http.method == "POST" else _address_of(http)
+    return RedirectResponse("/sign-in?" + urlencode({"next": address}), 303)
 
 
 async def _kept_text(http: Request[State]) -> Response | None:
@@ -269,8 +267,12 @@ async def _kept_text(http: Request[State]) -> Response | None:
     except ServiceError:
         return None
     text = dict(fields).get(TEXT, "").replace("\r\n", "\n")
-    address = urlunsplit(("", "", http.url.path, http.url.query, ""))
-    return await runtime.in_thread(signed_out_page, text, fields, address) if text.strip() else None
+    return await runtime.in_thread(signed_out_page, text, fields, _address_of(http)) if text.strip() else None
+
+
+def _address_of(http: Request[State]) -> str:
+    """Return the path and the query."""
+    return urlunsplit(("", "", http.url.path, http.url.query, ""))
 
 
 async def refusal(http: Request[State], error: ServiceError, request: PageRequest | None = None) -> Response:

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.conftest import ORIGIN
 from tests.dashboard.test_people import team
 from tests.support.visitors import Visitor
 
@@ -66,3 +67,12 @@ async def test_a_refused_change_of_a_role_is_not_offered_for_an_invitation(ann: 
         refused = await at_team.post(f"{page}/{ann.tenant.user_id}/role", {"role": "admin"})
         assert refused.status_code in (403, 409), refused.text
         assert selected(refused.text, "role") == usual
+
+
+async def test_a_form_that_cannot_be_read_is_refused_on_its_page(ann: Visitor) -> None:
+    two = [("file", ("a.txt", b"Tea.")), ("file", ("b.txt", b"Milk."))]
+    for path, title in ((f"{ann.project}/transfer", "Import and export"), ("/dashboard/account/name", "Account")):
+        answer = await ann.client.post(path, files=two, headers={"Origin": ORIGIN})
+        assert answer.status_code == 400
+        assert f"<h1>{title}</h1>" in answer.text
+        assert "This form cannot be read. It may have at most " in answer.text

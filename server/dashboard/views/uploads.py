@@ -16,7 +16,7 @@ from starlette.types import Message
 from server import waits
 from server.dashboard import file_reading
 from server.dashboard.fields import whole_number
-from server.dashboard.pages import PageRequest, read_form, redirect
+from server.dashboard.pages import PageRequest, parse_form, read_form, redirect
 from server.domain.memory import imports
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
@@ -56,7 +56,7 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
     try:
         async with asyncio.timeout(UPLOAD_SECONDS):
             with translating_disk_failures():
-                form = await _bounded(request.http).form(max_files=1, max_fields=10)
+                form = await parse_form(_bounded(request.http), 10)
         try:
             yield form
         finally:
