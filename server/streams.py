@@ -1,4 +1,4 @@
-"""Manages this process's open event streams: limits their number, and ends them early."""
+"""Manages this process's open event streams: limits their number, and ends them when the server stops."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,20 @@ class Stream:
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
-        self.is_ended = False
-        self._woken = asyncio.Event()
+        self._ended = asyncio.Event()
 
-    def wake(self) -> None:
-        self._woken.set()
+    @property
+    def is_ended(self) -> bool:
+        return self._ended.is_set()
+
+    def end(self) -> None:
+        self._ended.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until someone wakes the stream, at most `seconds`."""
+        """Wait until the stream is ended, at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        self._woken.clear()
+                await self._ended.wait()
 
 
 _open = set[Stream]()
@@ -49,14 +51,7 @@ def opened(user_id: str) -> Iterator[Stream | None]:
         _open.discard(stream)
 
 
-def wake_all() -> None:
-    """Make all streams check at once, because a session has ended."""
-    for stream in _open:
-        stream.wake()
-
-
 def end_all() -> None:
     """End all streams, because the server stops."""
     for stream in _open:
-        stream.is_ended = True
-    wake_all()
+        stream.end()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 
+import httpx
 import pytest
 
 from server import streams
@@ -46,20 +47,23 @@ async def test_more_streams_than_there_is_room_for_are_refused_until_one_ends(an
         assert (await ann.get(f"{ann.project}/live?after={first}")).status_code == 200
 
 
-async def test_a_stream_ends_with_its_session(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def opened(ann: Visitor) -> "asyncio.Task[httpx.Response]":
+    stream = asyncio.create_task(ann.get(f"{ann.project}/live?after={await ann.remember('One.')}"))
+    while not streams._open:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+    return stream
+
+
+async def test_a_stream_ends_when_the_server_stops(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "STREAM_SECONDS", 300)
     monkeypatch.setattr(live, "LOOK_EVERY_SECONDS", 30)
-    path = f"{ann.project}/live?after={await ann.remember('One.')}"
-    for end in (streams.wake_all, streams.end_all, None):
-        stream = asyncio.create_task(ann.get(path))
-        while not streams._open:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
-        if end:
-            end()
-        else:
-            await ann.do("/sign-out")
-        if end is streams.wake_all:  # it looks, and goes on while the session lives
-            await asyncio.sleep(0.05)
-            assert not stream.done()
-            streams.end_all()
-        assert "data:" not in (await asyncio.wait_for(stream, 5)).text
+    stream = await opened(ann)
+    streams.end_all()
+    assert "data:" not in (await asyncio.wait_for(stream, 5)).text
+
+
+async def test_a_stream_ends_at_the_next_look_after_its_session(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "STREAM_SECONDS", 300)
+    stream = await opened(ann)
+    await ann.do("/sign-out")
+    assert "data:" not in (await asyncio.wait_for(stream, live.LOOK_EVERY_SECONDS + 3)).text

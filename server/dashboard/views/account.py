@@ -3,7 +3,7 @@
 from sqlmodel import Session
 from starlette.responses import Response
 
-from server import attempts, streams
+from server import attempts
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.preferences import PREFERENCES, THEME, TIME_FORMAT, Preference, chosen_value, remember
@@ -67,7 +67,6 @@ async def change_password(request: PageRequest) -> Response:
 
 async def end_session(request: PageRequest) -> Response:
     await request.call.run(sessions.revoke, request.path_param("session_id"))
-    streams.wake_all()
     return redirect(ACCOUNT, "session-ended")
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server import attempts, csp, streams, wire
+from server import attempts, csp, wire
 from server.dashboard.done import done_message
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
@@ -93,7 +93,6 @@ async def sign_out(request: Request[State]) -> Response:
     session_value = session_cookie_of(request, runtime.settings)
     if session_value:
         await runtime.run(sessions.sign_out, session_value)
-        streams.wake_all()
     response = RedirectResponse("/sign-in", 303)
     set_session_cookie(response, runtime.settings, "", 0)
     return response

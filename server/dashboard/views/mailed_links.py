@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server import attempts, streams
+from server import attempts
 from server.dashboard.pages import HOME
 from server.dashboard.session_cookies import continue_sign_in, with_session
 from server.dashboard.views.entrance import (
@@ -100,8 +100,6 @@ async def _verified(
     runtime, token = request.state["runtime"], request.path_params["token"]
     browser = browser_info_of(request)
     session_value = await runtime.run(addresses.verify, token, signed_in_id, password, browser, runtime.mailer)
-    if verification.is_change:
-        streams.wake_all()
     page = await render_page(
         request, "verify_email.html", done=True, verification=verification, is_signed_in=session_value is not None
     )
