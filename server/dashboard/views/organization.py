@@ -6,10 +6,9 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from server.dashboard.event_titles import event_title
-from server.dashboard.layout import ProjectEntry, sizes_of
+from server.dashboard.layout import ProjectEntry, organization_title, sizes_of
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.views.titles import DELETED_ACCOUNT, titles_of
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
 from server.domain.grants import connections
@@ -21,6 +20,7 @@ from server.models.organizations import OrganizationKind
 from server.plurals import count
 
 ORGANIZATIONS = f"{HOME}/organizations"
+DELETED_ACCOUNT = "Deleted account"
 EVENTS_PER_PAGE = 50
 PAGE_OF_PARAMETER = {"from": "members", "projects": "projects"}
 """The page of each list, by the list's paging parameter. Old addresses have all lists on one page."""
@@ -46,12 +46,14 @@ async def render(request: PageRequest, template: str, membership: Membership, **
     """Render one page of the organization, with the tabs that the role may open."""
     organization, role = membership.organization, membership.role
     is_personal = organization.kind == OrganizationKind.PERSONAL
-    titles = await titles_of(request, [membership])
+    owners = await request.call.read(users.names_of, {organization.owner_id})
+    owner = owners.get(organization.owner_id, DELETED_ACCOUNT)
     return await request.render(
         template,
         None,
         organization=organization,
-        title=titles[organization.id],
+        title=organization_title(organization, owner, request.call.principal.user_id),
+        owner=owner,
         role=role.value,
         is_owner=role is OrganizationRole.OWNER,
         is_personal=is_personal,
@@ -77,12 +79,7 @@ async def show(request: PageRequest) -> Response:
         if position := request.http.query_params.get(parameter):
             return redirect(f"{organization_path(request)}/{page}?{parameter}={position}")
     membership = await membership_of(request)
-    owner_id = membership.organization.owner_id
-    owners = await request.call.read(users.names_of, {owner_id})
-    entries = await entries_of(request)
-    return await render(
-        request, "organization.html", membership, owner=owners.get(owner_id, DELETED_ACCOUNT), entries=entries
-    )
+    return await render(request, "organization.html", membership, entries=await entries_of(request))
 
 
 async def rename(request: PageRequest) -> Response:

@@ -2,23 +2,27 @@
 
 from starlette.responses import Response
 
+from server.dashboard.layout import organization_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.views.organization import ORGANIZATIONS
-from server.dashboard.views.titles import titles_of
+from server.dashboard.views.organization import DELETED_ACCOUNT, ORGANIZATIONS
 from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.people import users
 from server.domain.teams import organizations, projects
 
 
 async def show(request: PageRequest) -> Response:
     memberships = await request.call.read(organizations.list_organizations)
+    listed = [membership.organization for membership in memberships]
+    owners = await request.call.read(users.names_of, {one.owner_id for one in listed})
+    user_id = request.call.principal.user_id
     return await request.render(
         "organizations.html",
         memberships=paginate(request, memberships),
         project_owners=[
             one.organization for one in memberships if Action.CREATE_PROJECT in ORGANIZATION_ACTIONS[one.role]
         ],
-        titles=await titles_of(request, memberships),
+        titles={one.id: organization_title(one, owners.get(one.owner_id, DELETED_ACCOUNT), user_id) for one in listed},
     )
 
 
