@@ -42,6 +42,15 @@ def test_a_project_may_be_given_by_its_name_if_no_other_has_it(run: Run, project
     assert "Tea." in run("export", "--project", project_id).out
 
 
+def test_the_name_of_a_project_may_be_written_as_word_processors_write_it(run: Run) -> None:
+    run("create-key", "--email", "ann@example.com", "--project", "Ann\u2019s caf\u00e9")
+    for name in ("Ann\u2019s caf\u00e9", "ann's cafe\u0301 "):
+        assert (
+            "Imported 1 memory."
+            in run("import", "--project", name, "--format", "csv", given=f"content\n{name}\n".encode()).err
+        ), name
+
+
 def test_a_pipe_is_read_to_its_end(run: Run, project_id: str) -> None:
     """`import <(zcat memories.jsonl.gz)` gives the command a pipe, which can be read only once."""
     reader, writer = os.pipe()

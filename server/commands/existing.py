@@ -30,7 +30,7 @@ def existing(settings: Settings, *, connections: int = 2) -> Iterator[Database]:
 
 def find_project(database: Database, name: str) -> str:
     """Return the id of the project with this id, or with this name if no other has it. Raises NotFound, Conflict."""
-    is_meant = col(Project.id) == name, col(Project.name_key) == names.key_of(name.strip())
+    is_meant = col(Project.id) == name, col(Project.name_key) == names.key_of(names.as_stored(name))
     query = sa.select(col(Project.id)).where(sa.or_(*is_meant), sa.not_(IS_DELETED))
     with database.read() as session:
         ids = session.scalars(query.order_by(col(Project.id) != name, col(Project.id)).limit(MOST_PROJECTS)).all()
