@@ -94,9 +94,7 @@ class PageRequest:
         return [(name, value) for name, value in fields if isinstance(value, str) and not name.startswith(prefix)]
 
     def chosen(self, name: str, what: str) -> str:
-        """Return the values that the person chose in the field. Raises Invalid if there is none; the sentence asks for
-        `what`.
-        """
+        """Return the chosen value of the field. Raises Invalid if there is none; the sentence asks for `what`."""
         value = self.text(name)
         if not value:
             raise Invalid(f"Choose {what}.")

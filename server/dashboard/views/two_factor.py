@@ -59,5 +59,4 @@ async def _render(request: PageRequest, proposal: Proposal | None = None) -> Res
         status_now=await request.call.read(second_factors.status),
         proposal=proposal,
         picture=qr_code(proposal.uri) if proposal else None,
-        recovery_codes=request.once.get("codes", "").split(),
     )
