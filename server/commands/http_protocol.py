@@ -36,13 +36,16 @@ class Refused(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose first request, or a later one that has begun, has no complete head within the time for
-    idle connections. Otherwise, clients that have vanished would use up all files of the process. If there are many,
-    the one that has waited longest for a request, or for more of its head or body, gives way to a new one.
+    """uvicorn's protocol, with limits for clients that are slow, have vanished, or send too much.
 
-    Closes one that still owes a request's body this long after the answer. Refuses a head that is too large, too much
-    beside a body (trailers, chunk extensions), and too many requests at once. Aborts a connection whose client reads
-    nothing of an answer for this time, or has the most unread while there is too much in all. Declines other protocols.
+    - It closes a connection if the head of its first request, or of a later one that has begun, is incomplete after the
+      time for idle connections, or if a request's body is incomplete for as long after the answer.
+    - If a process has too many connections, it closes the one that has waited longest for a request or for the rest.
+    - It refuses a head that is too large, too many bytes outside of bodies (trailers, chunk extensions), and too many
+      requests at once.
+    - It aborts a connection whose client reads nothing of an answer for the time for idle connections. If the clients
+      of a process have too much unread together, it aborts those with the most.
+    - It declines other protocols.
     """
 
     unread: ClassVar[dict["HttpProtocol", None]] = {}
@@ -86,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._watch_head()
 
     def _unset_keepalive_if_required(self) -> None:
-        """Keep the time limit while a request that was answered still owes its body. One byte would end it for good."""
+        """Keep the time limit while the body of an answered request is incomplete. One byte would end it for good."""
         if not (self._is_body_due and self.cycle.response_complete):
             super()._unset_keepalive_if_required()
 
@@ -114,7 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
         if has_offer(self.parser):
             return
         self._is_body_due = True
-        self._wait_anew()
+        self._restart_wait()
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
             raise Refused
@@ -128,10 +131,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._bytes_beside_bodies = 0
-        self._wait_anew()
+        self._restart_wait()
         super().on_body(body)
 
-    def _wait_anew(self) -> None:
+    def _restart_wait(self) -> None:
         if self in self.waiting:  # no request is in progress
             del self.waiting[self]
             self.waiting[self] = None
@@ -159,7 +162,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.unread.pop(self, None)
 
     def _limit_unread(self) -> None:
-        """Abort connections while too much is unread in all: first those with the most, and of these the oldest."""
+        """Abort connections until the limit for all is kept: those with the most unread first, of these the oldest."""
         sizes = {connection: connection._whole.held_bytes for connection in self.unread}
         unread = sum(sizes.values())
         if unread <= MOST_UNREAD_BYTES:

@@ -128,7 +128,7 @@ class _Reader:
     def unfolded(self, place: str, value: Any) -> Iterator[Placed]:
         """Yield the items of the lists or objects in an object that is not an item itself.
 
-        If some have the names in `_LISTS`, only those are read: everything beside them is about the export.
+        If some have the names in `_LISTS`, only those are read, because the rest is about the export.
         """
         if isinstance(value, dict) and not self.content_fields.intersection(value):
             named = [value[name] or [] for name in value if name in _LISTS and isinstance(value[name] or [], _NESTED)]
