@@ -14,9 +14,9 @@ from server.dashboard.differences import ChangedValue, Piece, detail_differences
 from server.dashboard.excerpts import heading
 from server.dashboard.fields import LABEL_KEYS, other_details, parse_fields, whole_number
 from server.dashboard.markdown import to_text
+from server.dashboard.memory_form import EXPIRY_DAYS, Typed, stored
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import number_in
-from server.dashboard.typed import EXPIRY_DAYS, Typed, stored
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions

@@ -8,8 +8,7 @@ from types import NoneType
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude, text_of_parts
-from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.exchanges import (
+from server.domain.memory.exchange.conversations import (
     Chat,
     Utterance,
     branch_to,
@@ -18,6 +17,7 @@ from server.domain.memory.exchange.exchanges import (
     role_of,
     title_of,
 )
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import cut, storable
 

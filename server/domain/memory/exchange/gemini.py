@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from server.domain.memory.exchange.chat_parts import FILES, objects_in
+from server.domain.memory.exchange.conversations import Chat, Utterance, count_left_out, exchanges
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.exchanges import Chat, Utterance, count_left_out, exchanges
 from server.domain.memory.exchange.html_text import text_of_html
 
 _HEADERS = ("Gemini", "Bard")

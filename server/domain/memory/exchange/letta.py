@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from server.domain.memory.exchange.chat_parts import TOOLS, from_json_text, object_in, objects_in, text_of_parts
+from server.domain.memory.exchange.conversations import Chat, Utterance, count_left_out, exchanges, role_of, title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.exchanges import Chat, Utterance, count_left_out, exchanges, role_of, title_of
 from server.domain.memory.exchange.texts import cut, storable
 
 BLOCKS = "Memory blocks"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import objects_in
+from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.exchanges import title_of
 from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.records import DELETED
 from server.domain.memory.exchange.texts import cut, storable

@@ -13,8 +13,7 @@ from server.domain.memory.exchange.chat_parts import (
     objects_in,
     text_of_parts,
 )
-from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.exchanges import (
+from server.domain.memory.exchange.conversations import (
     Chat,
     Utterance,
     branch_to,
@@ -23,6 +22,7 @@ from server.domain.memory.exchange.exchanges import (
     role_of,
     title_of,
 )
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.moments import moment
 
 _FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
