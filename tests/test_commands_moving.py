@@ -1,5 +1,6 @@
 """`import` and `export` on the command line."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -108,3 +109,15 @@ def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, proje
     long = run("import", "--project", project_id, given=b'{"content": "%s"}' % (b"x" * 10_001))
     assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long.err
     assert long.err.endswith(" See docs/moving.md.\n")
+
+
+def test_a_text_without_a_file_has_no_name(run: Run, project_id: str) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"# Tea\n\nAt five.\n")
+    os.close(writer)
+    assert "Imported 1 memory." in run("import", "--project", project_id, f"/dev/fd/{reader}").err
+    os.close(reader)
+    named = b"---\ntitle: Rum\nmood: good\n---\n# Drinks\n"
+    assert "Imported 1 memory." in run("import", "--project", project_id, given=named).err
+    lines = map(json.loads, run("export", "--project", project_id).out.splitlines())
+    assert [line.get("metadata") for line in lines] == [None, {"title": "Rum", "mood": "good"}]

@@ -15,7 +15,7 @@ from server.commands.existing import existing, find_project
 from server.commands.output import print_message, write_result
 from server.domain.memory import activity
 from server.domain.memory.duplicates import OnDuplicate
-from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.entries import STANDARD_INPUT, Warnings
 from server.domain.memory.exchange.export import (
     ExportFormat,
     record_export,
@@ -58,9 +58,8 @@ def import_(settings: Settings, args: Namespace) -> None:
     which says where the file cannot be read.
     """
     warnings = Warnings()
-    with _source(args.path) as path, existing(settings) as database:
+    with _source(args.path) as (path, name), existing(settings) as database:
         project_id = find_project(database, args.project)
-        name = "standard input" if args.path in (None, "-") else ""
         file_format = Format.JSON if args.format == ExportFormat.JSONL else Format(args.format)
         lines = checked(read_path(path, warnings, file_format, name))
         logging.getLogger(late.__name__).setLevel(logging.WARNING)  # otherwise it reports that the model is ready
@@ -99,8 +98,9 @@ def _progress_bar(total: int | None = None) -> "tqdm[NoReturn]":
 
 
 @contextlib.contextmanager
-def _source(file_name: str | None) -> Iterator[Path]:
-    """Yield the path, or a file with all of standard input or of a pipe, which is read before the database is opened.
+def _source(file_name: str | None) -> Iterator[tuple[Path, str]]:
+    """Yield the path and its name, or a file with all of standard input or of a pipe, which is read before the database
+    is opened.
 
     Raises Invalid if there is no such file.
     """
@@ -109,17 +109,17 @@ def _source(file_name: str | None) -> Iterator[Path]:
         if not path.exists():
             raise Invalid(f"There is no file or folder {path}.")
         if path.is_file() or path.is_dir():
-            yield path
+            yield path, path.name
         else:
             with path.open("rb") as pipe, _copy_of(pipe) as copy:
-                yield copy
+                yield copy, STANDARD_INPUT
         return
     if sys.stdin is None:
         raise Invalid("Standard input is closed: name a file or folder to import.")
     if sys.stdin.isatty():
         print_message("Reading from the terminal until Ctrl-D. To import a file, name it.")
     with _copy_of(sys.stdin.buffer) as copy:
-        yield copy
+        yield copy, STANDARD_INPUT
 
 
 @contextlib.contextmanager

@@ -13,6 +13,9 @@ FIELDS = (
     *("expires_at", "expires_in_days", "source", "updated_source", "history"),
 )  # fmt: skip
 LABEL_FIELDS = ("tags", "people_mentioned", "topic_category")
+STANDARD_INPUT = "standard input"
+"""What errors call a text that is in no file, and so has no name."""
+
 MOST_UNKNOWN = 100
 NAME_LENGTH = 100
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from server.domain.memory.exchange import front_matter
-from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
+from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD_INPUT, Entry, Foreign, Warnings
 from server.domain.memory.exchange.inline_tags import FENCE, add_tags
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import moment
@@ -57,10 +57,9 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     fields = _fields(head)
     name = storable(name)
     stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
-    title = head.get("title") or stem
     if day := _day_of(stem):
         fields.setdefault("created_at", day)
-    metadata: Foreign = {"title": str(title), "file": name} | fields["metadata"]
+    metadata: Foreign = ({} if name == STANDARD_INPUT else {"title": stem, "file": name}) | fields["metadata"]
     body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     if is_blank(body):
         warnings.add("files without text were left out", name)
