@@ -30,6 +30,7 @@ MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
+_KNOWN = frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, "categories")) | ABOUT_ANOTHER_SERVER | KEPT_IN_METADATA
 MOST_NAMED = 3
 """An error names at most this many unknown fields."""
 
@@ -66,7 +67,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
-    unknown = [name for name in record if not _is_known(name) and record[name] is not None]
+    unknown = [name for name in record if name not in _KNOWN and record[name] is not None]
     if content is None and unknown:
         raise Invalid(" ".join(["content: is required.", *map(not_a_field, unknown[:MOST_NAMED])]), field=place)
     for name in unknown:
@@ -92,11 +93,6 @@ def _metadata(record: Foreign, given: Foreign) -> Foreign:
     if record.get("categories") is not None:
         metadata.setdefault("tags", record["categories"])
     return metadata
-
-
-def _is_known(name: str) -> bool:
-    field_names = (*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, "categories")
-    return name in field_names or name in ABOUT_ANOTHER_SERVER or name in KEPT_IN_METADATA
 
 
 def _of_messages(messages: list[Any]) -> Any:
