@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from server.dashboard.fields import FIELD_LABELS, LABEL_KEYS
-from server.dashboard.rendering import pretty
 from server.errors import Invalid
 from server.models.base import JSON, JsonObject
 from server.spelling import shortened
@@ -117,7 +116,9 @@ def _kind_of(value: JSON) -> Kind:
 def _text_of(value: JSON, kind: Kind) -> str:
     if kind is Kind.LIST and isinstance(value, list):
         return ", ".join(map(str, value))
-    return value if isinstance(value, str) and kind is not Kind.JSON else pretty(value)
+    if isinstance(value, str) and kind is not Kind.JSON:
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _parse(row: DetailRow) -> JSON:

@@ -37,11 +37,6 @@ def signed_out_page(text: str, fields: Sequence[tuple[str, str]], address: str) 
     return HTMLResponse(html, 401, {"Content-Security-Policy": csp.DASHBOARD})
 
 
-def pretty(value: JSON) -> str:
-    """Return indented JSON."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
-
-
 def one_line(value: JSON) -> str:
     """Return text unchanged, a list of texts with commas, and any other metadata value as JSON on one line."""
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
@@ -70,9 +65,8 @@ def browser(agent: str) -> str:
 def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
-        "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
-        "browser": browser, "as_text": as_text,
-        "with_article": with_article,
+        "moment": moment, "ago": ago, "markdown": to_html, "count": count, "one_line": one_line, "browser": browser,
+        "as_text": as_text, "with_article": with_article,
     }  # fmt: skip
     environment.globals["command"] = shown_command
     return environment
