@@ -10,7 +10,7 @@ import yaml
 
 from rest.routes import ENDPOINTS
 from server import __version__
-from server.commands.serving import OPTIONS
+from server.commands.bounded_server import STOP_SECONDS
 from server.health import CHECK_TIMEOUT_SECONDS
 from server.setting_files import PREFIX
 from server.settings import Settings
@@ -108,7 +108,7 @@ def test_the_probes_ask_what_the_server_serves_and_wait_for_its_answer() -> None
 
 def test_the_pod_has_more_time_to_stop_than_its_requests_have() -> None:
     _, seconds = CONTAINER["lifecycle"]["preStop"]["exec"]["command"]
-    assert int(seconds) + OPTIONS["timeout_graceful_shutdown"] < SPEC["terminationGracePeriodSeconds"]
+    assert int(seconds) + STOP_SECONDS < SPEC["terminationGracePeriodSeconds"]
 
 
 def test_everything_finds_the_pods() -> None:

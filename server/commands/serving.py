@@ -10,9 +10,9 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from typing import Literal, TypedDict
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from server.commands import start_warnings
 from server.commands.bounded_server import STOP_SECONDS, BoundedServer
@@ -43,33 +43,6 @@ LISTEN_ADVICE = {
     errno.EACCES: "set SELFMEMORY_PORT (--port) to 1024 or more",
     errno.EADDRNOTAVAIL: "set SELFMEMORY_HOST (--host) to an address of this machine, or to 0.0.0.0 for all of them",
     socket.EAI_NONAME: "set SELFMEMORY_HOST (--host) to an address of this machine, or to 0.0.0.0 for all of them",
-}
-
-
-class Options(TypedDict):
-    """The uvicorn options shared by one process and by workers."""
-
-    http: type[HttpProtocol]
-    lifespan: Literal["on"]
-    ws: Literal["none"]
-    log_config: None
-    access_log: bool
-    proxy_headers: bool
-    server_header: bool
-    timeout_keep_alive: int
-    timeout_graceful_shutdown: int
-
-
-OPTIONS: Options = {
-    "http": HttpProtocol,
-    "lifespan": "on",
-    "ws": "none",
-    "log_config": None,
-    "access_log": False,
-    "proxy_headers": False,  # server.middleware trusts TRUSTED_PROXIES only
-    "server_header": False,
-    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-    "timeout_graceful_shutdown": STOP_SECONDS,
 }
 
 
@@ -139,12 +112,30 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     )  # uvicorn raises the signal again after it has closed everything
     stop_when_terminal_closes()
     try:
-        Server(uvicorn.Config(create_app(settings), **OPTIONS), when_listening).run([listener])
+        Server(config_of(create_app(settings)), when_listening).run([listener])
     except KeyboardInterrupt:
         return 0
     except SystemExit as stopped:
         return 1 if stopped.code else 0
     return 0
+
+
+def config_of(app: ASGIApp | str, *, workers: int = 1) -> uvicorn.Config:
+    """Return the configuration of a server. `app` is a name of a function if other processes create the app."""
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=workers,
+        http=HttpProtocol,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # server.middleware trusts TRUSTED_PROXIES only
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
 
 
 def stop_when_terminal_closes() -> None:
@@ -162,7 +153,7 @@ def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         share_cores(settings.workers)
-        config = uvicorn.Config("server.app:from_environment", factory=True, workers=settings.workers, **OPTIONS)
+        config = config_of("server.app:from_environment", workers=settings.workers)
         workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url), file)
         workers.run()
     return 1 if workers.have_failed else 0
