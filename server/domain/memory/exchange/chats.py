@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import NoneType
 from typing import Any
 
-from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude, text_of_parts
+from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude, object_in, text_of_parts
 from server.domain.memory.exchange.conversations import (
     Chat,
     Utterance,
@@ -71,11 +71,7 @@ def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterat
     """Yield the parts of what Claude remembers, of all conversations and of each project."""
     for name in value.keys() - set(_OF_CLAUDE_MEMORY):
         warnings.unknown(name)
-    projects = value.get("project_memories")
-    for project, text in {
-        "": value["conversations_memory"],
-        **(projects if isinstance(projects, dict) else {}),
-    }.items():
+    for project, text in {"": value["conversations_memory"], **object_in(value.get("project_memories"))}.items():
         metadata = {"source": "claude", "project": project} if project else {"source": "claude"}
         for part in _PART.split(storable(text)) if isinstance(text, str) else ():
             for content in cut(part):
@@ -111,8 +107,7 @@ def _branch(nodes: Foreign, node_id: Any, parent: str) -> list[Foreign]:
 
 
 def _is_hidden(message: Foreign) -> bool:
-    metadata = message.get("metadata")
-    return isinstance(metadata, dict) and bool(metadata.get("is_visually_hidden_from_conversation"))
+    return bool(object_in(message.get("metadata")).get("is_visually_hidden_from_conversation"))
 
 
 def _chatgpt_utterances(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Utterance]:
@@ -124,10 +119,8 @@ def _chatgpt_utterances(messages: Iterable[Foreign], warnings: Warnings) -> Iter
 
 def _spoken_by(message: Foreign) -> str | None:
     """Return the speaker of the message, or None for tool calls and their results."""
-    author = message.get("author")
-    if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
-        return None
-    return role_of(author.get("role"))
+    is_spoken = message.get("recipient") in (None, "all")
+    return role_of(object_in(message.get("author")).get("role")) if is_spoken else None
 
 
 def _chatgpt_text(content: Any) -> str:

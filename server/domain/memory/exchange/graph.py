@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from server.domain.memory.exchange.chat_parts import object_in
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
 from server.domain.memory.metadata import CONTENT_LENGTH
@@ -95,10 +96,9 @@ def read_relation(place: str, relation: Foreign, warnings: Warnings) -> Iterator
 def _record(value: Foreign, names: tuple[str, ...], metadata: Foreign) -> Foreign:
     """Return the fields that are not in `names`, with the metadata and the program."""
     others = {name: part for name, part in value.items() if name not in (*names, "type", "messages")}
-    given = others.get("metadata")
     program = metadata["source"]
     return others | {
-        "metadata": (given if isinstance(given, dict) else {}) | metadata,
+        "metadata": object_in(others.get("metadata")) | metadata,
         "source": _PROGRAMS.get(program, program),
     }
 

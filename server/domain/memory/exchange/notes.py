@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from server.domain.memory.exchange.chat_parts import objects_in
+from server.domain.memory.exchange.chat_parts import object_in, objects_in
 from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.moments import moment
@@ -66,9 +66,8 @@ def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Ent
     metadata: Foreign = {"source": "day-one"}
     if isinstance(entry.get("tags"), list):
         metadata["tags"] = [str(tag) for tag in entry["tags"]]
-    location = entry.get("location")
-    if isinstance(location, dict) and location.get("placeName"):
-        metadata["place"] = str(location["placeName"])
+    if place_name := object_in(entry.get("location")).get("placeName"):
+        metadata["place"] = str(place_name)
     yield from _entries(place, text, warnings, {
         "metadata": metadata, "source": "Day One", "pinned": bool(entry.get("isPinned")),
         **_times(entry["creationDate"], entry.get("modifiedDate")),
