@@ -19,10 +19,9 @@ from server.dashboard.pages import PageRequest
 from server.dashboard.views.list_query import ListQuery
 from server.domain.access import Action, require_project
 from server.domain.memory.exchange.export import FILES, Chosen, ExportFormat, record_export, write_export
-from server.domain.memory.exchange.lines import ExportRunning
 from server.domain.memory.exchange.sources import EXAMPLE
 from server.domain.teams import projects
-from server.errors import Invalid
+from server.errors import Conflict, Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
@@ -34,6 +33,10 @@ SPOOLED_BYTES = 1_000_000
 CHUNK_BYTES = 64_000
 
 DEFAULT_NAME = "memories"
+
+
+class ExportRunning(Conflict):
+    sentence = "An export of yours is still running: let it finish, or cancel its download, and try again."
 
 
 class Download(StreamingResponse):

@@ -31,7 +31,7 @@ from server.domain.memory.parameters import VersionNumber
 from server.domain.memory.source import short_name, source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
-from server.errors import Conflict, Invalid
+from server.errors import Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
 from server.models.sources import Source
@@ -78,10 +78,6 @@ StatedSource = Annotated[Source | None, BeforeValidator(parse_source)]
 
 _DAYS = TypeAdapter(Days)
 Progress = Callable[[int], object]
-
-
-class ExportRunning(Conflict):
-    sentence = "An export of yours is still running: let it finish, or cancel its download, and try again."
 
 
 def no_progress(_count: int) -> None:
