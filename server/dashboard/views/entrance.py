@@ -141,7 +141,7 @@ async def accept_invitation(request: Request[State]) -> Response:
     fields = await read_form(request)
     call = await call_of(request)
     if call is None:
-        return RedirectResponse(f"/sign-in?next={quote(request.url.path, safe='')}", 303)
+        return RedirectResponse(f"/sign-in{query_for(request.url.path)}", 303)
     if fields.get("decision") == "decline":
         await call.run(invitation_answers.decline, request.path_params["token"])
         return redirect(HOME, "declined")
