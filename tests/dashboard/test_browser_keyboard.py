@@ -1,11 +1,15 @@
 """Commands and shortcuts of the dashboard in a real browser."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 
+from server.database import Database
+from server.models import Notification, User
 from tests.support.browser import browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")
@@ -35,6 +39,23 @@ def test_commands_and_shortcuts_open_from_the_keyboard(tmp_path: Path) -> None:
         ActionChains(ann.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
         ann.keys("area 7")
         assert ann.driver.find_element(By.CSS_SELECTOR, "dialog[open] li").text == "Project: Area 7"
+
+
+def test_the_palette_finds_notifications_that_are_unread(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        ann.open("/setup")
+        ann.sign_up("ann@example.com", "Ann")
+        assert ann.shows("Get started")
+        url = site.database_url.get_secret_value()
+        with closing(Database(url, connections=1)) as database, database.write() as session:
+            user = session.scalars(sa.select(User)).one()
+            session.add(Notification(user_id=user.id, type="removed", title="Removed", message="You were removed."))
+        ann.open(ann.path)
+        assert ann.driver.find_elements(By.CSS_SELECTOR, ".own .badge")
+        ActionChains(ann.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+        ann.keys("notif")
+        found = ann.driver.find_elements(By.CSS_SELECTOR, "dialog[open] li")
+        assert found[0].text == "Notifications"
 
 
 def test_details_are_rows_that_the_script_adds_removes_and_changes(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ function commands() {
   const links = [...document.querySelectorAll(".side nav a, .switch .menu a")];
   const named = links.map((link) => {
     const isProject = link.closest(".menu") && link.pathname.includes("/projects/");
-    const name = (link.firstChild?.textContent.trim() ? link.textContent : link.lastChild.textContent).trim();
-    return { name: isProject ? `Project: ${link.textContent.trim()}` : name, href: link.href };
+    const name = (link.querySelector("span") ?? link).textContent.trim();  // next to an icon, and perhaps a number
+    return { name: isProject ? `Project: ${name}` : name, href: link.href };
   });
   if (base) named.push({ name: "Add memory", href: `${base}/memories/new` }, { name: "Trash", href: `${base}/trash` }, { name: "Similar memories", href: `${base}/similar` });
   named.push({ name: "Theme: light or dark", href: "/dashboard/account#theme-title" }, { name: "Time format: 12-hour or 24-hour", href: "/dashboard/account#time-format-title" }, { name: "API documentation", href: "/docs" });
