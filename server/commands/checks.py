@@ -61,13 +61,11 @@ def run_checks(checks: dict[str, Check], settings: Settings) -> int:
 def _report(name: str, check: Check, settings: Settings) -> bool:
     try:
         verdict, message = "ok", check(settings)
-    except (CheckFailed, SettingsError) as error:
+    except (CheckFailed, SettingsError, ServiceError, OSError) as error:
         verdict, message = "WRONG", str(error)
     except sa.exc.DatabaseError as error:
         verdict, message = "WRONG", reason(settings.database_url.get_secret_value(), error)
     except sa.exc.SQLAlchemyError as error:
         verdict, message = "WRONG", f"the database says {type(error).__name__}"
-    except (ServiceError, OSError) as error:
-        verdict, message = "WRONG", str(error)
     print_result(f"{verdict:<6} {name} {' '.join(message.split())}")
     return verdict == "ok"

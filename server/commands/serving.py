@@ -107,9 +107,8 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
         freeze_start()
         log_address(listener, settings.public_url)
 
-    signal.signal(
-        signal.SIGTERM, lambda _number, _frame: sys.exit(0)
-    )  # uvicorn raises the signal again after it has closed everything
+    # uvicorn raises the signal again after it has closed everything
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     stop_when_terminal_closes()
     try:
         Server(config_of(create_app(settings)), when_listening).run([listener])

@@ -63,10 +63,8 @@ async def show(request: PageRequest) -> Response:
 async def add(request: PageRequest) -> Response:
     """Add the passkey that the browser created for our page's challenge."""
     runtime = request.call.runtime
-    party, challenge = (
-        relying_party(runtime.settings),
-        kept_challenge(request.http, request.call.principal.credential_id),
-    )
+    party = relying_party(runtime.settings)
+    challenge = kept_challenge(request.http, request.call.principal.credential_id)
     if party is None or challenge is None:
         raise PasskeyUnusable
     name, credential = request.text("name"), request.text("credential")
