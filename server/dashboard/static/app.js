@@ -115,6 +115,7 @@ const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {
   let source = null;
   const listen = () => {
+    if (document.hidden) return;
     source ??= new EventSource(live.dataset.live);
     source.onmessage = (event) => {
       const { memories, source: by } = JSON.parse(event.data);
