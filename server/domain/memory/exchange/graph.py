@@ -28,7 +28,7 @@ def is_entity(value: Foreign) -> bool:
 
 
 def is_relation(value: Foreign) -> bool:
-    return _relation(value) is not None and not value.keys() & set(CONTENT_NAMES)
+    return any(_relations(value)) and not value.keys() & set(CONTENT_NAMES)
 
 
 def is_fact(value: Foreign) -> bool:
@@ -85,7 +85,7 @@ def _listed(observations: Any) -> list[str]:
 
 def read_relation(place: str, relation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the relation as a sentence. Its other fields are read as those of a record."""
-    names, source = _relation(relation) or (("", "", ""), "")
+    names, source = next(_relations(relation))
     first, verb, second = map(relation.get, names)
     metadata: Foreign = {"source": source, "relation": verb, "from": first, "to": second}
     record = _record(relation, names, metadata)
@@ -103,7 +103,6 @@ def _record(value: Foreign, names: tuple[str, ...], metadata: Foreign) -> Foreig
     }
 
 
-def _relation(value: Foreign) -> tuple[tuple[str, str, str], str] | None:
-    """Return the names of a relation's start, kind and end, and the program that uses these names."""
-    found = (relation for relation in _RELATIONS if all(isinstance(value.get(name), str) for name in relation[0]))
-    return next(found, None)
+def _relations(value: Foreign) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """Yield the names of a relation's start, kind and end, and the program that uses these names."""
+    return (relation for relation in _RELATIONS if all(isinstance(value.get(name), str) for name in relation[0]))
