@@ -1,8 +1,9 @@
-"""To whom the files belong that `python -m server connect --write` changes."""
+"""To whom the files belong that `python -m server connect --write` changes, and what a failure leaves."""
 
 import errno
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,14 @@ def test_a_file_of_a_group_that_its_user_is_not_in_is_changed(file: Path, monkey
     monkeypatch.setattr(os, "chown", refuse_groups)
     assert main(["connect", "cursor", "--write"]) == 0
     assert json.loads(file.read_text())["mcpServers"]["selfmemory"] == {"url": URL}
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        code = main(["connect", "cursor", "--write"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (code, "cannot be written" in capsys.readouterr().err) == (1, True)
+    assert (list(file.parent.iterdir()), file.read_text()) == ([file], "{}")

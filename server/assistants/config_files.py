@@ -153,11 +153,12 @@ def _replace(path: Path, text: str, *, is_new: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     target = path.resolve()  # keep a symbolic link in place
     line_end = None if is_new else "\r\n" if b"\r\n" in target.read_bytes() else "\n"
-    with tempfile.NamedTemporaryFile(  # mode 0600
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below; mode 0600
         "w", dir=target.parent, delete=False, encoding="utf-8", newline=line_end
-    ) as file:
-        file.write(text)
+    )
     try:
+        with file:
+            file.write(text)
         if not is_new:
             backup = target.with_name(target.name + ".bak")
             backup.unlink(missing_ok=True)  # it may be a link to a file that its user must not get
