@@ -136,7 +136,7 @@ async def test_an_empty_selection_and_an_unknown_action_are_refused(ann: Visitor
     memory_id = await ann.remember(TEXTS[0])
     assert "Select at least one memory." in seen(await act(ann, "delete", []))
     assert "Select at most 100 memories at a time." in seen(await act(ann, "export", [memory_id] * 301))
-    assert "It may have at most 1,000 fields." in seen(await act(ann, "delete", [memory_id] * 1001))
+    assert "It may have at most 1,000 fields and one file." in seen(await act(ann, "delete", [memory_id] * 1001))
     assert "Choose a project" in seen(await act(ann, "move", [memory_id]))
     assert "Choose what to do" in seen(await act(ann, "paint", [memory_id]))
     assert (await act(ann, "delete", [memory_id] * 2)).status_code == 303
