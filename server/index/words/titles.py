@@ -8,7 +8,8 @@ from server.index.words.tokenizer import indexed_terms
 def title_in(details: Mapping[str, object]) -> str:
     """Return the title on one line, or "" if the metadata has none."""
     title = details.get("title")
-    return " ".join(title.split()) if isinstance(title, str) else ""
+    is_named = isinstance(title, str | int | float) and not isinstance(title, bool)
+    return " ".join(str(title).split()) if is_named else ""
 
 
 def memory_terms(content: str, details: Mapping[str, object]) -> list[str]:

@@ -189,6 +189,12 @@ def test_the_date_of_the_front_matter_decides(tmp_path: Path) -> None:
     assert line.created_at.year == 2023
 
 
+@pytest.mark.parametrize("written", ["", '""', "' '"])
+def test_a_note_with_an_empty_title_has_the_name_of_its_file(tmp_path: Path, written: str) -> None:
+    (line,) = read(tmp_path / "Rome.md", f"---\ntitle: {written}\n---\nWe were there.")
+    assert line.metadata["title"] == "Rome"
+
+
 def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
     (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
     assert line.metadata["title"] == "House"

@@ -39,6 +39,14 @@ def test_the_first_line_that_says_something_is_the_title(content: str, title: st
     assert title_of(content, {}) == title
 
 
+@pytest.mark.parametrize(
+    ("title", "shown"), [("A  line\nand another", "A line and another"), (1984, "1984"), (1.5, "1.5"), ("", "text"),
+                         (True, "text"), (["list"], "text"), (None, "text")]
+)  # fmt: skip
+def test_a_text_or_number_in_the_metadata_is_the_title(title: object, shown: str) -> None:
+    assert title_of("text", {"title": title}) == shown
+
+
 @pytest.mark.parametrize("mark", "`~-*=")
 def test_marks_without_end_are_read_once(mark: str) -> None:
     """For each of 10,000 marks, the expression had gone back to all others: two seconds for one title."""

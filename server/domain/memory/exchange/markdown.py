@@ -140,7 +140,7 @@ def _fields(head: Foreign) -> Foreign:
         name = _OTHER_NAMES.get(key.casefold(), key)
         if name != key and (name in fields or name in metadata or not _fits(name, value)):
             name = key
-        if value is None:
+        if value is None or (name == "title" and is_blank(str(value))):
             continue
         if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
             value = moment(value) if name.endswith("_at") else value
