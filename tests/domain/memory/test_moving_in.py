@@ -195,6 +195,16 @@ def test_a_conversation_without_messages_does_not_stop_the_others(path: Path, em
     assert texts(path, json.dumps([empty, CLAUDE])) == ["Bread\nuser: How long?\nassistant: An hour."]
 
 
+def test_the_text_of_a_file_attached_in_claude_is_part_of_the_message(path: Path) -> None:
+    pasted = {"file_name": "", "file_type": "txt", "extracted_content": "Rye, water, salt."}
+    named = {"file_name": "cv.docx", "extracted_content": "Anna, baker"}
+    message = {"sender": "human", "text": "", "content": [], "attachments": [pasted, named, {"file_name": "b.pdf"}]}
+    warnings = Warnings()
+    (line,) = read(path, json.dumps([{**CLAUDE, "chat_messages": [message]}]), warnings=warnings)
+    assert line.content == "Bread\nuser: Rye, water, salt.\ncv.docx\nAnna, baker"
+    assert warnings.sentences() == ["attached files in chats were left out: only text is imported (1 time)"]
+
+
 def test_what_is_no_text_in_chats_is_counted_by_kind(path: Path) -> None:
     image, sound = (
         {"content_type": f"{kind}_asset_pointer", "asset_pointer": f"x://{kind}1"} for kind in ("image", "audio")

@@ -38,10 +38,11 @@ def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
 
 
 def left_out_of_claude(message: Foreign) -> Iterator[str]:
-    """Yield the kind of each non-text block and each file of a message."""
+    """Yield the kind of each non-text block and each file without text of a message."""
     blocks = objects_in(message.get("content"))
     yield from left_out_of_parts([block for block in blocks if block.get("type") not in _WITHOUT_CONTENT])
-    for file in (*objects_in(message.get("attachments")), *objects_in(message.get("files"))):
+    attached = [file for file in objects_in(message.get("attachments")) if not file.get("extracted_content")]
+    for file in (*attached, *objects_in(message.get("files"))):
         yield _media(str(mimetypes.guess_type(str(file.get("file_name")))[0]), FILES)
 
 

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 from types import NoneType
 from typing import Any
 
-from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude, object_in, text_of_parts
+from server.domain.memory.exchange.chat_parts import (
+    left_out_of_chatgpt,
+    left_out_of_claude,
+    object_in,
+    objects_in,
+    text_of_parts,
+)
 from server.domain.memory.exchange.conversations import (
     Chat,
     Utterance,
@@ -137,6 +143,11 @@ def _part_text(part: Any) -> str:
 
 
 def _claude_text(message: Foreign) -> str:
-    """Return the text blocks, joined. Older exports have only `text`."""
-    text = text_of_parts(message.get("content")).strip() or message.get("text")
-    return text if isinstance(text, str) else ""
+    """Return the text blocks and the texts of attached files, joined. Older exports have only `text`. Claude makes a
+    file of a long text that a person pastes.
+    """
+    parts = [text_of_parts(message.get("content")).strip() or message.get("text")]
+    for file in objects_in(message.get("attachments")):
+        if text := file.get("extracted_content"):
+            parts += [file.get("file_name"), text]
+    return "\n".join(part for part in parts if isinstance(part, str) and part)
