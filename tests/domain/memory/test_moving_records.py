@@ -31,9 +31,20 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     warnings = Warnings()
     kept = [{"content": "tea", "state": "active", "deleted_at": None}, {"content": "rum", "state": "archived"}]
     gone = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
+    gone += [{"content": "ale", name: True} for name in ("deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")]
+    kept += [{"content": "mead", "deleted": False, "trashed": None}]
     lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
-    assert [line.content for line in lines] == ["tea", "rum"]
-    assert "memories that were deleted there were left out, such as item 3 (2 times)" in warnings.sentences()
+    assert [line.content for line in lines] == ["tea", "rum", "mead"]
+    assert "memories that were deleted there were left out, such as item 4 (7 times)" in warnings.sentences()
+
+
+def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path) -> None:
+    note = {"id": "1", "content": "tea", "creationDate": AT, "lastModified": "2024-02-01T00:00:00Z", "tags": ["a"]}
+    export = {"activeNotes": [note], "trashedNotes": [{**note, "content": "gin"}]}
+    warnings = Warnings()
+    (line,) = read(path, json.dumps(export), warnings=warnings)
+    assert (line.content, line.created_at.year, line.updated_at.month) == ("tea", 2024, 2)
+    assert warnings.sentences() == ["memories that were deleted there were left out, such as item 2 (1 time)"]
 
 
 @pytest.mark.parametrize(

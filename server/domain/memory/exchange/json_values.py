@@ -132,7 +132,7 @@ class _Reader:
         """
         if isinstance(value, dict) and not self.content_fields.intersection(value):
             named = [value[name] or [] for name in value if name in _LISTS and isinstance(value[name] or [], _NESTED)]
-            parts = named or [part for part in value.values() if part and isinstance(part, _NESTED)]
+            parts = named or [_marked(name, part) for name, part in value.items() if part and isinstance(part, _NESTED)]
             inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]
             if named or ("type" not in value and inner and all(isinstance(item, dict) for item in inner)):
                 for item in inner:
@@ -198,6 +198,13 @@ class _Reader:
 
     def refuse(self, reason: str, place: str | None = None) -> NoReturn:
         raise Invalid(reason, field=place or f"line {self.line}")
+
+
+def _marked(name: str, part: Any) -> Any:
+    """Return the part of an object, with its items marked as deleted if the name says so, such as `trashedNotes`."""
+    if isinstance(part, list) and name.casefold().startswith(("trash", "deleted")):
+        return [item | {"deleted_at": True} if isinstance(item, dict) else item for item in part]
+    return part
 
 
 class _NotANumber(ValueError):

@@ -17,8 +17,12 @@ CONTENT_NAMES = ("content", "memory", "text")
 TIMES = {
     "createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at",
     "createTime": "created_at", "updateTime": "updated_at",
+    "creationDate": "created_at", "lastModified": "updated_at",
 }  # fmt: skip
-"""The names that programs in JavaScript, and those that follow Google's guide for APIs, give to times."""
+"""The names that programs in JavaScript, those that follow Google's guide for APIs, and Simplenote give to times."""
+
+_DELETED_IF = ("deleted_at", "deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")
+"""Fields that say with any value but null and false that a record was deleted."""
 
 LAST_DAY = "expiration_date"
 """mem0's name for the last day on which a memory is true, in UTC."""
@@ -30,7 +34,11 @@ MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
-_KNOWN = frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, "categories")) | ABOUT_ANOTHER_SERVER | KEPT_IN_METADATA
+_KNOWN = (
+    frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, *_DELETED_IF, "categories"))
+    | ABOUT_ANOTHER_SERVER
+    | KEPT_IN_METADATA
+)
 MOST_NAMED = 3
 """An error names at most this many unknown fields."""
 
@@ -45,7 +53,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     Raises Invalid if the text is missing, but a field has a similar name.
     """
     record = _with_our_times(record)
-    if record.get("state") == "deleted" or record.get("deleted_at"):
+    if record.get("state") == "deleted" or any(map(record.get, _DELETED_IF)):
         warnings.add(DELETED, place)
         return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
