@@ -152,7 +152,14 @@ def test_a_forced_format_is_read_as_that(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "advice"),
-    [("Likes tea.\nLives in Rome, Italy.", "write the word content into a first line"), ("<p>tea</p>", "Convert HTML")],
+    [
+        ("Likes tea.\nLives in Rome, Italy.", "write the word content into a first line"),
+        ("[02.01.24, 10:00:00] Anna: Hi\n", "write the word content into a first line"),
+        ("[ ] Buy milk\n[x] Call Anna\n", "write the word content into a first line"),
+        ("[Rome](https://example.com) is nice.\n", "write the word content into a first line"),
+        ("{{ name }} likes tea.\n", "write the word content into a first line"),
+        ("<p>tea</p>", "Convert HTML"),
+    ],
 )
 def test_plain_text_and_markup_are_refused_with_what_to_do(path: Path, text: str, advice: str) -> None:
     with pytest.raises(Invalid, match=rf"is in no known format: .*{advice}"):

@@ -1,6 +1,7 @@
 """Recognizes the format of a file by its content, and reads it with that format's reader."""
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +52,11 @@ _READERS = (
     (graph.is_fact, graph.read_fact, "item"),
 )
 """The readers of other programs' items, each with how it recognizes one and what the program calls it."""
+
+_JSON = re.compile(r""""?(?:\{(?!\{)|\[\s*(?:[\[{"'\\]|\]?\s*\Z))""")
+"""The beginning of JSON, also of JSON that was written as text, and of nearly JSON, whose error says more. Other text
+may begin with a bracket too: `[02.01.24, 10:00] Anna: Hi`, `[ ] Buy milk`, `{{ name }}`.
+"""
 
 _UNKNOWN = (
     "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown."
@@ -174,7 +180,7 @@ def _format_of(member: Member) -> Format:
     text = _beginning_of(member)
     beginning = text.lstrip()
     lines = beginning.splitlines() or [""]
-    if beginning.startswith(("{", "[", '"{', '"[')) and not _is_link(lines[0]):
+    if _JSON.match(beginning) and not _is_link(lines[0]):
         return Format.JSON
     if _names_a_text(text):
         return Format.CSV
