@@ -191,6 +191,12 @@ def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> Non
     assert line.created_at.year not in (2024, 2999)
 
 
+def test_files_of_joplins_raw_export_are_refused_with_what_to_export(tmp_path: Path) -> None:
+    foot = f"id: {'0123456789abcdef' * 2}\nparent_id: \ncreated_time: 2024-01-02T10:00:00.000Z\ntype_: 1"
+    with pytest.raises(Invalid, match=r"^This is a file of Joplin's RAW export: .* Markdown \+ Front Matter"):
+        read(tmp_path / "a.md", f"Shopping\n\nmilk\n\n{foot}")
+
+
 def test_the_date_of_the_front_matter_decides(tmp_path: Path) -> None:
     (line,) = read(tmp_path / "2024-01-05.md", "---\ndate: 2023-02-01\n---\nMet Anna.")
     assert line.created_at.year == 2023

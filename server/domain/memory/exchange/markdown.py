@@ -14,6 +14,7 @@ from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
+from server.errors import Invalid
 from server.index.words.titles import title_in
 from server.index.words.tokenizer import MARKS
 
@@ -25,6 +26,10 @@ _PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
 """What Logseq writes as front matter."""
 
 _OF_LOGSEQ = re.compile(r"^[ \t]*(?:id:: [0-9a-f-]{36}|collapsed:: (?:true|false))[ \t]*(?:\n|\Z)", re.MULTILINE)
+_OF_JOPLIN = re.compile(r"(?:\A|\n)id: [0-9a-f]{32}\r?\n(?:[a-z_]+:[^\n]*\n)+type_: \d+\s*\Z")
+"""The end of each file of Joplin's RAW export, which may be a note, a tag, a folder, or which note has which tag."""
+
+_OF_JOPLIN_LENGTH = 5_000
 _NOTION_ID = re.compile(r" [0-9a-f]{32}$")
 _DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
 """The beginning of the name of a daily note."""
@@ -50,6 +55,9 @@ NAME_BYTES = 200
 
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     """Yield the file as one memory, or as one per heading if it is too long for a single memory."""
+    if _OF_JOPLIN.search(text[-_OF_JOPLIN_LENGTH:]):
+        advice = "in Joplin, export MD - Markdown + Front Matter, and import that folder."
+        raise Invalid(f"This is a file of Joplin's RAW export: {advice}")
     head, body = _split(name, text, warnings)
     if str(head.get("id", "")).startswith("mem_"):
         yield Entry(name, _own_fields(head, body), name)
