@@ -191,6 +191,23 @@ def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> Non
     assert line.created_at.year not in (2024, 2999)
 
 
+def test_a_time_of_a_note_that_cannot_be_read_stays_in_its_metadata(path: Path) -> None:
+    warnings = Warnings()
+    head = "created_at: 07-01-2024 06:24 PM\nupdated: soon\ntags: [a]"
+    (line,) = read(path, f"---\n{head}\n---\nMet Anna.", warnings=warnings)
+    assert line.created_at.year != 2024
+    assert (line.metadata["created_at"], line.metadata["updated"]) == ("07-01-2024 06:24 PM", "soon")
+    assert warnings.sentences() == [
+        "times that cannot be read, or are in the future, stay in the metadata, such as given (2 times)"
+    ]
+
+
+def test_a_second_time_of_a_note_stays_in_its_metadata_without_a_word(path: Path) -> None:
+    warnings = Warnings()
+    (line,) = read(path, "---\ncreated: 2024-01-05\ndate: 2024-02-01\n---\nMet Anna.", warnings=warnings)
+    assert (line.created_at.month, line.metadata["date"], warnings.sentences()) == (1, "2024-02-01", [])
+
+
 def test_files_of_joplins_raw_export_are_refused_with_what_to_export(tmp_path: Path) -> None:
     foot = f"id: {'0123456789abcdef' * 2}\nparent_id: \ncreated_time: 2024-01-02T10:00:00.000Z\ntype_: 1"
     with pytest.raises(Invalid, match=r"^This is a file of Joplin's RAW export: .* Markdown \+ Front Matter"):

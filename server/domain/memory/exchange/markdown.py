@@ -43,6 +43,7 @@ _OTHER_NAMES = {
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
+_PAST = ("created_at", "updated_at")
 _LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
 """A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
 line would hold up all threads for hours.
@@ -63,6 +64,9 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
         yield Entry(name, _own_fields(head, body), name)
         return
     fields = _fields(head)
+    for key, value in fields["metadata"].items():
+        if _OTHER_NAMES.get(key.casefold(), key) in _PAST and not _fits("created_at", value):
+            warnings.add("times that cannot be read, or are in the future, stay in the metadata", name)
     name = storable(name)
     stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
     if day := _day_of(stem):
@@ -150,7 +154,9 @@ def _fields(head: Foreign) -> Foreign:
             name = key
         if value is None or (name == "title" and is_blank(str(value))):
             continue
-        if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+        if name in _PAST and not _fits(name, value):
+            metadata[name] = value
+        elif name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
             value = moment(value) if name.endswith("_at") else value
             fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
