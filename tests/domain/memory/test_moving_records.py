@@ -29,10 +29,13 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
 
 def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     warnings = Warnings()
-    kept = [{"content": "tea", "state": "active", "deleted_at": None}, {"content": "rum", "state": "archived"}]
-    gone = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
+    kept: list[dict[str, object]] = [
+        {"content": "tea", "state": "active", "deleted_at": None},
+        {"content": "rum", "state": "archived"},
+        {"content": "mead", "deleted": False, "trashed": None},
+    ]
+    gone: list[dict[str, object]] = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
     gone += [{"content": "ale", name: True} for name in ("deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")]
-    kept += [{"content": "mead", "deleted": False, "trashed": None}]
     lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
     assert [line.content for line in lines] == ["tea", "rum", "mead"]
     assert "memories that were deleted there were left out, such as item 4 (7 times)" in warnings.sentences()
