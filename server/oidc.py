@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import secrets
-import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,10 +15,10 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-from pydantic import BaseModel
+from joserfc.jws import JWSRegistry
 
 from server.errors import Forbidden, Unavailable
+from server.oidc_documents import KeysDocument, Metadata, ProviderData
 from server.principal import ExternalIdentity
 from server.settings import Settings
 from server.urls import is_loopback
@@ -49,6 +47,10 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Signatures with a public key: never `none`, and never the client's secret."""
 
 
+_SIGNED = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+"""Ignores what a provider adds to a header, as RFC 7515 section 4 asks: Kanidm, for example, adds `client_id`."""
+
+
 class ProviderAway(Unavailable):
     """The provider does not answer, or its answer makes no sense."""
 
@@ -63,40 +65,6 @@ class Attempt(NamedTuple):
     state: str
     nonce: str
     verifier: str
-
-
-class Metadata(BaseModel):
-    """The fields of the discovery document that we use (OpenID Connect Discovery section 3)."""
-
-    issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks_uri: str
-    userinfo_endpoint: str | None = None
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
-    authorization_response_iss_parameter_supported: bool = False
-    prompt_values_supported: list[str] = ["select_account"]
-
-    @property
-    def endpoints(self) -> list[str]:
-        always = [self.authorization_endpoint, self.token_endpoint, self.jwks_uri]
-        return always if self.userinfo_endpoint is None else [*always, self.userinfo_endpoint]
-
-    @property
-    def switch_prompt(self) -> dict[str, str]:
-        """The parameter that lets a person choose another account than the provider's session has, if it is known."""
-        prompt = next((one for one in ("select_account", "login") if one in self.prompt_values_supported), None)
-        return {"prompt": prompt} if prompt else {}
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderData:
-    """The provider's metadata and keys, and the monotonic time at which they were read."""
-
-    metadata: Metadata
-    keys: KeySet
-    context: ssl.SSLContext
-    read_at: float
 
 
 class IdentityProvider:
@@ -187,8 +155,8 @@ class IdentityProvider:
             for endpoint in metadata.endpoints:
                 if not endpoint.startswith("https://") and not (is_loopback(self._issuer) and is_loopback(endpoint)):
                     raise ValueError("an endpoint without https")
-            keys = KeySet.import_key_set((await client.get(metadata.jwks_uri)).raise_for_status().json())
-        return ProviderData(metadata, keys, context, time.monotonic())
+            keys = KeysDocument.model_validate((await client.get(metadata.jwks_uri)).raise_for_status().json())
+        return ProviderData(metadata, keys.usable, context, time.monotonic())
 
     async def _claims(self, token: dict[str, object], nonce: str) -> dict[str, object]:
         """Return the verified claims of the ID token (OpenID Connect Core section 3.1.3.7). Raises ProviderRefused."""
@@ -218,7 +186,7 @@ class IdentityProvider:
 
     def _decoded(self, data: ProviderData, token: dict[str, object]) -> jwt.Token:
         """Raises an error of `NONSENSE`."""
-        return jwt.decode(str(token.get("id_token", "")), data.keys, algorithms=ALGORITHMS)
+        return jwt.decode(str(token.get("id_token", "")), data.keys, registry=_SIGNED)
 
     async def _with_userinfo(
         self, client: AsyncOAuth2Client, endpoint: str, claims: dict[str, object]

@@ -43,6 +43,7 @@ LAYERS = {
     "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.postgres": 1, "server.sqlite": 1,
     "server.mail": 1, "server.limits": 1, "server.writer_lock": 1, "server.statements": 1,
     "server.limit_storage": 1, "server.shared_limits": 1, "server.migrations": 1, "server.oidc": 1,
+    "server.oidc_documents": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
     "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0, "server.file_locks": 0,
     "server.machine": 0, "server.proxies": 0,

@@ -51,6 +51,38 @@ async def test_somebody_new_gets_an_account_with_a_confirmed_address(
     assert (me["email"], me["name"], me["email_verified"]) == ("ann@example.com", "Ann", True)
 
 
+@pytest.mark.parametrize("header", [{"client_id": "selfmemory"}, {"app_id": {"a": 1}, "ver": "1.0"}])
+async def test_what_a_provider_adds_to_the_header_of_an_id_token_is_ignored(
+    client: httpx.AsyncClient, provider: Provider, header: dict[str, object]
+) -> None:
+    """RFC 7515 section 4. Kanidm adds `client_id`, CyberArk `app_id`."""
+    provider.header = header
+    assert (await go(client, provider)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "EC", "crv": "brainpoolP256r1", "kid": "a", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "X1", "kid": "a", "x": "AA"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "kid": "a", "pub": "AA"},
+        {"kty": "RSA", "kid": 1, "n": "AA", "e": "AQAB"},
+        {"kty": "RSA", "kid": "a", "n": "AA"},
+        {"kid": "a"},
+        None,
+    ],
+)
+async def test_keys_that_cannot_be_read_are_ignored(client: httpx.AsyncClient, provider: Provider, key: object) -> None:
+    """RFC 7517 section 5: other keys of the set are still good."""
+    provider.other_keys = [key]
+    assert (await go(client, provider)).status_code == 303
+
+
+async def test_null_in_the_discovery_is_as_left_out(client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.metadata = dict.fromkeys(("token_endpoint_auth_methods_supported", "prompt_values_supported"))
+    assert (await go(client, provider)).status_code == 303
+
+
 async def test_a_confirmed_address_joins_its_account(
     client: httpx.AsyncClient, provider: Provider, alice: Tenant
 ) -> None:

@@ -51,6 +51,21 @@ async def test_a_signature_of_another_key_is_refused(client: httpx.AsyncClient, 
         assert REFUSED in (await go(client, provider)).text
 
 
+async def test_a_header_that_must_be_understood_is_refused(client: httpx.AsyncClient, provider: Provider) -> None:
+    """RFC 7515 section 4.1.11."""
+    provider.header = {"crit": ["must"], "must": "x"}
+    assert REFUSED in (await go(client, provider)).text
+
+
+@pytest.mark.parametrize("keys", [{"keys": 5}, {"keys": []}, {"keys": [{"kty": "AKP"}]}, []])
+async def test_keys_that_are_no_keys_are_one_sentence(
+    client: httpx.AsyncClient, provider: Provider, keys: object
+) -> None:
+    provider.keys_answer = JSONResponse(keys)
+    answer = await client.post("/sign-in/provider")
+    assert (answer.status_code, AWAY in answer.text) == (503, True)
+
+
 async def test_a_token_without_a_signature_is_refused(client: httpx.AsyncClient, provider: Provider) -> None:
     provider.unsigned = True
     assert REFUSED in (await go(client, provider)).text

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
+from joserfc.registry import HeaderParameter
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -31,19 +33,27 @@ CLIENT_ID = "selfmemory"
 SECRET = "the client's secret"
 
 
+ANY_HEADER = JWSRegistry({"must": HeaderParameter("Must", "str")}, algorithms=["RS256"], strict_check_header=False)
+
+
 @dataclass
 class Provider:
-    """The provider's state. `claims` change the ID token (None removes one), `header` its header."""
+    """The provider's state. `claims` change the ID token (None removes one), `header` its header. `other_keys` are
+    published before its key.
+    """
 
     issuer: str
     person: dict[str, object]
     claims: dict[str, object] = field(default_factory=dict)
+    header: dict[str, object] = field(default_factory=dict)
+    other_keys: list[object] = field(default_factory=list)
     userinfo: dict[str, object] | None = None
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "first", "alg": "RS256"}))
     signing_key: RSAKey | None = None
     unsigned: bool = False
     metadata: dict[str, object] = field(default_factory=dict)
     answer: Response | None = None
+    keys_answer: Response | None = None
     asked: list[str] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -71,7 +81,11 @@ class Provider:
 
     async def keys(self, _request: Request) -> Response:
         self.asked.append("keys")
-        return self.answer or JSONResponse({"keys": [self.key.as_dict(private=False)]})
+        return (
+            self.answer
+            or self.keys_answer
+            or JSONResponse({"keys": [*self.other_keys, self.key.as_dict(private=False)]})
+        )
 
     async def token(self, request: Request) -> Response:
         self.asked.append("token")
@@ -87,7 +101,7 @@ class Provider:
         } | self.person | self.claims  # fmt: skip
         claims = {name: value for name, value in claims.items() if value is not None}
         key = self.signing_key or self.key
-        signed = jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
+        signed = jwt.encode({"alg": "RS256", "kid": key.kid} | self.header, claims, key, registry=ANY_HEADER)
         if self.unsigned:
             header = base64url(b'{"alg": "none"}')
             signed = f"{header}.{signed.split('.')[1]}."
