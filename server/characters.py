@@ -14,6 +14,11 @@ JOINER = "\u034f"
 _CODES = range(0x300, 0x1F000)
 """No character outside this range has a combining class."""
 
+AS_TYPED = str.maketrans(
+    dict.fromkeys("\u2018\u2019\uff07", "'") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-")
+)
+"""The apostrophes and dashes that phones and word processors put in the place of those on a keyboard."""
+
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 

@@ -14,11 +14,6 @@ _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
-_AS_TYPED = str.maketrans(
-    dict.fromkeys("\u2018\u2019\uff07", "'") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-")
-)
-"""The apostrophes and dashes that phones and word processors put in the place of those on a keyboard."""
-
 _JOINED = re.compile(r"(?<=[\u0600-\u1bff])[\u200c\u200d](?=[\u0600-\u1bff])")
 """A joiner inside a word. Arabic, Persian and the scripts of India need it, and Latin does not."""
 
@@ -37,7 +32,7 @@ def parse_name(name: str, field: str = "name") -> str:
 
 def as_stored(name: str) -> str:
     """Return the name stripped, composed, and with the apostrophes, dashes and spaces of a keyboard."""
-    text = characters.normalize("NFC", name).translate(_AS_TYPED).strip()
+    text = characters.normalize("NFC", name).translate(characters.AS_TYPED).strip()
     return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
 
 

@@ -1,5 +1,8 @@
 """Lists of memories over REST: pages, filters and totals."""
 
+from urllib.parse import quote
+
+import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
@@ -53,6 +56,39 @@ async def test_turkish_labels_are_found_in_either_case(api: Caller, database: Da
     for query in ("tags=İş", "tags=İş,İZİN&match_all_tags=true", "people_mentioned=İPEK", "topic_category=İlk"):
         page = (await api.get(f"/api/memories?{query}")).json()
         assert [one["id"] for one in page["results"]] == [new, old], query
+
+
+TYPED = {
+    "O\u2019Neil": "O'Neil", "\u041e\u0431\u02bc\u0454\u043a\u0442": "\u041e\u0431'\u0454\u043a\u0442",
+    "follow\u2011up": "follow-up", "2020\u20132024": "2020-2024", "\u2764\ufe0f": "\u2764",
+    "soft\u00adware": "software", "trip\u200b": "trip", "\u200ftel aviv": "tel aviv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "plain"), TYPED.items())
+async def test_labels_that_look_the_same_are_the_same(api: Caller, typed: str, plain: str) -> None:
+    """Phones and language models put typographic apostrophes, dashes and invisible characters into names."""
+    one, other = [await api.add(f"A {label}.", tags=[label], people_mentioned=[label]) for label in (typed, plain)]
+    for asked in (typed, plain):
+        for name in ("tags", "people_mentioned"):
+            page = (await api.get(f"/api/memories?{name}={quote(asked)}")).json()
+            assert [memory["id"] for memory in page["results"]] == [other, one], (name, asked)
+
+
+async def test_flags_of_two_countries_are_two_labels(api: Caller) -> None:
+    england, scotland = (
+        "\U0001f3f4" + "".join(chr(0xE0000 + ord(c)) for c in f"{code}\x7f") for code in ("gbeng", "gbsct")
+    )
+    await api.add("Anna lives there.", tags=[england])
+    assert (await api.get(f"/api/memories?tags={quote(scotland)}")).json()["total"] == 0
+
+
+async def test_a_label_of_an_earlier_version_is_found_as_it_was_typed(api: Caller, database: Database) -> None:
+    await api.add("old", tags="O\u2019Neil")
+    with database.write() as session:
+        session.execute(sa.update(Label).where(col(Label.kind) == LabelKind.TAG).values(value="o\u2019neil"))
+    typed = quote("O\u2019Neil")
+    assert (await api.get(f"/api/memories?tags={typed}")).json()["total"] == 1
 
 
 async def test_the_total_of_each_filter_is_what_its_pages_hold(api: Caller, database: Database) -> None:
