@@ -77,6 +77,22 @@ def test_an_old_chat_of_open_webui_has_only_a_list(path: Path) -> None:
     assert texts(path, json.dumps([{"title": "T", "chat": chat}])) == ["T\nuser: Hi\nassistant: Hello"]
 
 
+@pytest.mark.parametrize("newest", [{"currentId": "2"}, {}])
+def test_qwen_is_read_by_the_parts_of_its_answers(path: Path, newest: dict[str, Any]) -> None:
+    parts = [{"phase": "think", "content": "HM"}, {"phase": "web_search", "content": ""}]
+    parts += [{"phase": "answer", "content": "Because."}]
+    messages = {
+        "1": {"parentId": None, "role": "user", "content": "Why?", "timestamp": 1_704_067_200, "chat_type": "t2t"},
+        "2": {"parentId": "1", "role": "assistant", "content": "", "content_list": parts, "chat_type": "t2t"},
+    }
+    chat = {"id": "q", "title": "T", "chat": {"history": {"messages": messages} | newest, "models": ["qwen3-max"]}}
+    warnings = Warnings()
+    (line,) = read(path, json.dumps({"success": True, "request_id": "r", "data": [chat]}), warnings=warnings)
+    assert (line.content, line.source and line.source.name) == ("T\nuser: Why?\nassistant: Because.", "Qwen")
+    assert line.created_at.year == 2024
+    assert len(warnings.sentences()) == 2
+
+
 def test_deepseek_is_read_by_its_fragments(path: Path) -> None:
     def node(parent: str, *fragments: tuple[str, str]) -> dict[str, Any]:
         parts = [{"type": kind, "content": text} for kind, text in fragments]

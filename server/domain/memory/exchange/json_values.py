@@ -4,7 +4,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple, NoReturn
 
 from server.domain.memory.exchange.entries import Foreign
@@ -35,17 +35,17 @@ class Placed(NamedTuple):
     value: Any
 
 
-def read_values(file: IO[str], content_fields: frozenset[str]) -> Iterator[Placed]:
-    """Yield the lines of JSON lines, the items of a list, or the items of the lists in an object. An object that has
-    one of `content_fields` is an item itself. Raises Invalid, which names the line or item that is not JSON.
+def read_values(file: IO[str], is_item: Callable[[Foreign], bool]) -> Iterator[Placed]:
+    """Yield the lines of JSON lines, the items of a list, or the items of the lists in an object, unless the object
+    `is_item` itself. Raises Invalid, which names the line or item that is not JSON.
     """
-    yield from _Reader(file, content_fields).items()
+    yield from _Reader(file, is_item).items()
 
 
 class _Reader:
-    def __init__(self, file: IO[str], content_fields: frozenset[str]) -> None:
+    def __init__(self, file: IO[str], is_item: Callable[[Foreign], bool]) -> None:
         self.file = file
-        self.content_fields = content_fields
+        self.is_item = is_item
         self.text = ""
         self.at = 0
         self.line = 1
@@ -75,7 +75,7 @@ class _Reader:
         text = self.value(f"line {self.line}")
         if not text.lstrip().startswith(("{", "[")):
             self.refuse("must be a JSON object.")
-        yield from read_values(io.StringIO(text), self.content_fields)
+        yield from read_values(io.StringIO(text), self.is_item)
 
     def list_items(self) -> Iterator[Placed]:
         self.take("[")
@@ -99,7 +99,7 @@ class _Reader:
         while self.peek() == '"':
             key = str(self.value(place))
             self.take(":", place)
-            if key in _LISTS and self.peek() == "[" and self.content_fields.isdisjoint(rest):
+            if key in _LISTS and self.peek() == "[" and not self.is_item(rest):
                 yield from self.list_items()
                 has_list = True
             else:
@@ -130,7 +130,7 @@ class _Reader:
 
         If some have the names in `_LISTS`, only those are read, because the rest is about the export.
         """
-        if isinstance(value, dict) and not self.content_fields.intersection(value):
+        if isinstance(value, dict) and not self.is_item(value):
             named = [value[name] or [] for name in value if name in _LISTS and isinstance(value[name] or [], _NESTED)]
             parts = named or [_marked(name, part) for name, part in value.items() if part and isinstance(part, _NESTED)]
             inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]

@@ -1,4 +1,4 @@
-"""Reads the conversations of DeepSeek, Grok, LibreChat and Open WebUI: one memory for each question and its answer."""
+"""Reads the conversations of DeepSeek, Grok, LibreChat, Open WebUI and Qwen: a memory for each question and answer."""
 
 import re
 from collections.abc import Iterator
@@ -102,21 +102,45 @@ def read_librechat(place: str, conversation: Foreign, warnings: Warnings) -> Ite
 
 
 def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the exchanges of the current branch. Thoughts, tool calls and files are counted in `warnings`."""
+    """Yield the exchanges of the current branch, also of Qwen, which writes nearly the same. Thoughts, tool calls and
+    files are counted in `warnings`.
+    """
     conversation = value["chat"]
     history = object_in(conversation.get("history"))
-    branch = branch_to(history.get("currentId"), object_in(history.get("messages")), "parentId")
+    nodes = object_in(history.get("messages"))
+    messages = (
+        branch_to(history.get("currentId"), nodes, "parentId")
+        or objects_in(conversation.get("messages"))
+        or branch_to(next(reversed(nodes), None), nodes, "parentId")
+    )
     utterances = []
-    for message in branch or objects_in(conversation.get("messages")):
-        count_left_out(left_out_of_parts(message.get("content")), warnings)
+    for message in messages:
         count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
-        text, kinds = _without_folded(text_of_parts(message.get("content")))
-        count_left_out([THOUGHTS if kind == "reasoning" else TOOLS for kind in kinds], warnings)
+        texts = (_text_of_open_webui(message, warnings), _text_of_qwen(message, warnings))
         if role := role_of(message.get("role")):
-            utterances.append(Utterance(role, text, moment(message.get("timestamp"))))
+            utterances.append(Utterance(role, texts[0] or texts[1], moment(message.get("timestamp"))))
     title = title_of(value.get("title") or conversation.get("title"))
-    began = moment(value.get("created_at"))
-    yield from exchanges(place, title, Chat("Open WebUI", value.get("id")), utterances, began)
+    program = "Qwen" if any("chat_type" in message for message in messages) else "Open WebUI"
+    yield from exchanges(place, title, Chat(program, value.get("id")), utterances, moment(value.get("created_at")))
+
+
+def _text_of_open_webui(message: Foreign, warnings: Warnings) -> str:
+    count_left_out(left_out_of_parts(message.get("content")), warnings)
+    text, kinds = _without_folded(text_of_parts(message.get("content")))
+    count_left_out([THOUGHTS if kind == "reasoning" else TOOLS for kind in kinds], warnings)
+    return text
+
+
+def _text_of_qwen(message: Foreign, warnings: Warnings) -> str:
+    """Return the text of the parts of an answer, which often has no other."""
+    texts = []
+    for part in objects_in(message.get("content_list")):
+        phase = str(part.get("phase"))
+        if phase == "answer":
+            texts.append(str(part.get("content") or ""))
+        else:
+            count_left_out([THOUGHTS if "think" in phase else TOOLS], warnings)
+    return "\n".join(filter(None, texts))
 
 
 def _without_folded(text: str) -> tuple[str, list[str]]:

@@ -17,7 +17,7 @@ from server.domain.memory.exchange.archive import (
     members_of_zip,
     open_zip,
 )
-from server.domain.memory.exchange.entries import Entry, Warnings
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.json_values import Placed, read_values
 from server.domain.memory.exchange.lines import Line, line_of
 from server.domain.memory.exchange.markdown import read_markdown
@@ -33,7 +33,7 @@ _ITEM_FIELDS = frozenset((
     *CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
     "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact",
 ))  # fmt: skip
-"""An object with one of these fields is an item itself, and not something that contains items."""
+"""An object with one of these fields is an item itself."""
 
 _READERS = (
     (other_chats.is_deepseek, other_chats.read_deepseek, "conversation"),
@@ -144,7 +144,7 @@ def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Itera
             elif kind is Format.MARKDOWN:
                 yield from read_markdown(member.name, _whole_text(file, member.name), warnings)
             else:
-                for placed in read_values(file, _ITEM_FIELDS):
+                for placed in read_values(file, _is_item):
                     yield from _read_item(placed, warnings)
     except UnicodeDecodeError:
         error = undecodable(member.opener)
@@ -153,6 +153,11 @@ def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Itera
         if HELP in error.detail or error.field is None:
             raise
         raise Invalid(f"{error.reason} {HELP}", field=error.field) from None
+
+
+def _is_item(value: Foreign) -> bool:
+    """Return whether the object is an item itself, and not something that contains items."""
+    return not _ITEM_FIELDS.isdisjoint(value) or other_chats.is_open_webui(value)
 
 
 def _whole_text(file: IO[str], name: str) -> str:
