@@ -131,6 +131,14 @@ def test_a_time_without_a_value_takes_the_place_of_no_other(path: Path) -> None:
     assert (line.created_at.year, str(line.expires_at)) == (2024, "2099-02-01 00:00:00+00:00")
 
 
+@pytest.mark.parametrize("at", [{"createdAt": AT}, {"timestamp": 1_704_067_200}, {"timestamp": 1_704_067_200_123}])
+def test_messages_alone_are_of_the_time_of_the_first(path: Path, at: dict[str, object]) -> None:
+    unread: dict[str, object] = {"timestamp": "10:31", "createdAt": "3/2/2024", "createTime": {"a": 1}}
+    messages = [{"role": "system", "content": "Hi"} | unread, {"role": "user", "content": "Hello"} | at]
+    (line,) = read(path, json.dumps([{"messages": messages}]))
+    assert (line.content, line.created_at.year) == ("system: Hi\nuser: Hello", 2024)
+
+
 def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
     names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
     (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))

@@ -8,7 +8,7 @@ from typing import Any
 from server.domain.memory.exchange.chat_parts import from_json_text, objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
 from server.domain.memory.exchange.moments import moment
-from server.domain.memory.inputs import join_parts
+from server.domain.memory.inputs import join_parts, parse_past
 from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
@@ -20,6 +20,8 @@ TIMES = {
     "creationDate": "created_at", "lastModified": "updated_at",
 }  # fmt: skip
 """The names that programs in JavaScript, those that follow Google's guide for APIs, and Simplenote give to times."""
+
+_TIMES_OF_MESSAGES = (*(name for name, ours in TIMES.items() if ours == "created_at"), "timestamp")
 
 _DELETED_IF = ("deleted_at", "deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")
 """Fields that say with any value but null and false that a record was deleted."""
@@ -63,8 +65,8 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         warnings.add(f"of several different texts, only the first of {', '.join(CONTENT_NAMES)} was read", place)
     if content is None and isinstance(record.get("messages"), list):
         content = _of_messages(record["messages"])
-        if times := [message["created_at"] for message in objects_in(record["messages"]) if message.get("created_at")]:
-            fields.setdefault("created_at", times[0])
+        if at := _first_time(record["messages"]):
+            fields.setdefault("created_at", at)
     if content is not None:
         fields["content"] = content
     if record.keys() >= MEM0_FIELDS:
@@ -110,6 +112,18 @@ def _of_messages(messages: list[Any]) -> Any:
     if len(messages) == 1:
         return _said(messages[0])
     return "\n".join(f"{message.get('role')}: {_said(message)}" for message in messages)
+
+
+def _first_time(messages: list[Any]) -> Any:
+    """Return the first time in the messages. Under a name other than ours, one that cannot be read is passed over."""
+    for message in objects_in(messages):
+        if message.get("created_at"):
+            return message["created_at"]
+        for name in _TIMES_OF_MESSAGES:
+            with contextlib.suppress(ValueError):
+                if parse_past(at := moment(message.get(name))):
+                    return at
+    return None
 
 
 def _said(message: Foreign) -> Any:
