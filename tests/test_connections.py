@@ -92,6 +92,18 @@ async def test_the_head_of_a_later_request_has_the_same_limit() -> None:
     assert (await received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /")).endswith(b"at once")
 
 
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nhost: b\r\n", b"Host: a\r\nHost: a\r\n"])
+async def test_a_request_for_no_host_or_for_two_is_refused(hosts: bytes) -> None:
+    """A proxy and the application could each go by another host."""
+    answered = await received(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"one Host header" in answered
+
+
+async def test_a_request_of_http_1_0_needs_no_host() -> None:
+    assert (await received(b"GET / HTTP/1.0\r\n\r\n")).endswith(b"at once")
+
+
 async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a client that keeps many connections open would keep everybody else out."""
     monkeypatch.setattr(http_protocol, "most_connections", lambda: 4)

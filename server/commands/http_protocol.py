@@ -16,8 +16,8 @@ from server.open_files import most_connections
 log = logging.getLogger(__name__)
 
 DETAIL = (
-    "This is not a valid HTTP request: use a known method, header lines without control characters, and a URL and "
-    "headers of at most 64 KB together."
+    "This is not a valid HTTP request: use a known method, one Host header, header lines without control characters, "
+    "and a URL and headers of at most 64 KB together."
 )
 MOST_HEAD_BYTES = 64_000
 """The largest URL and headers together. Nothing else bounds them: a stranger could fill the memory with headers."""
@@ -114,12 +114,19 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_head_due = False
         self._bytes_beside_bodies = 0
+        self._require_one_host()
         if has_offer(self.parser):
             return
         self._is_body_due = True
         self._restart_wait()
         super().on_headers_complete()
         if len(self.pipeline) > MOST_QUEUED:
+            raise Refused
+
+    def _require_one_host(self) -> None:
+        """Refuse a request with several hosts, or none (RFC 9112 section 3.2): a proxy could go by another one."""
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise Refused
 
     def on_message_complete(self) -> None:
