@@ -150,6 +150,33 @@ def test_links_and_tables_without_texts_in_a_folder_are_counted(path: Path) -> N
     }
 
 
+SETTINGS = {
+    "of a TextBundle": json.dumps({"version": 2, "type": "net.daringfireball.markdown"}),
+    "a schema": json.dumps({"$schema": "s", "title": "Page", "properties": {"id": {"type": "string"}}}),
+    "within an object": json.dumps({"view": {"width": 3}}),
+    "nothing": "{}",
+}
+
+
+@pytest.mark.parametrize("form", SETTINGS)
+def test_settings_beside_notes_are_counted(path: Path, form: str) -> None:
+    warnings = Warnings()
+    files = {"a.textbundle/info.json": SETTINGS[form], "a.textbundle/text.md": "tea"}
+    assert [line.content for line in read(zipped(path, files), warnings=warnings)] == ["tea"]
+    assert "JSON files without memories were left out, such as a.textbundle/info.json" in warnings.sentences()[0]
+
+
+@pytest.mark.parametrize("content", ['{"memories": [{"a": 1}, {"b": 2}]}', '{"a": 1}\n{"b": 2}', '[{"a": 1}]', '{"a"'])
+def test_what_may_be_memories_beside_notes_is_refused_if_it_cannot_be_read(path: Path, content: str) -> None:
+    with pytest.raises(Invalid, match=r"b\.json"):
+        read(zipped(path, {"a.md": "tea", "b.json": content}))
+
+
+def test_a_memory_in_a_file_of_its_own_is_read_beside_notes(path: Path) -> None:
+    files = {"a.md": "tea", "b.json": '{"content": "milk"}', "c.json": json.dumps({"memories": [{"text": "rice"}]})}
+    assert texts(zipped(path, files)) == ["tea", "milk", "rice"]
+
+
 def test_a_place_in_a_file_of_a_folder_names_the_file(path: Path) -> None:
     path.mkdir()
     (path / "a.jsonl").write_text('{"content": "tea"}\n{"content": " "}')

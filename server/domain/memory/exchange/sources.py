@@ -2,8 +2,9 @@
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -52,6 +53,8 @@ _READERS = (
     (graph.is_fact, graph.read_fact, "item"),
 )
 """The readers of other programs' items, each with how it recognizes one and what the program calls it."""
+
+_Reader = Callable[[str, Foreign, Warnings], Iterator[Entry]]
 
 _JSON = re.compile(r""""?(?:\{(?!\{)|\[\s*(?:[\[{"'\\]|\]?\s*\Z))""")
 """The beginning of JSON, also of JSON that was written as text, and of nearly JSON, whose error says more. Other text
@@ -111,11 +114,28 @@ def _read_members(members: list[Member], warnings: Warnings, file_format: Format
         problems = "; ".join(warnings.sentences())
         raise Invalid(f"It contains no Markdown, JSON or CSV file{': ' if problems else ''}{problems}.")
     conversations = conversations_among(members)
+    has_notes = any(member.is_markdown for member in members)
     for member in members:
         if conversations and member not in conversations:
             warnings.add(LEFT_OUT.format("files other than conversations"), member.name)
+        elif has_notes and _is_settings(member):
+            warnings.add(LEFT_OUT.format("JSON files without memories"), member.name)
         else:
             yield from _read_member(member, warnings, file_format, is_alone=len(members) == 1)
+
+
+def _is_settings(member: Member) -> bool:
+    """Return whether the file has one JSON object, and no item, as programs write beside notes for themselves."""
+    if not member.name.casefold().endswith(".json"):
+        return False
+    try:
+        with open_text(member.opener, newline=None) as file:
+            is_object = file.read(HEAD_BYTES).lstrip("\ufeff \t\r\n").startswith("{")
+        with open_text(member.opener, newline=None) as file:
+            values = [value for _, value in islice(read_values(file, _is_item), 2)] if is_object else []
+    except (Invalid, UnicodeDecodeError):
+        return False  # it is read later, and the error names the place
+    return [isinstance(value, dict) and not _is_item(value) and not _reader_of(value) for value in values] == [True]
 
 
 def _read_member(member: Member, warnings: Warnings, file_format: Format, *, is_alone: bool) -> Iterator[Entry]:
@@ -174,8 +194,13 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
     elif not isinstance(value, dict):
         raise Invalid("must be a JSON object.", field=place)
     else:
-        read, noun = next(((read, noun) for is_it, read, noun in _READERS if is_it(value)), (read_record, "item"))
+        read, noun = _reader_of(value) or (read_record, "item")
         yield from read(place.replace("item", noun), value, warnings)
+
+
+def _reader_of(value: Foreign) -> tuple[_Reader, str] | None:
+    """Return the reader of the program that wrote the item, and what the program calls it."""
+    return next(((read, noun) for is_it, read, noun in _READERS if is_it(value)), None)
 
 
 def _format_of(member: Member) -> Format:
