@@ -229,9 +229,8 @@ def update(
 def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
     """Count the memories, those created since Monday (UTC), and the distinct tags."""
     project = require_project(session, principal, project_id, Action.READ)
-    tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
-        col(Label.kind) == LabelKind.TAG, *of_live_memories(session, project.id)
-    )
+    live = of_live_memories(session, project.id)
+    tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(col(Label.kind) == LabelKind.TAG, *live)
     return Stats(counting.count_all(session, project), count_this_week(session, project), session.scalars(tags).one())
 
 

@@ -33,12 +33,13 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
         {"content": "tea", "state": "active", "deleted_at": None},
         {"content": "rum", "state": "archived"},
         {"content": "mead", "deleted": False, "trashed": None},
+        {"content": "milk", "deleted": "FALSE", "trashed": 0, "is_deleted": " no "},
     ]
     gone: list[dict[str, object]] = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
     gone += [{"content": "ale", name: True} for name in ("deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")]
     lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
-    assert [line.content for line in lines] == ["tea", "rum", "mead"]
-    assert "memories that were deleted there were left out, such as item 4 (7 times)" in warnings.sentences()
+    assert [line.content for line in lines] == ["tea", "rum", "mead", "milk"]
+    assert "memories that were deleted there were left out, such as item 5 (7 times)" in warnings.sentences()
 
 
 def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path) -> None:

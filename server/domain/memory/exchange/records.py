@@ -24,7 +24,10 @@ TIMES = {
 _TIMES_OF_MESSAGES = (*(name for name, ours in TIMES.items() if ours == "created_at"), "timestamp")
 
 _DELETED_IF = ("deleted_at", "deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")
-"""Fields that say with any value but null and false that a record was deleted."""
+"""Fields that say with any value but `_NO` that a record was deleted."""
+
+_NO = frozenset({"", "0", "false", "no", "none", "null"})
+"""Values for "no", as text: the cells of a table have no other."""
 
 LAST_DAY = "expiration_date"
 """mem0's name for the last day on which a memory is true, in UTC."""
@@ -55,7 +58,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     Raises Invalid if the text is missing, but a field has a similar name.
     """
     record = _with_our_times(record)
-    if record.get("state") == "deleted" or any(map(record.get, _DELETED_IF)):
+    if record.get("state") == "deleted" or any(_says_yes(record.get(name)) for name in _DELETED_IF):
         warnings.add(DELETED, place)
         return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
@@ -83,6 +86,10 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in unknown:
         warnings.unknown(name)
     yield Entry(place, fields, group)
+
+
+def _says_yes(value: Any) -> bool:
+    return bool(value) and str(value).strip().casefold() not in _NO
 
 
 def _with_our_times(record: Foreign) -> Foreign:
