@@ -95,6 +95,15 @@ async def test_another_state_is_refused(client: httpx.AsyncClient, provider: Pro
     assert "token" not in provider.asked
 
 
+async def test_an_answer_for_another_tab_leaves_the_newest_sign_in(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    first, second = [await client.post("/sign-in/provider") for _ in range(2)]
+    queries = [provider.authorize(there.headers["location"]) for there in (first, second)]
+    assert (await client.get(f"{CALLBACK}?{queries[0]}")).status_code == 401
+    assert (await client.get(f"{CALLBACK}?{queries[1]}")).status_code == 303
+
+
 async def test_an_answer_counts_only_in_the_browser_that_began(client: httpx.AsyncClient, provider: Provider) -> None:
     there = await client.post("/sign-in/provider")
     query = provider.authorize(there.headers["location"])

@@ -50,9 +50,10 @@ async def finish(request: Request[State]) -> Response:
     values = unsealed(request, COOKIE)
     query = request.query_params
     path = local_path(_unpacked(values["next"])) if values else ""
+    is_own = values is not None and hmac.compare_digest(values["state"].encode(), query.get("state", "").encode())
     try:
         async with attempts.signing_in_anonymously(request):
-            if values is None or not hmac.compare_digest(values["state"].encode(), query.get("state", "").encode()):
+            if values is None or not is_own:
                 raise Unauthenticated(STARTED_ELSEWHERE)
             code = query.get("code", "")
             if not code or len(code) > CODE_LENGTH or not (code.isascii() and code.isprintable()):
@@ -69,7 +70,8 @@ async def finish(request: Request[State]) -> Response:
         response: Response = await render_page(request, "sign_in.html", error, {"next": path})
     else:
         response = await continue_sign_in(request, result, path)
-    set_sealed(response, runtime, COOKIE, SIGN_IN, "")
+    if is_own:  # otherwise the cookie belongs to a sign-in that began later, in another tab
+        set_sealed(response, runtime, COOKIE, SIGN_IN, "")
     return response
 
 
