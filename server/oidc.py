@@ -117,7 +117,7 @@ class IdentityProvider:
                     data.metadata.token_endpoint, code=code, code_verifier=attempt.verifier
                 )
                 claims = await self._claims(token, attempt.nonce)
-                if "email" not in claims and data.metadata.userinfo_endpoint:
+                if not claims.keys() >= {"email", "email_verified"} and data.metadata.userinfo_endpoint:
                     claims = await self._with_userinfo(client, data.metadata.userinfo_endpoint, claims)
         except AuthlibBaseError as error:
             raise self.refused(str(error.error or type(error).__name__)) from error
@@ -191,11 +191,13 @@ class IdentityProvider:
     async def _with_userinfo(
         self, client: AsyncOAuth2Client, endpoint: str, claims: dict[str, object]
     ) -> dict[str, object]:
-        """Add the claims of the provider's userinfo endpoint, which must be about the same person (section 5.3.2)."""
+        """Replace claims by those of the provider's userinfo endpoint, which must be about the same person (section
+        5.3.2). What it says about an address is about the address that it names itself.
+        """
         userinfo = (await client.get(endpoint)).raise_for_status().json()
         if not isinstance(userinfo, dict) or userinfo.get("sub") != claims["sub"]:
             raise self.refused("userinfo about another subject")
-        return userinfo | claims
+        return claims | userinfo
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:

@@ -162,6 +162,13 @@ async def test_an_address_may_come_from_userinfo(client: httpx.AsyncClient, prov
     assert (await whoami(client))["email"] == "ann@example.com"
 
 
+async def test_userinfo_may_confirm_its_own_address(client: httpx.AsyncClient, provider: Provider) -> None:
+    provider.person = {"sub": "1", "email": "other@example.com"}
+    provider.userinfo = {"sub": "1", "email": "ann@example.com", "email_verified": True}
+    assert (await go(client, provider)).status_code == 303
+    assert (await whoami(client))["email"] == "ann@example.com"
+
+
 async def test_userinfo_of_somebody_else_is_refused(client: httpx.AsyncClient, provider: Provider) -> None:
     provider.person = {"sub": "1"}
     provider.userinfo = {"sub": "2", "email": "ann@example.com", "email_verified": True}

@@ -109,7 +109,7 @@ class Provider:
 
     async def me(self, _request: Request) -> Response:
         self.asked.append("me")
-        return JSONResponse(self.userinfo or {})
+        return JSONResponse(self.userinfo or {"sub": self.person["sub"]})
 
 
 @contextlib.asynccontextmanager
