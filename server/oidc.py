@@ -180,7 +180,7 @@ class IdentityProvider:
             claims.validate(leeway=LEEWAY_SECONDS)
         except NONSENSE as error:
             raise self.refused(getattr(error, "description", "") or type(error).__name__) from error
-        if len(subject := str(claims["sub"])) > LONGEST_SUBJECT or not subject.isprintable():
+        if not 1 <= len(subject := str(claims["sub"])) <= LONGEST_SUBJECT or not subject.isprintable():
             raise self.refused("subject")
         return dict(claims)
 

@@ -23,6 +23,7 @@ LIES: dict[str, dict[str, object]] = {
     "another nonce": {"nonce": "another"},
     "no nonce": {"nonce": None},
     "no subject": {"sub": None},
+    "an empty subject": {"sub": ""},
     "ended": {"exp": int(time.time()) - 3600},
     "no end": {"exp": None},
     "from the future": {"nbf": int(time.time()) + 3600},
