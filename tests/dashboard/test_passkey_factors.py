@@ -97,3 +97,14 @@ async def test_adding_and_deleting_ask_who_is_there(
     with database.read() as session:
         passkey_id = session.execute(sa.text("SELECT id FROM passkeys")).scalar_one()
     assert (await client.post(f"{PASSKEYS}/{passkey_id}/delete")).status_code == 403
+
+
+async def test_a_passkey_proves_who_adds_another(
+    client: httpx.AsyncClient, passkey: Passkey, database: Database
+) -> None:
+    age(database, timedelta(minutes=11))
+    created = new_passkey().created(options_of(await client.get(PASSKEYS)))
+    form = {"name": "Phone", "credential": created}
+    asked = await client.post(PASSKEYS, data=form)
+    added = await client.post(PASSKEYS, data=form | {"proof_credential": passkey.used(options_of(asked))})
+    assert (asked.status_code, added.status_code) == (403, 303), seen(added)

@@ -44,6 +44,11 @@ LONGEST_ID_BYTES = 1023
 CHALLENGE_SECONDS = 600
 CHALLENGE_BYTES = 32
 
+PROOF, CREATION = "", "webauthn.create"
+"""The ceremonies. A form that adds a passkey may need a proof by another one, and both answer the page's challenge. The
+library checks that the answer of one is none of the other.
+"""
+
 FORGED = (
     WebAuthnException,
     CBORError,
@@ -161,7 +166,7 @@ def add(
         raise PasskeyUnusable from error
     if len(verified.credential_id) > LONGEST_ID_BYTES:
         raise PasskeyUnusable
-    _use_up(session, challenge, PasskeyUnusable())
+    _use_up(session, CREATION, challenge, PasskeyUnusable())
     passkey = Passkey(
         user_id=user.id,
         name=label,
@@ -218,7 +223,7 @@ def use(session: Session, answer: Answer) -> Passkey:
     passkey = session.get(Passkey, answer.passkey_id, populate_existing=True, with_for_update=True)
     if passkey is None or _is_behind(passkey, answer.sign_count):
         raise PasskeyRefused(presented=True)
-    _use_up(session, answer.challenge, PasskeyRefused(presented=True))
+    _use_up(session, PROOF, answer.challenge, PasskeyRefused(presented=True))
     passkey.sign_count = answer.sign_count
     passkey.last_used_at = now()
     return passkey
@@ -243,16 +248,22 @@ def _verified_count(
     return verified.new_sign_count
 
 
-def _use_up(session: Session, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
-    """Store the challenge until it expires, so that its answer works once. Raises `refused` the second time."""
+def _use_up(session: Session, ceremony: str, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
+    """Store the challenge until it expires, so that its answer works once in this ceremony. Raises `refused` the second
+    time.
+    """
     if challenge.expires_at <= now():
         raise refused
-    used = UsedChallenge(challenge_hash=token_hash(challenge.value.hex()), expires_at=challenge.expires_at)
+    used = UsedChallenge(challenge_hash=_hash_of(ceremony, challenge), expires_at=challenge.expires_at)
     try:
         session.add(used)
         session.flush()
     except sa.exc.IntegrityError as error:
         raise refused from error
+
+
+def _hash_of(ceremony: str, challenge: Challenge) -> str:
+    return token_hash(ceremony + challenge.value.hex())
 
 
 def _is_behind(passkey: Passkey, sign_count: int) -> bool:
