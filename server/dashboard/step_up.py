@@ -51,6 +51,8 @@ async def _ask(request: PageRequest, problem: ServiceError) -> Response:
     runtime, session_id = request.call.runtime, request.call.principal.credential_id
     ways = await request.call.read(step_up.ways_of)
     party, challenge = relying_party(runtime.settings), challenge_for(request.http, session_id)
+    if await runtime.read(passkeys.is_used, challenge):
+        challenge = passkeys.new_challenge()
     response = await request.with_problem(problem).render(
         "step_up.html",
         request.http.path_params.get("project_id"),

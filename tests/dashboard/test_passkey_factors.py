@@ -108,3 +108,14 @@ async def test_a_passkey_proves_who_adds_another(
     asked = await client.post(PASSKEYS, data=form)
     added = await client.post(PASSKEYS, data=form | {"proof_credential": passkey.used(options_of(asked))})
     assert (asked.status_code, added.status_code) == (403, 303), seen(added)
+
+
+async def test_each_proof_by_a_passkey_has_a_challenge_of_its_own(
+    client: httpx.AsyncClient, passkey: Passkey, database: Database
+) -> None:
+    await set_up(client)
+    age(database, timedelta(minutes=11))
+    for path in ("two-factor/codes", "two-factor/off"):
+        asked = await client.post(f"/dashboard/account/{path}")
+        proof = {"proof_credential": passkey.used(options_of(asked))}
+        assert (await client.post(f"/dashboard/account/{path}", data=proof)).status_code == 303, path

@@ -248,6 +248,11 @@ def _verified_count(
     return verified.new_sign_count
 
 
+def is_used(session: Session, challenge: Challenge) -> bool:
+    """Return whether a passkey has answered the challenge as a proof."""
+    return session.get(UsedChallenge, _hash_of(PROOF, challenge)) is not None
+
+
 def _use_up(session: Session, ceremony: str, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
     """Store the challenge until it expires, so that its answer works once in this ceremony. Raises `refused` the second
     time.
