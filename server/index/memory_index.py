@@ -55,7 +55,10 @@ class MemoryIndex:
         """Why the model was missing at the last `health`; None if it was ready."""
 
     def start(self) -> None:
-        """Start the worker, which keeps the index up to date unless another process does."""
+        """Open the earlier model if it is needed, so that the first search has it. Then start the worker, which keeps
+        the index up to date unless another process does.
+        """
+        self._earlier.look()
         self._worker.start()
 
     def close(self) -> None:

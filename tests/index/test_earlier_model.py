@@ -66,6 +66,15 @@ def test_the_earlier_vectors_answer_until_there_are_new_ones(
         assert after.found("canoe trip number 7")[0].similarity > 0.5
 
 
+def test_the_first_search_after_a_change_already_uses_the_earlier_vectors(
+    settings: Settings, embedder: Embedder
+) -> None:
+    with opened(settings, embedder) as before:
+        before.add("a red canoe")
+    with opened(settings, BlockedEmbedder()) as after:
+        assert after.found("a red canoe")[0].similarity > 0.5
+
+
 def test_an_earlier_model_that_cannot_be_opened_is_logged(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
