@@ -1,8 +1,13 @@
-"""A machine on which no folder for temporary files can be written, like a container with a read-only disk."""
+"""Machines on which no folder for temporary files can be written, like a container with a read-only disk, and full
+disks.
+"""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support.server_process import environment, run
 
@@ -39,3 +44,20 @@ def test_a_full_disk_is_named_with_what_can_be_on_it(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("selfmemory: a disk is full: either the one to which standard output goes")
     assert "TMPDIR" in done.stderr
+
+
+@pytest.mark.parametrize("is_piped", [False, True])
+def test_a_disk_without_room_for_a_restore_is_named(tmp_path: Path, is_piped: bool) -> None:
+    backup = tmp_path / "backup"
+    run(tmp_path, "create-key", "--email", "ann@example.com")
+    run(tmp_path, "backup", str(backup))
+    variables = environment(tmp_path) | {"SELFMEMORY_DATA_DIR": str(tmp_path / "other")}
+    line = [sys.executable, "-m", "server", "restore", "-" if is_piped else str(backup)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))  # as on a disk that is almost full
+    try:
+        done = subprocess.run(line, env=variables, input=backup.read_bytes(), capture_output=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert f"cannot write to the data folder {tmp_path / 'other'}" in done.stderr.decode()

@@ -68,13 +68,16 @@ def _remove_if_empty(folder: Path) -> None:
 
 @contextmanager
 def _standard_input(settings: Settings, beginning: bytes) -> Iterator[Path]:
-    """Yield a temporary file that holds standard input, of which the beginning has been read."""
+    """Yield a temporary file that holds standard input, of which the beginning has been read. Raises SettingsError."""
     with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.data_dir) as folder:
         file = Path(folder) / "backup"
         file.touch(0o600)
-        with file.open("wb") as copy:
-            copy.write(beginning)
-            shutil.copyfileobj(sys.stdin.buffer, copy)
+        try:
+            with file.open("wb") as copy:
+                copy.write(beginning)
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+        except OSError as error:
+            raise SettingsError(data_folder.refusal(settings.data_dir, error)) from None
         yield file
 
 

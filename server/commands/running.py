@@ -65,7 +65,8 @@ def _command(name: str) -> Command:
 
 def _sentence(error: OSError, settings: Settings | None) -> str:
     """Return one sentence about the error. For a file in the data folder, say how to make it writable."""
-    if settings and isinstance(error.filename, str) and settings.data_dir.absolute() in Path(error.filename).parents:
+    files = [name for name in (error.filename, error.filename2) if isinstance(name, str)]  # a copy names both
+    if settings and any(settings.data_dir.absolute() in Path(name).parents for name in files):
         return data_folder.refusal(settings.data_dir, error)
     if error.errno == errno.ENOSPC and error.filename is None:
         return (
