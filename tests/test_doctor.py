@@ -171,6 +171,17 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
     served.stop()
 
 
+def test_a_chroma_server_without_the_named_database_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = FakeChroma()
+    served.answers["/databases/"] = (404, b'{"error": "NotFoundError", "message": "Database [mine] not found"}')
+    monkeypatch.setenv("SELFMEMORY_CHROMA_URL", f"http://127.0.0.1:{served.server_port}")
+    assert line(run, "Chroma") == (
+        "WRONG cannot be used (NotFoundError), so searches of large projects are slow: check SELFMEMORY_CHROMA_TENANT "
+        "and SELFMEMORY_CHROMA_DATABASE, which the server must have"
+    )
+    served.stop()
+
+
 def test_a_redis_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{unused_tcp_port}/0")
     assert line(run, "Redis").startswith("WRONG cannot store counts (ConnectionError): check SELFMEMORY_REDIS_URL")

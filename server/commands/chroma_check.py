@@ -18,8 +18,9 @@ MOST_COLLECTIONS = 200
 WHAT_TO_CHECK = {
     "Unauthorized": "SELFMEMORY_CHROMA_TOKEN",
     "CertificateRefused": "its certificate (SSL_CERT_FILE may name the authority that signed it)",
+    "NotFoundError": "SELFMEMORY_CHROMA_TENANT and SELFMEMORY_CHROMA_DATABASE, which the server must have",
 }
-"""What to check, by the kind of failure."""
+"""What to check, by the kind of failure of a server that is there."""
 
 
 def check_chroma(settings: Settings) -> str:
@@ -32,8 +33,10 @@ def check_chroma(settings: Settings) -> str:
     try:
         wrong = _count_wrong(settings, ready)
     except ChromaFailed as error:
-        what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
-        raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
+        kind = str(error)
+        failure = "cannot be used" if kind in WHAT_TO_CHECK else "does not answer"
+        what = WHAT_TO_CHECK.get(kind, "SELFMEMORY_CHROMA_URL, and that it runs")
+        raise CheckFailed(f"{failure} ({kind}), so searches of large projects are slow: check {what}") from None
     if wrong:
         verb = "does" if wrong == 1 else "do"
         raise CheckFailed(f"{wrong} of {collections} {verb} not match SQL: run {command_line('reindex')}")
