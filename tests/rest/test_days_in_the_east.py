@@ -22,7 +22,17 @@ async def test_today_in_the_east_is_now(api: Caller, afternoon: datetime) -> Non
     for written in (f"{tomorrow}", f"{tomorrow}T00:00:00"):  # the second is how programs write a day
         memory_id = await api.add("the day has begun in Tokyo", created_at=written)
         memory = (await api.get(f"/api/memories/{memory_id}")).json()
-        assert memory["created_at"] == f"{afternoon.date()}T15:00:00Z"
+        assert datetime.now(UTC) - datetime.fromisoformat(memory["created_at"]) < timedelta(minutes=1)
+
+
+async def test_the_same_request_an_hour_later_creates_nothing(
+    api: Caller, afternoon: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"content": "the day has begun in Tokyo", "created_at": f"{(afternoon + timedelta(days=1)).date()}"}
+    first = await api.post("/api/memories", body, Idempotency_Key="key")
+    monkeypatch.setattr(inputs, "now", lambda: afternoon + timedelta(hours=1))
+    again = await api.post("/api/memories", body, Idempotency_Key="key")
+    assert (again.status_code, again.json()) == (200, first.json())
 
 
 @rows(

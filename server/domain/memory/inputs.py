@@ -1,5 +1,6 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Annotated, Literal, Self, get_args
 
@@ -41,6 +42,19 @@ def parse_past(value: object) -> datetime | None:
     if moment.time() == time.min:
         return latest
     raise ValueError("must not be in the future; a time without an offset, such as +09:00, is in UTC")
+
+
+def leave_out_now(fields: object) -> object:
+    """Return the fields of a memory without a `created_at` that is a day that has only begun in the east. It means now,
+    and the same request or file has another now later.
+    """
+    if not isinstance(fields, dict):
+        return fields
+    with suppress(ValueError):
+        written = fields.get("created_at")
+        if parse_past(written) != parse_moment(written):
+            return {name: value for name, value in fields.items() if name != "created_at"}
+    return fields
 
 
 TextKind = Literal["text", "input_text", "output_text"]
@@ -120,10 +134,10 @@ class NewMemory(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_left_out(cls, fields: object) -> object:
+    def _null_and_now_are_left_out(cls, fields: object) -> object:
         if not isinstance(fields, dict):
             return fields
-        return {name: value for name, value in fields.items() if value is not None}
+        return leave_out_now({name: value for name, value in fields.items() if value is not None})
 
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:

@@ -1,7 +1,6 @@
 """A memory as a line of a file, with its messages and its history."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Self
@@ -17,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from server.domain.memory.expiry import AnyMoment, Days, expiry_of, parse_moment, require_one_way
-from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
+from server.domain.memory.expiry import AnyMoment, Days, expiry_of, require_one_way
+from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, leave_out_now, parse_past
 from server.domain.memory.metadata import (
     CONTENT_LENGTH,
     Metadata,
@@ -137,14 +136,7 @@ class Line(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _now_is_left_out(cls, fields: object) -> object:
-        """Leave out a day that has only begun in the east. It means now, and the same file later has another now."""
-        if not isinstance(fields, dict):
-            return fields
-        with suppress(ValueError):
-            written = fields.get("created_at")
-            if parse_past(written) != parse_moment(written):
-                return {name: value for name, value in fields.items() if name != "created_at"}
-        return fields
+        return leave_out_now(fields)
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
