@@ -52,11 +52,9 @@ def frame_of(session: Session, principal: Principal) -> Frame:
     return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
 
 
-def sizes_of(session: Session, principal: Principal) -> dict[str, int]:
-    """Return the size of the memories that have not expired, in bytes, by project."""
-    expired = expiry.expired_by_project(session, _reachable_ids(principal), TOTAL_SIZE)
-    reachable = [access.project for access in projects.reachable(session, principal)]
-    return {project.id: project.memory_bytes - expired.get(project.id, 0) for project in reachable}
+def expired_sizes(session: Session, principal: Principal) -> dict[str, int]:
+    """Return the size of the memories that have expired, in bytes, by project. Projects without any are left out."""
+    return expiry.expired_by_project(session, _reachable_ids(principal), TOTAL_SIZE)
 
 
 def _reachable_ids(principal: Principal) -> sa.Select[str]:

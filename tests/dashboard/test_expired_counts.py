@@ -3,8 +3,11 @@
 import re
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
+from server.dashboard.layout import Frame
+from server.dashboard.pages import PageRequest
 from server.database import Database
 from server.models import Memory
 from server.models.base import now
@@ -45,6 +48,20 @@ async def test_no_size_includes_an_expired_memory(ann: Visitor, database: Databa
     assert len(before) == 2
     await expired(ann, database)
     assert re.findall(r"[\d.]+ (?:Bytes|kB)", await ann.see(page)) == before
+
+
+async def test_the_sizes_are_shown_while_a_project_is_deleted(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    projects = f"/dashboard/organizations/{ann.tenant.organization_id}/projects"
+    frame = PageRequest.frame
+
+    async def frame_before_the_deletion(request: PageRequest) -> Frame:
+        read = await frame(request)
+        monkeypatch.setattr(PageRequest, "frame", frame)
+        await ann.client.delete(f"/api/projects/{ann.tenant.project_id}")
+        return read
+
+    monkeypatch.setattr(PageRequest, "frame", frame_before_the_deletion)
+    assert "My Memories" in await ann.see(projects)
 
 
 async def test_a_project_whose_memories_have_all_expired_takes_examples(ann: Visitor, database: Database) -> None:

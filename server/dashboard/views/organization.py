@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from server.dashboard.event_titles import event_title
-from server.dashboard.layout import ProjectEntry, organization_title, sizes_of
+from server.dashboard.layout import ProjectEntry, expired_sizes, organization_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
 from server.domain import audit
@@ -90,7 +90,8 @@ async def rename(request: PageRequest) -> Response:
 async def show_projects(request: PageRequest) -> Response:
     """List the projects that the person can reach, with the number and size of their memories."""
     membership, entries = await membership_of(request), await entries_of(request)
-    sizes = await request.call.read(sizes_of)
+    expired = await request.call.read(expired_sizes)
+    sizes = {entry.project.id: entry.project.memory_bytes - expired.get(entry.project.id, 0) for entry in entries}
     return await render(
         request,
         "organization_projects.html",
@@ -98,7 +99,7 @@ async def show_projects(request: PageRequest) -> Response:
         entries=paginate(request, entries, "projects"),
         memories=sum(entry.memories for entry in entries),
         sizes=sizes,
-        size=sum(sizes[entry.project.id] for entry in entries),
+        size=sum(sizes.values()),
     )
 
 
