@@ -25,7 +25,7 @@ def rewrite(session: Session, memory: Memory, embedded: Embedded | None) -> None
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], [without_words(memory.content, embedded)])
     elif not is_long(memory):
-        word_index.rewrite(session, memory.project_id, [memory.number], {})
+        word_index.rewrite_words(session, memory.project_id, memory.number)
     write(session, memory)
 
 

@@ -120,7 +120,7 @@ def write_words(session: Session, import_id: str, row: Wordless, title: str, ter
     query = sa.select(col(Memory.project_id), col(Memory.number), col(Memory.details)).where(*_is_same(row))
     for project_id, number, details in session.execute(query.with_for_update()):
         if title_in(details) == title:
-            word_index.rewrite(session, project_id, [number], {number: terms})
+            word_index.rewrite_words(session, project_id, number, terms)
     unstage(session, import_id, row.position, row.position)
 
 

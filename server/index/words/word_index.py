@@ -8,6 +8,7 @@ from sqlmodel import Session
 from server.database import id_subquery
 from server.index.words.backend import word_index_of
 from server.index.words.conversations import KnownTerms, word_rows
+from server.index.words.protocol import WordRow
 from server.models import metadata
 from server.statements import Query
 
@@ -21,9 +22,7 @@ def memories_changed(
     of their memory. The memories after them keep their places, because a cached matrix only reads changed memories
     again.
     """
-    rows = word_rows(session, project_id, user_id, numbers, terms)
-    if rows:
-        word_index_of(session).write(session, project_id, rows)
+    if rows := _write(session, project_id, user_id, numbers, terms):
         _SET_PLACE.run(session, [{"memory": row.number, "place": row.place} for row in rows])
 
 
@@ -31,6 +30,23 @@ def rewrite(session: Session, project_id: str, numbers: Sequence[int], terms: Kn
     """Like `memories_changed`, for memories of any users of the project."""
     for user_id, user_numbers in _by_user(session, numbers).items():
         memories_changed(session, project_id, user_id, user_numbers, terms)
+
+
+def rewrite_words(session: Session, project_id: str, number: int, terms: Sequence[str] | None = None) -> None:
+    """Write the words of one memory, whose `terms` may be known. It keeps its place: its text has not changed, so a
+    cached matrix does not read it again.
+    """
+    for user_id in _by_user(session, [number]):
+        _write(session, project_id, user_id, [number], {number: terms})
+
+
+def _write(
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], terms: KnownTerms
+) -> list[WordRow]:
+    rows = word_rows(session, project_id, user_id, numbers, terms)
+    if rows:
+        word_index_of(session).write(session, project_id, rows)
+    return rows
 
 
 def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:

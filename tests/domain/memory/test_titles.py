@@ -99,3 +99,12 @@ def test_a_title_that_changes_while_all_words_are_written_again_wins(
     monkeypatch.setattr(rewriting, "_cut_next", overtaken)
     list(rewriting.rewrite_all(world.database))
     eventually(lambda: counts(world) == [0, 1, 1])
+
+
+def test_a_new_title_leaves_a_memory_in_its_place_in_the_conversation(world: World) -> None:
+    """Cached places are read again with a new text only, so that another worker would rank by other places."""
+    first, second = (world.add(text, metadata={"speaker": "Anna"}) for text in ("tea", "more tea"))
+    place = world.memory(second).place
+    world.delete(first)
+    rename(world, second)
+    assert (world.memory(second).place, counts(world)) == (place, [0, 1, 1])
