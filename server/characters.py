@@ -19,12 +19,35 @@ AS_TYPED = str.maketrans(
 )
 """The apostrophes and dashes that phones and word processors put in the place of those on a keyboard."""
 
+_LOOKALIKES = AS_TYPED | {0x2BC: "'"}
+"""Also the apostrophe that is a letter, as in Ukrainian."""
+
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
+"""What shows nothing itself: joiners, marks of direction, and the choice between two looks of an emoji."""
+
+_DOTTED_I = "i\u0307"
+
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     """Return the normal form of the text, after `stream_safe`."""
     return unicodedata.normalize(form, stream_safe(text))
+
+
+def as_seen(text: str) -> str:
+    """Return the text in a form that is the same for texts that look the same: `case_folded`, with the apostrophes and
+    dashes of a keyboard, and without invisible characters. `server.migrations` has stored labels in this form.
+
+    Case-folding turns the Turkish İ into an i with a second dot, which is left out.
+    """
+    visible = text if text.isascii() else normalize("NFKC", _INVISIBLE.sub("", text))
+    return case_folded(visible.translate(_LOOKALIKES)).replace(_DOTTED_I, "i")
+
+
+def case_folded(text: str) -> str:
+    """Return the text in NFKC, without case, with single spaces."""
+    return " ".join(normalize("NFKC", text).casefold().split())
 
 
 def stream_safe(text: str) -> str:

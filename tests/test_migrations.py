@@ -167,6 +167,17 @@ def test_addresses_get_their_domain_in_letters_unless_another_account_has_them(
         assert connection.exec_driver_sql("SELECT email FROM invitations").scalars().all() == ["eve@рф.рф"]
 
 
+def test_labels_are_stored_as_they_look(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    add = sa.text("INSERT INTO labels (memory_number, project_id, kind, value) VALUES (1, 'proj_one', 'tag', :value)")
+    labels = ("o\u2019neil", "o'neil", "follow\u2010up", "caf\u00e9", "\u200b")
+    with engine.begin() as connection:
+        connection.execute(add, [{"value": label} for label in labels])
+    migrate(empty_url)
+    with engine.connect() as connection:
+        assert {*connection.scalars(sa.text("SELECT value FROM labels"))} == {"a", "café", "follow-up", "o'neil"}
+
+
 def test_a_refresh_token_that_was_exchanged_has_a_successor(empty_url: str, engine: sa.Engine) -> None:
     database_at(empty_url, "0004")
     with engine.begin() as connection:

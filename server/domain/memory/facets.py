@@ -71,8 +71,7 @@ def facets(session: Session, principal: Principal, project_id: str, filters: Fil
     counted: dict[str, list[_Counted]] = {kind: [] for kind in METADATA_KEYS}
     for kind, *row in _labels_query(is_sqlite(session)).rows(session, numbers=numbers):
         counted[kind].append(_Counted(*row))
-    merged = {kind: sorted(_merged(counted[kind]), key=_most_frequent)[:MOST_VALUES] for kind in METADATA_KEYS}
-    labels = _named(session, merged)
+    labels = _named(session, {kind: sorted(counted[kind], key=_most_frequent)[:MOST_VALUES] for kind in METADATA_KEYS})
     sources = [
         Facet(source, name or "Unnamed", memories)
         for source, name, memories in _sources_query(is_sqlite(session)).rows(session, numbers=numbers)
@@ -103,9 +102,8 @@ def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: i
         .limit(limit)
     )
     rows = session.execute(query).all()
-    merged = _merged([_Counted(*row[:3]) for row in rows])
-    labels = _named(session, {kind: merged})
-    return Frequent(labels[kind], rows[0][3] - len(rows) + len(merged) if rows else 0)
+    labels = _named(session, {kind: [_Counted(*row[:3]) for row in rows]})
+    return Frequent(labels[kind], rows[0][3] if rows else 0)
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
@@ -141,15 +139,6 @@ class _Counted(NamedTuple):
     value: str
     memories: int
     newest: int
-
-
-def _merged(counted: Iterable[_Counted]) -> list[_Counted]:
-    """Return the labels, each once. Earlier versions stored some that are now the same in different forms."""
-    labels: dict[str, _Counted] = {}
-    for value, memories, newest in counted:
-        _, others, newest_other = labels.get(fold(value), ("", 0, 0))
-        labels[fold(value)] = _Counted(fold(value), memories + others, max(newest, newest_other))
-    return list(labels.values())
 
 
 def _most_frequent(label: _Counted) -> tuple[int, str]:

@@ -32,13 +32,6 @@ COMMAS = re.compile("[,\u060c\u3001\uff0c\uff64]")
 LONGEST_TEXT = 100_000
 """The longest text of a list or of an object, in characters. Splitting or parsing millions would stop all requests."""
 
-_DOTTED_I = "i\u0307"
-_LOOKALIKES = characters.AS_TYPED | {0x2BC: "'"}
-"""Also the apostrophe that is a letter, as in Ukrainian."""
-
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
-"""What shows nothing itself: joiners, marks of direction, and the choice between two looks of an emoji."""
-
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
 _INSERT = Query(sa.insert(_table))
@@ -168,29 +161,17 @@ def replace(session: Session, memory: Memory) -> None:
 
 
 def fold(value: str) -> str:
-    """Return the form in which tags, people and categories are compared: NFKC, case-folded, single spaces, with the
-    apostrophes and dashes of a keyboard, and without invisible characters.
-
-    Case-folding turns the Turkish İ into an i with a second dot, which is left out. Text over 200 characters becomes
-    its SHA-256.
+    """Return the form in which tags, people and categories are compared: `characters.as_seen`, or its SHA-256 if it has
+    over 200 characters.
     """
-    visible = value if value.isascii() else characters.normalize("NFKC", _INVISIBLE.sub("", value))
-    return _shortened(_case_folded(visible.translate(_LOOKALIKES)).replace(_DOTTED_I, "i"))
+    return _shortened(characters.as_seen(value))
 
 
 def stored_forms(values: Iterable[str]) -> list[str]:
-    """Return the forms in which memories may have these labels. Earlier versions kept the apostrophes, dashes and
-    invisible characters as they were sent, and still earlier ones the second dot too.
+    """Return the forms in which memories may have these labels. Earlier versions hashed long ones with the apostrophes,
+    dashes and invisible characters as they were sent.
     """
-    return sorted({form for value in values for form in (fold(value), *_earlier_forms(_case_folded(value)))})
-
-
-def _earlier_forms(folded: str) -> tuple[str, str]:
-    return _shortened(folded), _shortened(folded.replace(_DOTTED_I, "i"))
-
-
-def _case_folded(value: str) -> str:
-    return " ".join(characters.normalize("NFKC", value).casefold().split())
+    return sorted({form for value in values for form in (fold(value), _shortened(characters.case_folded(value)))})
 
 
 def _shortened(text: str) -> str:

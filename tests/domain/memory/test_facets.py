@@ -2,14 +2,9 @@
 
 from dataclasses import replace
 
-import sqlalchemy as sa
-from sqlmodel import col
-
 from server.domain.memory import facets
 from server.domain.memory.filters import Filters
-from server.models import Label
 from server.models.base import new_id
-from server.models.memories import LabelKind
 from server.principal import CredentialKind
 from tests.support.world import World
 
@@ -29,17 +24,3 @@ def test_labels_take_no_place_among_the_names_of_details(world: World) -> None:
     world.add("a canoe", metadata={"tags": "boats", "topic_category": "things", **others})
     with world.database.read() as session:
         assert set(facets.detail_names(session, world.principal, world.project_id)) == set(others)
-
-
-def test_a_label_of_an_earlier_version_is_counted_with_the_new_ones(world: World) -> None:
-    for number in range(3):
-        world.add(f"canoe {number}", metadata={"tags": "O\u2019Neil", "people_mentioned": "Li"})
-    with world.database.write() as session:
-        first = sa.select(sa.func.min(Label.memory_number)).scalar_subquery()
-        older = (col(Label.memory_number) == first, col(Label.kind) == LabelKind.TAG)
-        session.execute(sa.update(Label).where(*older).values(value="o\u2019neil"))
-    with world.database.read() as session:
-        found = facets.facets(session, world.principal, world.project_id, Filters())
-        frequent = facets.frequent_labels(session, world.project_id, LabelKind.TAG, 10)
-    expected = [facets.Facet("O\u2019Neil", "O\u2019Neil", 3)]
-    assert (found.tags, frequent) == (expected, facets.Frequent(expected, 1))
