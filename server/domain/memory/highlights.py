@@ -50,6 +50,8 @@ class Highlighter:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the question's words, in order and without overlap."""
+        if not self._stems and not self._pieces:
+            return []
         words = [(match.start(), match.end()) for match in _WORD.finditer(text) if self._holds(match[0])]
         return _apart(sorted([*words, *self._exact(text)]))
 

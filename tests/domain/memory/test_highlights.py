@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 
+from server.domain.memory import highlights
 from server.domain.memory.excerpts import TITLE_LENGTH, excerpt_of, title_of
 from server.domain.memory.highlights import Highlighter
 
@@ -79,3 +80,9 @@ def test_letters_without_end_are_no_word_to_mark() -> None:
     letters = "א" * 3_000
     assert Highlighter(letters).spans(letters) == []
     assert Highlighter(letters[:100]).spans(letters[:150]) == [(0, 150)]
+
+
+def test_no_text_is_cut_into_words_without_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a list marks nothing in its fifty texts."""
+    monkeypatch.setattr(highlights, "terms_of", None)
+    assert Highlighter(" ").spans("a red canoe") == []
