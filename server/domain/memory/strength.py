@@ -35,10 +35,10 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
         return [Strength.WEAK] * len(page.results)
     highlighter = Highlighter(question)
     floor = max(page.weak_below, HALF * page.best)
-    return [_strength(result, highlighter.coverage(_told_by(result.memory)), floor) for result in page.results]
+    return [_strength(result, highlighter.coverage(_searched_text(result.memory)), floor) for result in page.results]
 
 
-def _told_by(memory: Memory) -> str:
+def _searched_text(memory: Memory) -> str:
     return f"{title_in(memory.details)}\n{memory.content}"
 
 
