@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.dashboard.test_exchange import import_all
+from tests.support.browsers import fresh, sign_up
 from tests.support.visitors import Visitor, hidden, seen
 
 
@@ -46,7 +47,10 @@ async def test_an_export_of_it_can_be_imported(ann: Visitor, ben: Visitor, forma
 
 
 async def test_no_field_cuts_what_is_pasted_where_that_is_not_seen(ann: Visitor, client: httpx.AsyncClient) -> None:
-    for visitor, path in ((ann, f"{ann.project}/memories/new"), (ann, "/dashboard/account"), (client, "/sign-up")):
+    stranger = fresh(client)
+    await sign_up(client)
+    pages = (ann, f"{ann.project}/memories/new"), (client, "/dashboard/account"), (stranger, "/sign-up")
+    for visitor, path in pages:
         fields = re.findall(r'<textarea[^>]*>|<input[^>]*"password"[^>]*>', (await visitor.get(path)).text)
         assert fields
         assert [field for field in fields if "maxlength" in field] == []

@@ -83,6 +83,19 @@ async def test_null_in_the_discovery_is_as_left_out(client: httpx.AsyncClient, p
     assert (await go(client, provider)).status_code == 303
 
 
+async def test_an_account_without_a_password_is_shown_how_to_set_one(
+    client: httpx.AsyncClient, provider: Provider, database: Database
+) -> None:
+    await go(client, provider)
+    page = (await client.get("/dashboard/account")).text
+    assert "Current password" not in page
+    assert 'href="/forgot-password"' in page
+
+    with database.write() as session:
+        session.execute(sa.text("UPDATE users SET password_hash = 'x'"))
+    assert "Current password" in (await client.get("/dashboard/account")).text
+
+
 async def test_a_confirmed_address_joins_its_account(
     client: httpx.AsyncClient, provider: Provider, alice: Tenant
 ) -> None:
