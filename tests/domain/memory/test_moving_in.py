@@ -77,6 +77,7 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b"%PDF-1.7\n", "This is a PDF file. Save its text as a Markdown file (.md)"),
         (b"{\\rtf1 Hi}", "This is an RTF file. Save its text as a Markdown file (.md)"),
         (b"\xd0\xcf\x11\xe0\xa1", "This is an old Word, Excel or Outlook file. Save its text"),
+        (b"note.md".ljust(257, b"\0") + b"ustar\x0000", "This is a tar file, such as Joplin's JEX export. Use"),
         (b"abc\0\0\0\x01\x02def", "This is not a text file."),
         (b"just some words", "line 1: is in no known format"),
         (b'[{"content": "a"}, {"content": " "}]', "item 2: content: must not be blank"),

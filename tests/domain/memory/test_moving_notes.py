@@ -210,7 +210,7 @@ def test_a_second_time_of_a_note_stays_in_its_metadata_without_a_word(path: Path
 
 def test_files_of_joplins_raw_export_are_refused_with_what_to_export(tmp_path: Path) -> None:
     foot = f"id: {'0123456789abcdef' * 2}\nparent_id: \ncreated_time: 2024-01-02T10:00:00.000Z\ntype_: 1"
-    with pytest.raises(Invalid, match=r"^This is a file of Joplin's RAW export: .* Markdown \+ Front Matter"):
+    with pytest.raises(Invalid, match=r"^This is a file of Joplin's RAW export\. .* Markdown \+ Front Matter"):
         read(tmp_path / "a.md", f"Shopping\n\nmilk\n\n{foot}")
 
 

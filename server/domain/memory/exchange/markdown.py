@@ -10,7 +10,7 @@ from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD
 from server.domain.memory.exchange.inline_tags import FENCE, add_tags
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import moment
-from server.domain.memory.exchange.texts import cut, storable
+from server.domain.memory.exchange.texts import EXPORT_FROM_JOPLIN, cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
@@ -57,8 +57,7 @@ NAME_BYTES = 200
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     """Yield the file as one memory, or as one per heading if it is too long for a single memory."""
     if _OF_JOPLIN.search(text[-_OF_JOPLIN_LENGTH:]):
-        advice = "in Joplin, export MD - Markdown + Front Matter, and import that folder."
-        raise Invalid(f"This is a file of Joplin's RAW export: {advice}")
+        raise Invalid(f"This is a file of Joplin's RAW export. {EXPORT_FROM_JOPLIN}")
     head, body = _split(name, text, warnings)
     if str(head.get("id", "")).startswith("mem_"):
         yield Entry(name, _own_fields(head, body), name)

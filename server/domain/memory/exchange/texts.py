@@ -24,6 +24,7 @@ characters, as JSON and tables do. Texts in Chinese have few other zeros.
 """
 
 _UNPACK = "Use a text file, a folder, or a zip."
+EXPORT_FROM_JOPLIN = "In Joplin, export MD - Markdown + Front Matter, and import that folder."
 SAVE_AS_MARKDOWN = "Save its text as a Markdown file (.md), and import that."
 _OTHERS = (
     (b"\x1f\x8b", "a gzip file", _UNPACK), (b"7z\xbc\xaf", "a 7z file", _UNPACK), (b"Rar!", "a RAR file", _UNPACK),
@@ -47,6 +48,8 @@ def encoding_of(head: bytes) -> str:
     for mark, kind, advice in _OTHERS:
         if head.startswith(mark):
             raise Invalid(f"This is {kind}. {advice}")
+    if head.startswith(b"ustar", 257):
+        raise Invalid(f"This is a tar file, such as Joplin's JEX export. {_UNPACK} {EXPORT_FROM_JOPLIN}")
     if utf_16 := _UTF_16.get(bytes(map(bool, head[:4]))):
         return utf_16
     zeros = (head[0::2].count(0), head[1::2].count(0))
