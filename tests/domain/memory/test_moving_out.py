@@ -110,6 +110,19 @@ def test_a_file_of_a_note_is_named_after_its_title_and_has_it_in_front() -> None
     assert (entry.fields["content"], entry.fields["metadata"]) == ("Bring a hat.", {"title": "Trips: Rome"})
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("2024-01-01", "2024-01-01 12345678.md"),
+        ("2024-01-01 Monday", "2024-01-01 Monday 12345678.md"),
+        ("2024-01-02", "2024-01-01 2024-01-02 12345678.md"),
+    ],
+)
+def test_a_file_of_a_daily_note_has_its_day_once(title: str, name: str) -> None:
+    record = {"id": "mem_12345678", "content": "Tea.", "created_at": "2024-01-01T00:00:00Z"}
+    assert write_markdown(record | {"metadata": {"title": title}})[0] == name
+
+
 def test_a_conversation_of_an_earlier_export_is_whole_too() -> None:
     messages = [{"role": "user", "content": "x\n" * 4_000} for _ in range(20)]
     head = yaml.safe_dump({"id": "mem_1", "created_at": "2024-01-01T00:00:00Z", "messages": messages})

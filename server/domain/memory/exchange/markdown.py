@@ -260,4 +260,5 @@ def _file_name(record: Foreign) -> str:
     name = title_in(record.get("metadata") or {}) or str(record["content"])
     words = " ".join(_UNSAFE_IN_NAMES.sub(" ", name[:60]).split()).strip(" .")
     words = words.encode()[:NAME_BYTES].decode(errors="ignore")
-    return f"{str(record['created_at'])[:10]} {words} {str(record['id'])[-8:]}.md"
+    day = str(record["created_at"])[:10]
+    return f"{words if words.startswith(day) else f'{day} {words}'} {str(record['id'])[-8:]}.md"
