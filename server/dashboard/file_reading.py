@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from server import waits
+from server.domain.memory.excerpts import title_above
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, checked_line, read_path
@@ -83,6 +84,7 @@ class Survey:
         if self.total == 1 and line.source and not line.source.kind:
             self.saved = self.store.save(self.saved, program=line.source.name)
         if self.total <= MOST_SAMPLES:
-            self.sample.append(line.content[:SAMPLE_LENGTH])
+            title = title_above(line.content, line.metadata)
+            self.sample.append(f"{title}\n{line.content}".lstrip("\n")[:SAMPLE_LENGTH])
         if group and (group in self.groups or len(self.groups) < MOST_GROUPS):
             self.groups[group] += 1

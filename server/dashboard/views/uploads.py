@@ -75,11 +75,13 @@ read_choice = partial(read_form, most_fields=file_reading.MOST_GROUPS + 10)
 async def upload(request: PageRequest) -> Response:
     """Store the file and read it once. Raises Invalid for a small file that cannot be imported."""
     file = request.form.get("file")
-    if not isinstance(file, UploadFile) or not file.size:
+    if not isinstance(file, UploadFile) or not file.filename:
         raise Invalid("Choose a file to import.")
+    if not file.size:
+        raise Invalid("This file is empty.")
     store, call = _store(request), request.call
     work = await call.runtime.in_thread(
-        store.keep, call.principal.user_id, request.project_id, file.filename or "file", file.file
+        store.keep, call.principal.user_id, request.project_id, file.filename, file.file
     )
     await _in_background(store, work, file_reading.read_through(call, store, work.upload))
     stored_upload = await _upload_of(request, work.upload.id)
