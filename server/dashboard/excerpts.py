@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from server.dashboard.markdown import to_text
-from server.domain.memory.excerpts import excerpt_of, title_above
+from server.domain.memory.excerpts import excerpt_of, title_and_text
 from server.domain.memory.highlights import Highlighter
 from server.models import Memory
 
@@ -44,14 +44,14 @@ def is_conversation(content: str) -> bool:
 
 
 def excerpt(memory: Memory, question: str = "", piece: str = "") -> list[Part]:
-    """Return about EXCERPT_LENGTH characters around what the question matched, without Markdown marks, after the title
-    if the text does not begin with it. `piece` is the closest passage. Without a question, return the beginning.
+    """Return about EXCERPT_LENGTH characters around what the question matched, without Markdown marks, below the title.
+    `piece` is the closest passage. Without a question, return the beginning.
     """
-    content, title = memory.content, title_above(memory.content, memory.details)
+    content = memory.content
+    title, text = title_and_text(_lines_of(excerpt_of(content, question, piece, EXCERPT_LENGTH)), memory.details)
     highlighter = Highlighter(question)
     named = [part._replace(is_title=True) for part in _parts(title, highlighter.spans(title), [], [])]
-    text = _lines_of(excerpt_of(content, question, piece, EXCERPT_LENGTH))
-    piece = "" if piece == content.strip() else _lines_of(piece)
+    piece = "" if piece == content.strip() else title_and_text(_lines_of(piece), memory.details)[1]
     words = highlighter.spans(text)
     start = text.find(piece) if piece else -1
     passages = [(start, start + len(piece))] if start >= 0 else []

@@ -82,6 +82,17 @@ def title_above(content: str, details: Mapping[str, object]) -> str:
     return "" if beginning.casefold().startswith(title.casefold()) else _shortened(title)
 
 
+def title_and_text(text: str, details: Mapping[str, object]) -> tuple[str, str]:
+    """Return the title in the metadata, and the text without a first line that is the title. If the line goes on after
+    the title, the title is "", because it can be read there.
+    """
+    first, _, below = text.partition("\n")
+    title = title_in(details)
+    if title and " ".join(first.split()).casefold() == title.casefold():
+        return _shortened(first.strip()), below
+    return title_above(text, details), text
+
+
 def _shortened(line: str) -> str:
     if len(line) <= TITLE_LENGTH:
         return line
