@@ -16,8 +16,8 @@ __all__ = ["provider", "settings"]
 
 
 async def test_the_pages_offer_it(client: httpx.AsyncClient) -> None:
-    for path in ("/sign-in?next=/oauth/authorize/x", "/sign-up?next=/oauth/authorize/x"):
-        page = (await client.get(path)).text
+    for path in ("/sign-in", "/sign-up", "/setup"):
+        page = (await client.get(f"{path}?next=/oauth/authorize/x")).text
         assert "Continue with Acme" in page
         assert 'action="/sign-in/provider?next=/oauth/authorize/x"' in page
 
