@@ -36,6 +36,13 @@ KINDS: dict[str, tuple[JSON, str]] = {
 EVERYTHING: dict[str, object] = {name: value for name, (value, _) in KINDS.items()}
 
 
+async def test_the_form_says_how_a_memory_gets_a_name(ann: Visitor) -> None:
+    said = "A detail named title is the memory’s name."
+    memory_id = await ann.remember("tea")
+    assert said in seen(await ann.get(f"{ann.project}/memories/new"))
+    assert said in seen(await ann.get(f"/dashboard/memories/{memory_id}/edit"))
+
+
 async def metadata_of(ann: Visitor, memory_id: str) -> dict[str, JSON]:
     answer = await ann.client.get(f"/api/memories/{memory_id}", headers=ann.tenant.auth)
     metadata: dict[str, JSON] = answer.json()["metadata"]
