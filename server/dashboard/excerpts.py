@@ -37,9 +37,9 @@ def heading(title: str) -> str:
     return to_text(line).removeprefix("- ") or line
 
 
-def is_conversation(content: str) -> bool:
-    """Return whether the text consists of a conversation's lines, the form in which messages are stored."""
-    beginning = content[: EXCERPT_LENGTH * 10]
+def is_conversation(memory: Memory) -> bool:
+    """Return whether the text below the title is lines of a conversation, the form in which messages are stored."""
+    _, beginning = title_and_text(memory.content[: EXCERPT_LENGTH * 10], memory.details)
     return bool(_SPEAKER.match(beginning)) and len(_SPEAKER.findall(beginning)) >= LEAST_LINES
 
 
@@ -55,7 +55,7 @@ def excerpt(memory: Memory, question: str = "", piece: str = "") -> list[Part]:
     words = highlighter.spans(text)
     start = text.find(piece) if piece else -1
     passages = [(start, start + len(piece))] if start >= 0 else []
-    speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(content) else []
+    speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(memory) else []
     return named + _parts(text, words, passages, speakers)
 
 

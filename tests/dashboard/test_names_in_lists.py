@@ -34,3 +34,10 @@ async def test_a_result_from_the_middle_of_a_text_has_the_name(ann: Visitor) -> 
     page = await listed(ann, f"# Trip to Rome\n\n{PADDING}\n\nThe pangolin slept.\n\n{PADDING}", "pangolin")
     assert "<mark>pangolin</mark>" in page
     assert "<b>Trip to Rome</b>" in page
+
+
+async def test_a_conversation_below_its_name_looks_like_one(ann: Visitor) -> None:
+    page = await listed(ann, "Trip to Rome\nuser: By train?\nassistant: By bus.")
+    assert '<b class="speaker">User</b> By train?' in page
+    assert '<b class="speaker">Assistant</b> By bus.' in page
+    assert ">Conversation</span>" in page

@@ -47,7 +47,7 @@ class Row(NamedTuple):
         return cls(
             memory.id,
             parts,
-            is_conversation(memory.content),
+            is_conversation(memory),
             memory.pinned,
             memory.created_at,
             memory.created_by,
