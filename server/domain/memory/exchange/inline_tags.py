@@ -13,7 +13,7 @@ MOST_TAGS = 50
 LONGEST_TAG = 50
 """So that the tags of a text never make its metadata too large."""
 
-FENCE = re.compile(r"^ {0,3}(```|~~~)")
+_FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _TAG = re.compile(rf"(?<!\S)#([\w{MARKS}/-]++)")
 
 
@@ -28,13 +28,19 @@ def add_tags(metadata: Foreign, text: str) -> Foreign:
     return metadata
 
 
-def _tags_in(text: str) -> Iterator[str]:
-    """Yield the tags outside of code. A number, such as `#123`, is none."""
+def lines_of(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line of a note, and whether it is in a block of code or begins or ends one."""
     is_code = False
     for line in text.split("\n"):
-        if FENCE.match(line):
-            is_code = not is_code
-        elif not is_code and "#" in line:
+        is_fence = _FENCE.match(line) is not None
+        yield line, is_code or is_fence
+        is_code = is_code != is_fence
+
+
+def _tags_in(text: str) -> Iterator[str]:
+    """Yield the tags outside of code. A number, such as `#123`, is none."""
+    for line, is_code in lines_of(text):
+        if not is_code and "#" in line:
             yield from filter(_is_tag, (match[1].strip("/") for match in _TAG.finditer(_without_code(line))))
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD_INPUT, Entry, Foreign, Warnings
-from server.domain.memory.exchange.inline_tags import FENCE, add_tags
+from server.domain.memory.exchange.inline_tags import add_tags, lines_of
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import EXPORT_FROM_JOPLIN, cut, storable
@@ -238,11 +238,9 @@ def _parts(body: str) -> Iterator[tuple[str, str]]:
 
 
 def _sections(body: str) -> Iterator[tuple[str, str]]:
-    heading, is_code = "", False
+    heading = ""
     lines: list[str] = []
-    for line in body.split("\n"):
-        if FENCE.match(line):
-            is_code = not is_code
+    for line, is_code in lines_of(body):
         match = None if is_code else _HEADING.match(line)
         if match:
             yield heading, "\n".join(lines)
