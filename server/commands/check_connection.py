@@ -8,14 +8,7 @@ from argparse import Namespace
 import httpx
 
 from oauth.routes import ROUTES
-from server.commands.checks import (
-    Check,
-    CheckFailed,
-    require_same_settings,
-    require_server_behind,
-    require_valid_certificate,
-    run_checks,
-)
+from server.commands.checks import Check, CheckFailed, explain, require_server_behind, run_checks
 from server.commands.output import print_message
 from server.settings import Settings
 from server.statuses import METADATA_PATH
@@ -212,8 +205,7 @@ def _ask(
     except httpx.TimeoutException:
         raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and is its port open?") from None
     except httpx.HTTPError as error:
-        require_valid_certificate(error)
-        require_same_settings(settings, error)
+        explain(settings, error)
         raise CheckFailed(
             f"does not answer ({type(error).__name__}): does the name point here, is the port open, is the server "
             "running?"

@@ -20,7 +20,13 @@ class CheckFailed(Exception):
     """A check found a problem. The message is one sentence for the operator."""
 
 
-def require_same_settings(settings: Settings, error: httpx.HTTPError) -> None:
+def explain(settings: Settings, error: httpx.HTTPError) -> None:
+    """Raises CheckFailed if we can tell why the request to PUBLIC_URL failed."""
+    _require_valid_certificate(error)
+    _require_same_settings(settings, error)
+
+
+def _require_same_settings(settings: Settings, error: httpx.HTTPError) -> None:
     """Raises CheckFailed if a server uses the data folder, but with another port than this command."""
     is_own_port = is_loopback(settings.public_url) and settings.public_url.endswith(f":{settings.port}")
     if is_own_port and isinstance(error, httpx.ConnectError) and is_in_use(settings):
@@ -30,7 +36,7 @@ def require_same_settings(settings: Settings, error: httpx.HTTPError) -> None:
         ) from None
 
 
-def require_valid_certificate(error: httpx.HTTPError) -> None:
+def _require_valid_certificate(error: httpx.HTTPError) -> None:
     """Raises CheckFailed if the request failed because its server's certificate is not valid."""
     cause: BaseException | None = error
     while cause is not None:

@@ -15,14 +15,7 @@ from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
-from server.commands.checks import (
-    Check,
-    CheckFailed,
-    require_same_settings,
-    require_server_behind,
-    require_valid_certificate,
-    run_checks,
-)
+from server.commands.checks import Check, CheckFailed, explain, require_server_behind, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.sqlite_copy import require_database
@@ -239,8 +232,7 @@ def _public_url(settings: Settings) -> str:
     try:
         answer = httpx.get(f"{url}/health/live", timeout=PUBLIC_URL_SECONDS)
     except httpx.HTTPError as error:
-        require_valid_certificate(error)
-        require_same_settings(settings, error)
+        explain(settings, error)
         if is_loopback(url) and isinstance(error, httpx.ConnectError):
             return f"{url} (no server is running there)"
         raise CheckFailed(
