@@ -125,9 +125,14 @@ def smallest_id(prefix: str, milliseconds: int) -> str:
     return f"{prefix}{min(max(milliseconds, 0), 2**48 - 1):012x}"
 
 
+def milliseconds_in(prefix: str, text: str) -> int:
+    """Return the time in an id, in milliseconds since 1970."""
+    return int(text.removeprefix(prefix)[:12], 16)
+
+
 def time_in(prefix: str, text: str) -> datetime:
     """Return the time in an id."""
-    return datetime.fromtimestamp(int(text.removeprefix(prefix)[:12], 16) / 1000, UTC)
+    return datetime.fromtimestamp(milliseconds_in(prefix, text) / 1000, UTC)
 
 
 def is_id(prefix: str, text: str) -> bool:

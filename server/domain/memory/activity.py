@@ -22,7 +22,7 @@ from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_com
 from server.domain.retention import delete_chunk
 from server.models import ActivityEvent, Project, User, metadata
 from server.models.activity import ActivityKind
-from server.models.base import is_id, new_id, now, smallest_id
+from server.models.base import is_id, milliseconds_in, new_id, now, smallest_id
 from server.models.projects import IS_DELETED
 from server.principal import Principal
 
@@ -190,5 +190,4 @@ def _first_id(memory_id: str) -> str:
     """
     if memory_id > new_id("mem_") or not is_id("mem_", memory_id):
         return ""
-    milliseconds = int(memory_id[len("mem_") :][:12], 16)
-    return smallest_id("act_", milliseconds - CLOCK_SLACK // timedelta(milliseconds=1))
+    return smallest_id("act_", milliseconds_in("mem_", memory_id) - CLOCK_SLACK // timedelta(milliseconds=1))
