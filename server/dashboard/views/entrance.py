@@ -45,8 +45,9 @@ Fields = Mapping[str, str]
 
 async def show_sign_up(request: Request[State]) -> Response:
     """Show the form. Where invited addresses alone may sign up, say so, unless the first account is to be created."""
-    is_new_server = not await request.state["runtime"].read(users.has_any)
-    return await _page_unless_signed_in(request, "sign_up.html", is_new_server=is_new_server)
+    runtime = request.state["runtime"]
+    is_by_invitation = runtime.settings.sign_up == "invited" and await runtime.read(users.has_any)
+    return await _page_unless_signed_in(request, "sign_up.html", is_by_invitation=is_by_invitation)
 
 
 async def sign_up(request: Request[State]) -> Response:
@@ -184,10 +185,10 @@ async def call_of(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
-async def _page_unless_signed_in(request: Request[State], template: str, *, is_new_server: bool = False) -> Response:
+async def _page_unless_signed_in(request: Request[State], template: str, *, is_by_invitation: bool = False) -> Response:
     if SWITCH not in request.query_params and await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
-    return await render_page(request, template, is_new_server=is_new_server)
+    return await render_page(request, template, is_by_invitation=is_by_invitation)
 
 
 def query_for(path: str, *, switches: bool = False) -> str:
@@ -221,7 +222,6 @@ async def render_page(
         "query": query_for(path, switches=SWITCH in request.query_params),
         "reason": next((reason for start, reason in REASONS.items() if path.startswith(start)), None),
         "is_by_invitation": runtime.settings.sign_up == "invited",
-        "is_new_server": False,
         "may_sign_up": runtime.settings.sign_up != "closed",
         "done": done_message(request.query_params),
         "sends_mail": runtime.mailer.is_on,
