@@ -26,9 +26,9 @@ class Metadata(BaseModel):
     @classmethod
     def _without_null(cls, fields: object) -> object:
         """Take null as left out."""
-        return (
-            {key: value for key, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
-        )
+        if not isinstance(fields, dict):
+            return fields
+        return {key: value for key, value in fields.items() if value is not None}
 
     @property
     def endpoints(self) -> list[str]:
