@@ -155,7 +155,7 @@ def test_what_is_deleted_during_a_build_is_not_in_its_collection(workshop: Works
 def test_no_collection_is_built_for_a_project_that_was_just_deleted(workshop: Workshop) -> None:
     with workshop.database.write() as session:
         projects.delete(session, workshop.world.principal, workshop.world.project_id)
-        session.execute(sa.update(Project).values(piece_count=10_000))  # its memories are embedded meanwhile
+        session.execute(sa.update(Project).values(piece_count=10_000))  # the worker embeds its memories
     assert workshop.world.index._worker.count_missing() == 0
     assert list(workshop.build()) == []
     assert workshop.written == []

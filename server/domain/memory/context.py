@@ -47,8 +47,8 @@ def read_context(
     budget: int,
     write: Write,
 ) -> list[ContextEntry]:
-    """Return the memories whose lines fit into `budget` characters. `write` makes a line of a
-    memory and its text, which its title precedes; a line break between two lines counts as one character.
+    """Return the memories whose lines fit into `budget` characters. A line break counts as one character. `write` makes
+    the line of a memory from the memory and a text: its title, if it has one, and its content.
 
     Pinned memories come first, newest first. Then recently changed and frequently found memories alternate. Each text
     appears once. The memories come without their messages. Raises the errors of `require_project`.
