@@ -1,9 +1,8 @@
 """The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
 import copy
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -263,32 +262,6 @@ def trash_days_of(session: Session) -> int:
 def is_sqlite(session: Session) -> bool:
     """Return whether the session uses SQLite; Postgres is the only other database."""
     return session.get_bind().dialect.name == "sqlite"
-
-
-def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
-    """Return the numbers as a subquery with a single parameter, so that a statement accepts any number of them."""
-    return _listed(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True), sa.BigInteger())
-
-
-def as_json(numbers: Iterable[int | str]) -> str:
-    """Return the parameter value that `numbers_in` expects."""
-    return json.dumps(list(numbers))
-
-
-def numbers_in(sqlite: bool, parameter: str) -> sa.Select[int]:
-    """Return the numbers of the JSON parameter with this name (see `as_json`) as a subquery."""
-    return _listed(sqlite, sa.bindparam(parameter, type_=sa.String), sa.BigInteger())
-
-
-def texts_in(sqlite: bool, parameter: str) -> sa.Select[str]:
-    """Like `numbers_in`, for texts."""
-    return _listed(sqlite, sa.bindparam(parameter, type_=sa.String), sa.Text())
-
-
-def _listed(sqlite: bool, parameter: sa.BindParameter[str], kind: sa.types.TypeEngine[T]) -> sa.Select[T]:
-    if sqlite:
-        return sa.select(sa.column("value", kind)).select_from(sa.func.json_each(parameter))
-    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), kind))
 
 
 def insert_for(sqlite: bool, table: type[SQLModel] | sa.TableClause) -> sqlite_dialect.Insert | postgresql.Insert:

@@ -3,6 +3,7 @@
 For a small query, SQLAlchemy takes ten times as long as SQLite, mostly to build result objects that nobody needs here.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm.instrumentation import ClassManager
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, SQLModel
 
 T = TypeVar("T", bound=SQLModel)
+V = TypeVar("V")
 Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete | sa.TextClause
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
@@ -105,6 +110,46 @@ class Query:
     def _with(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[*tuple[Any, ...]]:
         assert isinstance(self.statement, sa.Select)  # noqa: S101 - conditions are only added to queries, not to text
         return self.statement.where(*conditions)
+
+
+class _Items(FunctionElement[str]):
+    """The items of a JSON list, as a table with the column `value`."""
+
+    inherit_cache = True
+
+
+@compiles(_Items)
+def _on_postgres(items: _Items, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(items.clauses, **options)} AS JSON))"
+
+
+@compiles(_Items, "sqlite")
+def _on_sqlite(items: _Items, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(items.clauses, **options)})"
+
+
+def as_json(items: Iterable[int | str]) -> str:
+    """Return the value of a parameter of `numbers_in` or `texts_in`."""
+    return json.dumps(list(items))
+
+
+def numbers_in(parameter: str) -> sa.Select[int]:
+    """Return the numbers of the parameter with this name (see `as_json`) as a subquery."""
+    return _listed(sa.bindparam(parameter, type_=sa.String), sa.BigInteger())
+
+
+def texts_in(parameter: str) -> sa.Select[str]:
+    """Like `numbers_in`, for texts."""
+    return _listed(sa.bindparam(parameter, type_=sa.String), sa.Text())
+
+
+def id_subquery(numbers: Iterable[int]) -> sa.Select[int]:
+    """Return the numbers as a subquery with a single parameter, so that a statement accepts any number of them."""
+    return _listed(sa.bindparam(None, as_json(numbers), sa.String, unique=True), sa.BigInteger())
+
+
+def _listed(parameter: sa.BindParameter[str], kind: sa.types.TypeEngine[V]) -> sa.Select[V]:
+    return sa.select(sa.cast(sa.column("value"), kind)).select_from(_Items(parameter))
 
 
 def _connection_of(session: Session) -> sa.Connection:

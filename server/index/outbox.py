@@ -4,13 +4,11 @@ Operations call these functions; `server.index.upkeep.worker` processes the task
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import as_json, id_subquery, is_sqlite, numbers_in
 from server.index import chunks
 from server.index.question_pieces import only_asks
 from server.index.types import Embedded
@@ -19,7 +17,7 @@ from server.index.words.backend import word_index_of
 from server.models import Memory, metadata
 from server.models.base import now
 from server.models.stored_size import STORED_SIZE, size_of_memory
-from server.statements import Query
+from server.statements import Query, as_json, id_subquery, numbers_in
 
 PURGE = 0
 """The memory number that marks a task to erase deleted words from disk."""
@@ -72,7 +70,7 @@ def memories_embedded(
     revision = _advance_revision(session, project_id, [], new_pieces)
     with_pieces = [number for number, count in old_counts.items() if count]
     if with_pieces:
-        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, with_pieces))))
+        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(with_pieces))))
     _set_embedded(memories, embedded, revision)
     _write_pieces(session, project_id, memories, embedded)
     write_tasks(session, project_id, old_counts)
@@ -93,7 +91,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     """
     if not numbers:
         return
-    rows = _removed_query(is_sqlite(session)).rows(session, numbers=as_json(numbers))
+    rows = _REMOVED.rows(session, numbers=as_json(numbers))
     piece_counts: dict[int, int] = {number: count for number, count, _ in rows}
     parameters = {"memories": len(rows), "size": sum(row[2] for row in rows), "pieces": sum(piece_counts.values())}
     # After the memories and before everything else, as in `memories_changed`, so that no two writers can deadlock.
@@ -159,13 +157,13 @@ def request_purge(session: Session, project_id: str) -> None:
     _INSERT_TASKS.run(session, [task])
 
 
-@cache
-def _removed_query(sqlite: bool) -> Query:
-    columns = _memories.c
-    query = sa.select(columns.number, columns.piece_count, STORED_SIZE)
-    return Query(chunks.locked(query.where(columns.number.in_(numbers_in(sqlite, "numbers")))))
-
-
+_REMOVED = Query(
+    chunks.locked(
+        sa.select(_memories.c.number, _memories.c.piece_count, STORED_SIZE).where(
+            _memories.c.number.in_(numbers_in("numbers"))
+        )
+    )
+)
 _ADVANCE = Query(
     sa.update(_projects)
     .where(_projects.c.id == sa.bindparam("project"))

@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import as_json, is_sqlite, numbers_in
 from server.domain.access import Action, require_project
 from server.domain.memory import counting
 from server.domain.memory.expiry import of_live_memories
@@ -18,7 +16,7 @@ from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query
+from server.statements import Query, as_json, numbers_in
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
@@ -69,12 +67,11 @@ def facets(session: Session, principal: Principal, project_id: str, filters: Fil
     matching = matching.order_by(by_age(are_few=are_few).desc()).limit(MOST_COUNTED)
     numbers = as_json(session.scalars(matching).all())
     counted: dict[str, list[_Counted]] = {kind: [] for kind in METADATA_KEYS}
-    for kind, *row in _labels_query(is_sqlite(session)).rows(session, numbers=numbers):
+    for kind, *row in _LABELS.rows(session, numbers=numbers):
         counted[kind].append(_Counted(*row))
     labels = _named(session, {kind: sorted(counted[kind], key=_most_frequent)[:MOST_VALUES] for kind in METADATA_KEYS})
     sources = [
-        Facet(source, name or "Unnamed", memories)
-        for source, name, memories in _sources_query(is_sqlite(session)).rows(session, numbers=numbers)
+        Facet(source, name or "Unnamed", memories) for source, name, memories in _SOURCES.rows(session, numbers=numbers)
     ]
     return Facets(labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], sources)
 
@@ -148,8 +145,7 @@ def _most_frequent(label: _Counted) -> tuple[int, str]:
 def _named(session: Session, labels: Mapping[LabelKind, Sequence[_Counted]]) -> dict[LabelKind, list[Facet]]:
     """Return the labels with the names that people read."""
     newest = as_json({label.newest for counted in labels.values() for label in counted})
-    rows = _details_query(is_sqlite(session)).rows(session, numbers=newest)
-    details: dict[int, JsonObject] = {row[0]: row[1] for row in rows}
+    details: dict[int, JsonObject] = {row[0]: row[1] for row in _DETAILS.rows(session, numbers=newest)}
     named: dict[LabelKind, list[Facet]] = {}
     for kind, counted in labels.items():
         names = [_as_written(kind, label.value, details.get(label.newest, {})) for label in counted]
@@ -162,29 +158,20 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     return next((name for name in _values(details, METADATA_KEYS[kind]) if fold(name) == value), value)
 
 
-@cache
-def _labels_query(sqlite: bool) -> Query:
-    label = (col(Label.kind), col(Label.value))
-    query = sa.select(*label, sa.func.count(), sa.func.max(col(Label.memory_number))).group_by(*label)
-    return Query(
-        query.where(col(Label.memory_number).in_(numbers_in(sqlite, "numbers")), col(Label.kind) != LabelKind.METADATA)
-    )
-
-
-@cache
-def _details_query(sqlite: bool) -> Query:
-    return Query(
-        sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(numbers_in(sqlite, "numbers")))
-    )
-
-
-@cache
-def _sources_query(sqlite: bool) -> Query:
-    count = sa.func.count().label("count")
-    return Query(
-        sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), count)
-        .where(col(Memory.number).in_(numbers_in(sqlite, "numbers")), col(Memory.source_id).is_not(None))
-        .group_by(col(Memory.source_id))
-        .order_by(count.desc(), col(Memory.source_id))
-        .limit(sa.literal(MOST_VALUES))
-    )
+_LABEL = (col(Label.kind), col(Label.value))
+_LABELS = Query(
+    sa.select(*_LABEL, sa.func.count(), sa.func.max(col(Label.memory_number)))
+    .where(col(Label.memory_number).in_(numbers_in("numbers")), col(Label.kind) != LabelKind.METADATA)
+    .group_by(*_LABEL)
+)
+_DETAILS = Query(
+    sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(numbers_in("numbers")))
+)
+_COUNT = sa.func.count().label("count")
+_SOURCES = Query(
+    sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), _COUNT)
+    .where(col(Memory.number).in_(numbers_in("numbers")), col(Memory.source_id).is_not(None))
+    .group_by(col(Memory.source_id))
+    .order_by(_COUNT.desc(), col(Memory.source_id))
+    .limit(sa.literal(MOST_VALUES))
+)

@@ -1,19 +1,17 @@
 """Folds equal texts of one user: a search shows only the newest, and how many others there are."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from server.database import as_json, is_sqlite, texts_in
 from server.domain.memory.filters import by_age
 from server.models import Memory
 from server.models.base import Utc, now
 from server.models.expiry import is_live
-from server.statements import Query
+from server.statements import Query, as_json, texts_in
 
 
 class TextKey(NamedTuple):
@@ -45,30 +43,25 @@ def equals_of(
     hashes = {key.content_hash for key in keys}
     if not hashes:
         return {}
-    query = _equals_query(is_sqlite(session))
-    rows = query.rows(session, *narrow, project_id=project_id, moment=now(), hashes=as_json(hashes))
+    rows = _EQUALS.rows(session, *narrow, project_id=project_id, moment=now(), hashes=as_json(hashes))
     return {TextKey(*row[:2]): Equals(row[2], row[3] - 1) for row in rows}
 
 
-@cache
-def _equals_query(sqlite: bool) -> Query:
-    """Return the query for texts that several memories have.
+_SAME = aliased(Memory)
+_WITH_TEXT = (
+    sa.select(col(_SAME.number))
+    .where(col(_SAME.project_id) == sa.bindparam("project_id"))
+    .where(col(_SAME.content_hash).in_(texts_in("hashes")))
+)
+"""A subquery, because otherwise SQLite might read all memories that pass a filter instead of those with a text."""
 
-    It finds the memories with these texts in a subquery. Otherwise SQLite might read all that pass a filter instead.
-    """
-    same = aliased(Memory)
-    with_text = (
-        sa.select(col(same.number))
-        .where(col(same.project_id) == sa.bindparam("project_id"))
-        .where(col(same.content_hash).in_(texts_in(sqlite, "hashes")))
-    )
-    columns = (col(Memory.content_hash), col(Memory.user_id))
-    return Query(
-        sa.select(*columns, sa.func.max(col(Memory.id)), sa.func.count())
-        .where(col(Memory.number).in_(with_text), is_live(sa.bindparam("moment", type_=Utc)))
-        .group_by(*columns)
-        .having(sa.func.count() > 1)
-    )
+_KEY = (col(Memory.content_hash), col(Memory.user_id))
+_EQUALS = Query(
+    sa.select(*_KEY, sa.func.max(col(Memory.id)), sa.func.count())
+    .where(col(Memory.number).in_(_WITH_TEXT), is_live(sa.bindparam("moment", type_=Utc)))
+    .group_by(*_KEY)
+    .having(sa.func.count() > 1)
+)
 
 
 def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int, *, are_few: bool) -> list[str]:

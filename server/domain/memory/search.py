@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlmodel import Session, col
 
-from server.database import as_json, is_sqlite, numbers_in, texts_in
 from server.domain.access import Action, require_project
 from server.domain.memory import activity, counting, folding
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, size_of, take_fitting
@@ -30,7 +28,7 @@ from server.models.activity import ActivityKind
 from server.models.base import Utc, now
 from server.models.expiry import is_live
 from server.principal import Principal
-from server.statements import Query, Row, detached
+from server.statements import Query, Row, as_json, detached, numbers_in, texts_in
 
 LEAST_WIDTH = 50
 WIDTHS = (1_000, 2_000, 10_000, 1 << 40)
@@ -188,16 +186,11 @@ def _with_newest(
 
 def _newest_first(session: Session, ids: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of these memories. Reads a few at a time."""
-    query = _by_id(is_sqlite(session))
     for start in range(0, len(ids), ROWS_PER_READ):
-        yield from query.rows(session, ids=as_json(ids[start : start + ROWS_PER_READ]))
+        yield from _BY_ID.rows(session, ids=as_json(ids[start : start + ROWS_PER_READ]))
 
 
-@cache
-def _by_id(sqlite: bool) -> Query:
-    return Query(
-        sa.select(*LISTED_COLUMNS).where(col(Memory.id).in_(texts_in(sqlite, "ids"))).order_by(col(Memory.id).desc())
-    )
+_BY_ID = Query(sa.select(*LISTED_COLUMNS).where(col(Memory.id).in_(texts_in("ids"))).order_by(col(Memory.id).desc()))
 
 
 def _existing(
@@ -216,11 +209,11 @@ def _existing(
         numbers = ranking.numbers[start : start + batch].tolist()
         passing: dict[int, tuple[TextKey, Memory | None]] = {}
         if len(numbers) <= ROWS_PER_READ:
-            rows = _by_number(is_sqlite(session), live=True).rows(session, *narrow, **_of(numbers))
+            rows = _LIVE.rows(session, *narrow, **_of(numbers))
             memories = (detached(Memory, row) for row in rows)
             passing |= {one.number: (key_of(one), one) for one in memories if one.project_id == project_id}
         else:
-            rows = _existing_query(is_sqlite(session)).rows(session, *narrow, **_of(numbers))
+            rows = _LIVE_KEYS.rows(session, *narrow, **_of(numbers))
             passing |= {number: (TextKey(*key), None) for number, home, *key in rows if home == project_id}
         for place, number in enumerate(numbers, start):
             key, memory = passing.get(number, (None, None))
@@ -236,20 +229,12 @@ def _of(numbers: Sequence[int]) -> dict[str, object]:
     return {"numbers": as_json(numbers), "moment": now()}
 
 
-def _numbered(sqlite: bool) -> sa.ColumnElement[bool]:
-    return col(Memory.number).in_(numbers_in(sqlite, "numbers"))
-
-
-@cache
-def _by_number(sqlite: bool, *, live: bool) -> Query:
-    query = sa.select(*LISTED_COLUMNS).where(_numbered(sqlite))
-    return Query(query.where(is_live(sa.bindparam("moment", type_=Utc))) if live else query)
-
-
-@cache
-def _existing_query(sqlite: bool) -> Query:
-    columns = (col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id))
-    return Query(sa.select(*columns).where(_numbered(sqlite), is_live(sa.bindparam("moment", type_=Utc))))
+_NUMBERED = col(Memory.number).in_(numbers_in("numbers"))
+_IS_LIVE = is_live(sa.bindparam("moment", type_=Utc))
+_KEYS = sa.select(col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id))
+_BY_NUMBER = Query(sa.select(*LISTED_COLUMNS).where(_NUMBERED))
+_LIVE = Query(sa.select(*LISTED_COLUMNS).where(_NUMBERED, _IS_LIVE))
+_LIVE_KEYS = Query(_KEYS.where(_NUMBERED, _IS_LIVE))
 
 
 def _read(
@@ -274,7 +259,7 @@ def _memories_at(
     memories = {memory.number: memory for position in positions if (memory := existing[position])}
     numbers = ranking.numbers[positions].tolist()
     if missing := [number for number in numbers if number not in memories]:
-        rows = _by_number(is_sqlite(session), live=False).rows(session, numbers=as_json(missing))
+        rows = _BY_NUMBER.rows(session, numbers=as_json(missing))
         memories |= {memory.number: memory for memory in (detached(Memory, row) for row in rows)}
     return [memories[number] for number in numbers]
 

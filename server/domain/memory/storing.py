@@ -3,12 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import as_json, is_sqlite, numbers_in, paused
+from server.database import paused
 from server.domain.memory import labels
 from server.domain.memory.portions import is_long
 from server.index import Index, outbox
@@ -16,10 +15,11 @@ from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.models import Memory, metadata
 from server.models.base import JsonObject
-from server.statements import Query, values_of
+from server.statements import Query, as_json, numbers_in, values_of
 
 _memories = metadata.tables["memories"]
 _INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))
+_DELETE = Query(sa.delete(_memories).where(_memories.c.number.in_(numbers_in("numbers"))))
 
 
 def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
@@ -50,12 +50,7 @@ def remove_part(session: Session, project_id: str, numbers: Sequence[int]) -> No
     """
     session.flush()
     outbox.memories_removed(session, project_id, numbers)
-    _delete_query(is_sqlite(session)).rows(session, numbers=as_json(numbers))
-
-
-@cache
-def _delete_query(sqlite: bool) -> Query:
-    return Query(sa.delete(_memories).where(_memories.c.number.in_(numbers_in(sqlite, "numbers"))))
+    _DELETE.rows(session, numbers=as_json(numbers))
 
 
 def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:

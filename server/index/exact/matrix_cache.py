@@ -4,13 +4,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import as_json, is_sqlite, numbers_in
 from server.index import chunks
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
@@ -18,7 +16,7 @@ from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
 from server.machine import memory_bytes
 from server.models import Project, metadata
-from server.statements import Query, Row
+from server.statements import Query, Row, as_json, numbers_in
 
 LEAST_BYTES, MOST_BYTES = 128 << 20, 1 << 30
 MEMORY_SHARE = 1 / 32
@@ -67,12 +65,7 @@ _CHANGED = Query(
     _PIECES.where(_memories.c.project_id == sa.bindparam("project"), _memories.c.revision > sa.bindparam("revision")),
     is_plain=True,
 )
-
-
-@cache  # building the query takes longer than running it
-def _by_number(sqlite: bool) -> Query:
-    numbers = numbers_in(sqlite, "numbers")
-    return Query(_PIECES.where(_memories.c.number.in_(numbers)), is_plain=True)
+_BY_NUMBER = Query(_PIECES.where(_memories.c.number.in_(numbers_in("numbers"))), is_plain=True)
 
 
 def exact_limit(wanted: int, space: Space) -> int:
@@ -191,7 +184,7 @@ class MatrixCache:
 
     def read_memories(self, session: Session, numbers: Sequence[int]) -> StoredPieces:
         """Return the pieces of these memories."""
-        rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
+        rows = self._read_rows(session, _BY_NUMBER, numbers=as_json(numbers))
         return StoredPieces.from_rows(rows, self._space.dimensions)
 
     def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[Row]:

@@ -11,12 +11,11 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import as_json, is_sqlite, numbers_in
 from server.index.words.protocol import WordRow
 from server.index.words.titles import memory_terms
 from server.index.words.tokenizer import date_words, indexed_terms
 from server.models import metadata
-from server.statements import Query
+from server.statements import Query, as_json, numbers_in
 
 LONGEST_GAP = timedelta(hours=1)
 """A longer gap between two memories ends a conversation."""
@@ -39,7 +38,7 @@ def word_rows(
     """
     if not numbers:
         return []
-    query = _rows_query(is_sqlite(session), user_id is None)
+    query = _rows_query(user_id is None)
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
     places: dict[int, int] = {}
     rows: list[WordRow] = []
@@ -54,7 +53,7 @@ def word_rows(
 
 
 @cache  # Building this query takes longer than running it.
-def _rows_query(sqlite: bool, is_anonymous: bool) -> Query:
+def _rows_query(is_anonymous: bool) -> Query:
     memory = _memories.c
     earlier, previous = _memories.alias("earlier"), _memories.alias("previous")
     previous_number = (
@@ -68,7 +67,7 @@ def _rows_query(sqlite: bool, is_anonymous: bool) -> Query:
         sa.select(memory.number, memory.content, memory.metadata, memory.created_at)
         .add_columns(previous.c.number, previous.c.place, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
-        .where(memory.number.in_(numbers_in(sqlite, "numbers")))
+        .where(memory.number.in_(numbers_in("numbers")))
         .order_by(memory.id)  # so that the place of the previous memory is known
     )
 

@@ -20,10 +20,10 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, as_json
+from server.database import Database
 from server.index.words import fts5_purge
 from server.index.words.protocol import TermMatches, WordRow
-from server.statements import Query
+from server.statements import Query, as_json
 
 WORDS_PER_MEMORY = 4
 """So many words with a beginning are read for each memory that may have it, so that long memories are found too."""

@@ -15,9 +15,9 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, as_json
+from server.database import Database
 from server.index.words.protocol import TermMatches, WordRow
-from server.statements import Query
+from server.statements import Query, as_json
 
 
 class Tsvector:

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import id_subquery
 from server.index.words.backend import word_index_of
 from server.index.words.conversations import KnownTerms, word_rows
 from server.index.words.protocol import WordRow
 from server.models import metadata
-from server.statements import Query
+from server.statements import Query, id_subquery
 
 _memories = metadata.tables["memories"]
 
@@ -51,7 +50,7 @@ def _write(
 
 def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:
     columns = _memories.c
-    query = sa.select(columns.number, columns.user_id).where(columns.number.in_(id_subquery(session, numbers)))
+    query = sa.select(columns.number, columns.user_id).where(columns.number.in_(id_subquery(numbers)))
     numbers_by_user: dict[str | None, list[int]] = {}
     for number, user_id in session.execute(query):
         numbers_by_user.setdefault(user_id, []).append(number)

@@ -15,7 +15,6 @@ A term that no memory of the project holds is looked for as the beginning of wor
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,6 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.database import as_json, is_sqlite, numbers_in
 from server.index.memory_numbers import positions_of
 from server.index.types import Places
 from server.index.words import window
@@ -31,7 +29,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.protocol import TermMatches, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, Question, beginning_of, read_question
 from server.models import metadata
-from server.statements import Query
+from server.statements import Query, as_json, numbers_in
 
 MAX_ROWS = 1500
 """In a project with more memories than this, a search considers about this many matches, so that its cost is limited.
@@ -253,7 +251,7 @@ def _places(session: Session, rows: Rows, known: Places) -> NDArray[np.int64]:
     unknown = ~is_known & _have_other_neighbors(rows)
     if unknown.any():
         wanted = as_json(numbers[unknown].tolist())
-        found = _places_query(is_sqlite(session)).rows(session, numbers=wanted)
+        found = _PLACES.rows(session, numbers=wanted)
         stored = np.array([tuple(row) for row in found], np.int64).reshape(-1, 2)
         places[np.searchsorted(numbers, stored[:, 0])] = stored[:, 1]
     return places
@@ -268,7 +266,4 @@ def _have_other_neighbors(rows: Rows) -> NDArray[np.bool_]:
     return np.asarray(changes[first] != changes[last])
 
 
-@cache
-def _places_query(sqlite: bool) -> Query:
-    number = _memories.c.number
-    return Query(sa.select(number, _memories.c.place).where(number.in_(numbers_in(sqlite, "numbers"))))
+_PLACES = Query(sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers"))))

@@ -11,7 +11,6 @@ from typing import IO
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
@@ -32,6 +31,7 @@ from server.models import Memory, MemoryVersion, Project
 from server.models.activity import ActivityKind
 from server.models.projects import IS_DELETED
 from server.principal import Principal
+from server.statements import id_subquery
 
 
 class ExportFormat(StrEnum):
@@ -146,7 +146,7 @@ def _earlier_versions(session: Session, memories: Sequence[Memory]) -> dict[int,
     if not memories:
         return {}
     of_number = {memory.number: memory for memory in memories}
-    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(session, of_number)))
+    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(of_number)))
     query = query.order_by(col(MemoryVersion.memory_number), col(MemoryVersion.version).desc())
     rows = session.scalars(query.execution_options(yield_per=ROWS_PER_READ))
     grouped = groupby(rows, key=lambda row: row.memory_number)
