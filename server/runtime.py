@@ -27,7 +27,7 @@ from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
 from server.oidc import IdentityProvider
-from server.operations import BUCKETS, CHARGES, NAMES, READING_FIRST
+from server.operations import LIMITS, NAMES, READING_FIRST
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
@@ -279,10 +279,10 @@ class Call:
         name = NAMES.get(operation)
         if name is None:  # a door's own query, which combines several operations
             return
-        if bucket := BUCKETS.get(name):
+        if limit := LIMITS.get(operation):
             args, kwargs = arguments
-            charge = CHARGES[name](session, self.principal, *args, **kwargs) if name in CHARGES else Charge()
-            self.runtime.limits.hit(bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
+            charge = limit.charge(session, self.principal, *args, **kwargs) if limit.charge else Charge()
+            self.runtime.limits.hit(limit.bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
         self.runtime.metrics.count_operation(name)
 
 

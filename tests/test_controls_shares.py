@@ -8,13 +8,15 @@ import yaml
 from sqlmodel import Session
 
 from server import app, runtime, wire
+from server.buckets import Bucket
 from server.database import quota_of
-from server.domain.memory import batches, imports, usage
+from server.domain.memory import batches, imports, memories, usage
 from server.domain.memory.exchange import archive, table
 from server.domain.memory.usage import Usage
 from server.index.model.batching import BatchingEmbedder
 from server.limits import Limits
 from server.models import Project
+from server.operations import Limit
 from server.pools import Pools
 from server.principal import Principal
 from server.runtime import Runtime
@@ -63,7 +65,8 @@ def without_imports(session: Session, project_id: str, **_lock: bool) -> Usage:
 
 CONTROLS = (
     Control("a caller's share", app, "new_pools", without_shares, "rest/test_fair_shares.py::test_few_large_bodies"),
-    Control("limits count by size", runtime, "CHARGES", {}, "rest/test_rate_limits.py::test_a_batch_counts_its"),
+    Control("limits count by size", runtime, "LIMITS", {memories.add_many: Limit(Bucket.MEMORY_ADD)},
+            "rest/test_rate_limits.py::test_a_batch_counts_its"),
     Control("limits count a person", runtime, "limit_key", by_credential,
             "rest/test_rate_limits.py::test_all_credentials"),
     Control("refused before the body", Limits, "require_room", nothing, "rest/test_rate_limits.py::test_a_body_is"),

@@ -12,7 +12,7 @@ from rest.routes import ENDPOINTS
 from server.__main__ import parser
 from server.app import create_app
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
-from server.operations import BUCKETS, NAMES
+from server.operations import LIMITS, NAMES
 from server.principal import Scope
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -247,7 +247,7 @@ def operations_run_by_doors() -> set[str]:
 def test_every_operation_that_a_door_runs_has_a_name() -> None:
     named = {f"{operation.__module__}.{operation.__name__}" for operation in NAMES}
     assert operations_run_by_doors() - named == set()
-    assert set(BUCKETS) <= set(NAMES.values())
+    assert set(LIMITS) <= set(NAMES)
     assert len(set(NAMES.values())) == len(NAMES)
 
 

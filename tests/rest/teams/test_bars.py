@@ -11,7 +11,8 @@ from starlette.types import ASGIApp
 from server.app import create_app
 from server.buckets import Bucket
 from server.database import Database
-from server.operations import BUCKETS
+from server.domain.teams import invitations, organizations, projects
+from server.operations import LIMITS, Limit
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant
 from tests.rest.conftest import Caller, said
@@ -64,10 +65,11 @@ async def test_r13_a_list_of_keys_shows_only_their_prefixes(team: Team) -> None:
 
 
 def test_r15_expensive_operations_are_rate_limited() -> None:
-    assert BUCKETS["organizations.create"] is Bucket.ORGANIZATION_CREATE
-    assert BUCKETS["projects.create"] is Bucket.PROJECT_CREATE
-    assert BUCKETS["invitations.invite"] is BUCKETS["invitations.invite_to_project"] is Bucket.INVITATION
-    assert Bucket.REGISTRATION not in BUCKETS.values()  # the door counts it, because nobody is signed in yet
+    assert LIMITS[organizations.create].bucket is Bucket.ORGANIZATION_CREATE
+    assert LIMITS[projects.create].bucket is Bucket.PROJECT_CREATE
+    assert LIMITS[invitations.invite] == LIMITS[invitations.invite_to_project] == Limit(Bucket.INVITATION)
+    buckets = {limit.bucket for limit in LIMITS.values()}
+    assert Bucket.REGISTRATION not in buckets  # the door counts it, because nobody is signed in yet
 
 
 async def test_r16_a_forged_address_does_not_reset_a_limit(settings: Settings) -> None:
