@@ -1,6 +1,6 @@
 """Mail: an operation queues a letter as an encrypted row; after the commit one thread sends it, with retries.
 
-Without SMTP_URL `NullMailer` queues nothing. Links also appear in answers and in the dashboard.
+Without SMTP_URL nothing is queued. Links also appear in answers and in the dashboard.
 """
 
 import contextlib
@@ -51,40 +51,13 @@ class NotOffered(smtplib.SMTPException):
     """The server offers no STARTTLS, or no sign-in before it. SMTP_URL is wrong, not the letter, which is kept."""
 
 
-class NullMailer:
-    """Used without SMTP_URL: queues nothing and sends nothing."""
-
-    is_on = False
-
-    def __init__(self, public_url: str) -> None:
-        self.public_url = public_url
-
-    def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:  # noqa: ARG002 - the protocol's
-        return None
-
-    def deliver(self, mail_id: str) -> Delivery:  # noqa: ARG002 - the protocol's
-        return Delivery.REFUSED
-
-    def check(self) -> bool:
-        return True
-
-    def answers(self) -> bool:
-        return True
-
-    def start(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class SmtpMailer:
+class SmtpMailer(Mailer):
     """Sends through one SMTP server. Processes that share the table claim a letter before they send it."""
 
     is_on = True
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self.public_url = settings.public_url
+        super().__init__(settings.public_url)
         self._server = Server.at(settings.smtp_url.get_secret_value(), _public_name(settings.public_url))
         self._sender = settings.mail_from
         self._seal = seal_for(settings, Purpose.MAIL)
@@ -254,7 +227,7 @@ class Server:
 def open_mailer(settings: Settings, database: Database) -> Mailer:
     """Return the mailer for these settings. The caller starts it."""
     if not settings.smtp_url.get_secret_value():
-        return NullMailer(settings.public_url)
+        return Mailer(settings.public_url)
     return SmtpMailer(settings, database)
 
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Protocol
 
 from pydantic import BaseModel
 from sqlmodel import Session
@@ -24,30 +23,35 @@ class Delivery(Enum):
     REFUSED = auto()
 
 
-class Mailer(Protocol):
-    """The part of a mailer that operations and doors use."""
+class Mailer:
+    """The mailer of a server without SMTP_URL: it queues nothing and sends nothing. `server.mail.SmtpMailer` does."""
 
-    @property
-    def is_on(self) -> bool: ...
+    is_on = False
 
-    @property
-    def public_url(self) -> str: ...
+    def __init__(self, public_url: str) -> None:
+        self.public_url = public_url
 
-    def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
+    def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:  # noqa: ARG002 - as of `SmtpMailer`
         """Queue a letter in the transaction. Return its id, or None when this server sends no mail.
 
         The sending thread does not touch the letter for `wait`, so that the caller can `deliver` it first.
         """
+        return None
 
-    def deliver(self, mail_id: str) -> Delivery:
+    def deliver(self, mail_id: str) -> Delivery:  # noqa: ARG002 - the same
         """Send a queued letter now. Blocks: call it on a worker thread."""
+        return Delivery.REFUSED
 
     def check(self) -> bool:
         """Return whether the mail server answers and accepts the credentials."""
+        return True
 
     def answers(self) -> bool:
         """Return whether the mail server answers, without signing in."""
+        return True
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Start to send what is queued."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Stop sending."""

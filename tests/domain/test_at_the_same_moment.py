@@ -25,7 +25,7 @@ from server.domain.teams import projects
 from server.errors import NotFound
 from server.index.model.embeddings import Embedder
 from server.index.prepared import PreparedIndex
-from server.mail import NullMailer
+from server.mailer import Mailer
 from server.models import Memory, Piece, User
 from server.principal import Scope
 from server.settings import Settings
@@ -105,7 +105,7 @@ def test_nothing_enters_a_project_that_is_being_deleted(world: World, bring_into
 
 
 def test_of_two_accounts_that_change_to_one_address_one_gets_it(world: World) -> None:
-    mailer, refused = NullMailer(ORIGIN), list[EmailTaken]()
+    mailer, refused = Mailer(ORIGIN), list[EmailTaken]()
     with world.database.write() as session:
         second_id = users.register(session, "second@example.com", "", None, verified=True).id
 

@@ -16,8 +16,7 @@ from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.hashing import password_hash
-from server.mail import NullMailer
-from server.mailer import Letter
+from server.mailer import Letter, Mailer
 from server.models import ApiKey, BrowserSession, Project, User
 from server.models.users import MailedPurpose
 from tests.conftest import ORIGIN
@@ -26,12 +25,12 @@ from tests.support.world import World, wait_for_a_waiter
 OLD, NEW, OTHER = "correct horse battery", "staple of the stable", "another good secret"
 ADDRESS = "a@example.com"
 BROWSER = BrowserInfo(days=1)
-MAILER = NullMailer(ORIGIN)
+MAILER = Mailer(ORIGIN)
 
 T = TypeVar("T")
 
 
-class Outbox(NullMailer):
+class Outbox(Mailer):
     """A mailer that is on and keeps the letters."""
 
     is_on = True
