@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from limits.storage import MovingWindowSupport, Storage
 
@@ -31,32 +32,16 @@ class Window:
             self.total -= self.hits.popleft()[1]
 
 
+def _unused(*_arguments: Any, **_named: Any) -> NoReturn:
+    raise NotImplementedError
+
+
 class MovingWindows(Storage, MovingWindowSupport):
     """A storage for moving windows. The library also requires the methods of fixed windows, which nothing uses."""
 
     STORAGE_SCHEME = None
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        raise NotImplementedError
-
-    def check(self) -> bool:
-        raise NotImplementedError
-
-    def reset(self) -> int | None:
-        raise NotImplementedError
-
-    def clear(self, key: str) -> None:
-        raise NotImplementedError
+    base_exceptions = ValueError
+    incr = get = get_expiry = check = reset = clear = _unused
 
 
 class ForgetfulStorage(MovingWindows):
