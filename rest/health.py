@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply
+from rest.views import left_out_if_none
 from server import monitoring
 from server.errors import Forbidden
 from server.health import Status, overall_status
@@ -31,20 +32,12 @@ class Ready(BaseModel):
 class CheckView(BaseModel):
     status: Status
     latency_ms: float
-    work: str | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="background work and its progress"
+    work: str | None = left_out_if_none("background work and its progress")
+    problem: str | None = left_out_if_none("what is missing, and how to get it")
+    models: Mapping[str, int] | None = left_out_if_none(
+        'how many memories have vectors of each model; "none" counts those without vectors'
     )
-    problem: str | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="what is missing, and how to get it"
-    )
-    models: Mapping[str, int] | None = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
-        description='how many memories have vectors of each model; "none" counts those without vectors',
-    )
-    advice: str | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="the setting that would improve the results"
-    )
+    advice: str | None = left_out_if_none("the setting that would improve the results")
 
 
 class Health(BaseModel):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rest.project_param import InProject, OfUser
-from rest.views import Created, StoredObject
+from rest.views import Created, StoredObject, left_out_if_none
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import MemoryChange, NewMemory
@@ -34,7 +34,7 @@ PINNED = "true: only pinned memories; false: only memories that are not pinned"
 class ListedMemory(BaseModel):
     id: str
     content: str
-    metadata: StoredObject
+    metadata: StoredObject = Field(validation_alias="details")
     user_id: str | None
     project_id: str
     created_at: datetime
@@ -45,30 +45,11 @@ class ListedMemory(BaseModel):
 
     @classmethod
     def of(cls, memory: Memory) -> Self:
-        return cls(
-            id=memory.id,
-            content=memory.content,
-            metadata=memory.details,
-            user_id=memory.user_id,
-            project_id=memory.project_id,
-            created_at=memory.created_at,
-            updated_at=memory.updated_at,
-            source=memory.source,
-            expires_at=memory.expires_at,
-            pinned=memory.pinned,
-        )
+        return cls.model_validate(memory, from_attributes=True)
 
 
 class MemoryView(ListedMemory):
-    messages: list[dict[str, str]] | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="the messages in full, when several were sent"
-    )
-
-    @classmethod
-    def of(cls, memory: Memory) -> Self:
-        view = super().of(memory)
-        view.messages = memory.messages
-        return view
+    messages: list[dict[str, str]] | None = left_out_if_none("the messages in full, when several were sent")
 
 
 class MemoryOperation(BaseModel):
@@ -93,7 +74,7 @@ class MemoryList(BaseModel):
     total: int = Field(description="how many match the filters, on all pages")
     limit: int
     offset: int
-    next: str | None = Field(default=None, exclude_if=lambda value: value is None, description=REST_OF_PAGE)
+    next: str | None = left_out_if_none(REST_OF_PAGE)
 
     @classmethod
     def of(cls, page: MemoryPage, query: "ListQuery") -> Self:
@@ -105,30 +86,19 @@ class MemoryList(BaseModel):
 class VersionView(BaseModel):
     version: int
     content: str
-    metadata: StoredObject
+    metadata: StoredObject = Field(validation_alias="details")
     updated_at: datetime
     updated_by: str | None
     source: Source | None = Field(description=THROUGH_WHAT)
 
     @classmethod
     def of(cls, version: Version) -> Self:
-        return cls(
-            version=version.version,
-            content=version.content,
-            metadata=version.details,
-            updated_at=version.updated_at,
-            updated_by=version.updated_by,
-            source=version.source,
-        )
+        return cls.model_validate(version, from_attributes=True)
 
 
 class MemoryHistory(BaseModel):
     results: list[VersionView] = Field(description="newest first; the first one is the current version")
-    next: str | None = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
-        description="path and query for the versions before these; present if there are any",
-    )
+    next: str | None = left_out_if_none("path and query for the versions before these; present if there are any")
 
     @classmethod
     def of(cls, page: VersionPage, memory_id: str, limit: int) -> Self:
@@ -150,9 +120,9 @@ class TrashedView(ListedMemory):
     deleted_until: datetime = Field(description="the time until which it can be restored")
 
     @classmethod
-    def of_trashed(cls, trashed: Trashed) -> Self:
+    def of_trashed(cls, trashed: Trashed) -> "TrashedView":
         row = trashed.row
-        return cls(
+        return cls.model_construct(
             **ListedMemory.of(trashed.memory).__dict__,
             deleted_at=row.deleted_at,
             deleted_by=row.deleted_by,
@@ -164,7 +134,7 @@ class TrashedView(ListedMemory):
 class TrashList(BaseModel):
     results: list[TrashedView] = Field(description="last deleted first")
     total: int
-    next: str | None = Field(default=None, exclude_if=lambda value: value is None, description=REST_OF_PAGE)
+    next: str | None = left_out_if_none(REST_OF_PAGE)
 
     @classmethod
     def of(cls, page: TrashPage, query: "TrashQuery") -> Self:

@@ -107,18 +107,11 @@ class EventView(BaseModel):
     actor_id: str | None
     target: str = Field(description="the id of the record that was changed")
     created_at: datetime
-    metadata: StoredObject
+    metadata: StoredObject = Field(validation_alias="details")
 
     @classmethod
     def of(cls, event: AuditEvent) -> Self:
-        return cls(
-            id=event.id,
-            type=event.type,
-            actor_id=event.actor_id,
-            target=event.target,
-            created_at=event.created_at,
-            metadata=event.details,
-        )
+        return cls.model_validate(event, from_attributes=True)
 
 
 class EventList(BaseModel):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rest.http import late_call_of, read, reply_sized, single_value
 from rest.memory_views import ALL_TAGS, IN_CATEGORY, PINNED
 from rest.project_param import OfUser, project_of
-from rest.views import StoredObject
+from rest.views import StoredObject, left_out_if_none
 from server.buckets import Bucket
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
@@ -110,7 +110,7 @@ class FoundView(BaseModel):
     id: str
     content: str
     score: float = Field(ge=0, le=1)
-    metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
+    metadata: StoredObject | None = left_out_if_none()
     created_at: datetime
     user_id: str | None
     duplicates: int = Field(
@@ -118,7 +118,7 @@ class FoundView(BaseModel):
         exclude_if=lambda value: value == 0,
         description="how many other memories of the same user have the same text; this is the newest",
     )
-    match: MatchView | None = Field(default=None, exclude_if=lambda value: value is None)
+    match: MatchView | None = left_out_if_none()
 
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:

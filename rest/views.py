@@ -1,6 +1,6 @@
 """Types that several answers share."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 else:
     StoredObject = Annotated[dict, PlainValidator(lambda value: value), WithJsonSchema({"type": "object"})]
 """A JSON object from the database. It was validated when it was stored, so an answer does not validate it again."""
+
+
+def left_out_if_none(description: str | None = None) -> Any:
+    """Return a field that is None by default, and that an answer then leaves out."""
+    return Field(default=None, exclude_if=lambda value: value is None, description=description)
 
 
 class Creation(BaseModel):
