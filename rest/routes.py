@@ -148,7 +148,7 @@ ENDPOINTS = (
              InProject),
     Endpoint("sdk_people_search", "POST", "/v1/memories/people-search/", sdk.people_search, search.FoundList,
              sdk.PeopleSearch, InProject),
-    Endpoint("sdk_stats", "GET", "/v1/stats", sdk.stats, memory_views.StatsView, query=InProject),
+    Endpoint("sdk_stats", "GET", "/v1/stats", memories.stats, memory_views.StatsView, query=InProject),
     Endpoint("sdk_health", "GET", "/v1/health", sdk.health, sdk.ServiceHealth, reach=ANYBODY),
 
     Endpoint("health_health", "GET", "/health", health.health, health.Health, reach=ANYBODY, failures=(503,)),

@@ -7,7 +7,6 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest import memories
 from rest.http import call_of, read, reply, reply_sized
 from rest.project_param import InProject, project_of
 from rest.search import FoundList, WithoutNulls
@@ -79,11 +78,6 @@ async def people_search(request: Request[State]) -> Response:
     body = await read(request, PeopleSearch)
     filters = Filters(people=body.people)
     return await _search(request, call, body, filters)
-
-
-async def stats(request: Request[State]) -> Response:
-    """Count memories and tags."""
-    return await memories.stats(request)
 
 
 async def health(_request: Request[State]) -> Response:
