@@ -1,21 +1,18 @@
 """The second step of signing in: a code from the authenticator app, or a recovery code."""
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server import attempts, csp
-from server.dashboard.rendering import render
+from server import attempts
 from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, redirect_signed_in, set_step_cookie
-from server.dashboard.views.entrance import browser_info_of, call_of, next_of, query_for, read_form
+from server.dashboard.views.entrance import browser_info_of, call_of, next_of, query_for, read_form, render_page
 from server.dispatch import Methods
 from server.domain.people import sessions
 from server.errors import ServiceError, Unauthenticated
 from server.runtime import State
-from server.statuses import answered
 
 WRONG_CODE = "This code is incorrect or was already used. Wait for the next code in your app."
-HEADERS = {"Content-Security-Policy": csp.FLOW}
 
 
 async def show(request: Request[State]) -> Response:
@@ -55,10 +52,7 @@ def _to_sign_in(request: Request[State], path: str) -> Response:
 
 
 async def _page(request: Request[State], path: str, problem: ServiceError | None = None) -> Response:
-    context = {"problem": problem.detail if problem else None, "query": query_for(path, switches=True)}
-    html = await request.state["runtime"].in_thread(render, "second_step.html", context)
-    status, headers = answered(problem)
-    return HTMLResponse(html, status, HEADERS | headers)
+    return await render_page(request, "second_step.html", problem, query=query_for(path, switches=True))
 
 
 ROUTES = [Route(SECOND_STEP, Methods({"GET": show, "POST": verify}))]
