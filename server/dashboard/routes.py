@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from server.dashboard import permanent, static, step_up
-from server.dashboard.pages import HOME, SETUP, Form, Page
+from server.dashboard.pages import HOME, Form, Page
 from server.dashboard.views import (
     account,
     connect,
@@ -28,7 +28,6 @@ from server.dashboard.views import (
     provider,
     saved_views,
     selection,
-    setup,
     trash,
     two_factor,
     uploads,
@@ -126,7 +125,6 @@ PAGES = {
 
 ROUTES = [
     Route("/", root, methods=["GET"]),
-    Route(SETUP, setup.show, methods=["GET"]),
     Route("/static/{name}", static.send, methods=["GET"]),
     Route("/favicon.ico", static.send_to_icon, methods=["GET"]),
     *passkeys.ROUTES,

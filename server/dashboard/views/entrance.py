@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from server import attempts, csp, wire
 from server.dashboard.done import done_message
-from server.dashboard.pages import HOME, redirect
+from server.dashboard.pages import HOME, SETUP, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import continue_sign_in, redirect_signed_in, set_session_cookie
 from server.dashboard.sign_in_ways import ways_of
@@ -41,6 +41,15 @@ SWITCH = "switch"
 """With this parameter, the forms are shown to a person who is signed in, who wants to use another account."""
 
 Fields = Mapping[str, str]
+
+
+async def show_setup(request: Request[State]) -> Response:
+    """Show the form for the first account of a new server, and later the sign-in page. The form posts to /sign-up, so
+    the rules of sign-up apply to the first account too.
+    """
+    if await request.state["runtime"].read(users.has_any):
+        return RedirectResponse("/sign-in", 303)
+    return await render_page(request, SETUP_PAGE)
 
 
 async def show_sign_up(request: Request[State]) -> Response:
@@ -238,6 +247,7 @@ def form_route(path: str, show: Handler, submit: Handler) -> Route:
 
 
 ROUTES = [
+    Route(SETUP, show_setup, methods=["GET"]),
     form_route("/sign-up", show_sign_up, sign_up),
     form_route("/sign-in", show_sign_in, sign_in),
     Route("/sign-out", sign_out, methods=["POST"]),
