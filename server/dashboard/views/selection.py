@@ -1,7 +1,5 @@
 """Actions on the memories that are selected in a list: pin, tag, move, export, delete."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
@@ -22,41 +20,25 @@ async def act(request: PageRequest) -> Response:
     action = request.text("action")
     if action == "export":
         return await exchange.download(request, ExportFormat.JSONL, ids)
-    if action not in ACTIONS:
-        raise Invalid("Choose what to do with the selected memories.")
-    count = await ACTIONS[action](request, ids)
+    count = await _run(request, action, ids)
     is_final = action == "delete" and not await request.call.read(trash.days, request.project_id)
     return _back(request, "erase" if is_final else action, count)
 
 
-async def _pin(request: PageRequest, ids: list[str]) -> int:
-    return await request.call.run(selection.pin, request.project_id, ids, True, request.call.index)
-
-
-async def _unpin(request: PageRequest, ids: list[str]) -> int:
-    return await request.call.run(selection.pin, request.project_id, ids, False, request.call.index)
-
-
-async def _tag(request: PageRequest, ids: list[str]) -> int:
-    return await request.call.run(selection.tag, request.project_id, ids, request.text("new_tags"), request.call.index)
-
-
-async def _move(request: PageRequest, ids: list[str]) -> int:
-    target = request.chosen("target", "a project to move the memories to")
-    return await request.call.run(selection.move, request.project_id, ids, target)
-
-
-async def _delete(request: PageRequest, ids: list[str]) -> int:
-    return await request.call.run(selection.delete, request.project_id, ids)
-
-
-ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[int]]] = {
-    "pin": _pin,
-    "unpin": _unpin,
-    "tag": _tag,
-    "move": _move,
-    "delete": _delete,
-}
+async def _run(request: PageRequest, action: str, ids: list[str]) -> int:
+    """Run the action, and return how many memories it affected. Raises Invalid."""
+    call, project_id = request.call, request.project_id
+    match action:
+        case "pin" | "unpin":
+            return await call.run(selection.pin, project_id, ids, action == "pin", call.index)
+        case "tag":
+            return await call.run(selection.tag, project_id, ids, request.text("new_tags"), call.index)
+        case "move":
+            target = request.chosen("target", "a project to move the memories to")
+            return await call.run(selection.move, project_id, ids, target)
+        case "delete":
+            return await call.run(selection.delete, project_id, ids)
+    raise Invalid("Choose what to do with the selected memories.")
 
 
 def _back(request: PageRequest, action: str, count: int) -> Response:
