@@ -6,8 +6,7 @@ from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.shown_once import show_once
-from server.dashboard.views.sent_invitation import deliver
+from server.dashboard.views.sent_invitation import show_sent
 from server.domain.access import governs
 from server.domain.grants import connections
 from server.domain.teams import invitations, organization_members, project_members
@@ -39,14 +38,12 @@ async def show(request: PageRequest) -> Response:
 
 
 async def invite(request: PageRequest) -> Response:
-    """Show the link once: only its hash is stored."""
     role = parse_choice(ProjectRole, "Role", request.text("role"))
     await attempts.count_invitation(request.http)
     invitation = await request.call.run(
         invitations.invite_to_project, request.project_id, request.text("email"), role, request.call.mailer
     )
-    sent = await deliver(request.call, invitation)
-    return show_once(request.call, f"{request.project_path}/members", **sent._asdict())
+    return await show_sent(request.call, invitation, f"{request.project_path}/members")
 
 
 async def cancel(request: PageRequest) -> Response:

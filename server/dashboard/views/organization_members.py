@@ -8,9 +8,8 @@ from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import paginate
-from server.dashboard.shown_once import show_once
 from server.dashboard.views.organization import ORGANIZATIONS, entries_of, membership_of, organization_path, render
-from server.dashboard.views.sent_invitation import deliver
+from server.dashboard.views.sent_invitation import show_sent
 from server.domain.access import may_change
 from server.domain.teams import invitations, organization_members
 from server.domain.teams.organization_members import Member
@@ -51,8 +50,7 @@ async def invite(request: PageRequest) -> Response:
         dict.fromkeys(request.texts("project_id"), project_role),
         request.call.mailer,
     )
-    sent = await deliver(request.call, invitation)
-    return show_once(request.call, _members_path(request), **sent._asdict())
+    return await show_sent(request.call, invitation, _members_path(request))
 
 
 async def cancel(request: PageRequest) -> Response:

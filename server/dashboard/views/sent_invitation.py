@@ -1,8 +1,10 @@
 """An invitation that was just created: its link, which is shown only once, and whether the email was sent."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from starlette.responses import Response
+
+from server.dashboard.shown_once import show_once
 from server.domain.letters import invitation_link
 from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.invitations import NewInvitation
@@ -24,16 +26,11 @@ DELIVERY_MESSAGES: Mapping[Delivery | Unmailed, str] = {
 }
 
 
-class SentInvitation(NamedTuple):
-    email: str
-    link: str
-    delivery: str
-    """The sentence that the page shows."""
-
-
-async def deliver(call: Call, invitation: NewInvitation) -> SentInvitation:
-    """Try to send the email now, after the commit, so that the page can show the outcome."""
+async def show_sent(call: Call, invitation: NewInvitation, path: str) -> Response:
+    """Try to send the email now, after the commit, and redirect to the page at `path`, which shows the outcome and the
+    link once: only its hash is stored.
+    """
     mail = invitation.mail
     outcome = await call.runtime.in_thread(call.mailer.deliver, mail) if isinstance(mail, str) else mail
     link = invitation_link(call.mailer, invitation.token)
-    return SentInvitation(invitation.invitation.email, link, DELIVERY_MESSAGES[outcome])
+    return show_once(call, path, email=invitation.invitation.email, link=link, delivery=DELIVERY_MESSAGES[outcome])
