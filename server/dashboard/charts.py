@@ -12,6 +12,8 @@ BASELINE, LEFT = 112, 36
 GAP = 3
 WIDEST_BAR = 40
 MOST_TICKS = 4
+LONG_NAMES = {Step.WEEK: "Week of %B %-d, %Y", Step.MONTH: "%B %Y", Step.YEAR: "%Y"}
+SHORT_NAMES = {Step.WEEK: "%b %-d", Step.MONTH: "%b %Y", Step.YEAR: "%Y"}
 TICK_ROOM = 100
 """The width that a tick's label needs on a phone. A tick closer to the right edge is left out."""
 
@@ -57,7 +59,7 @@ def columns(overview: Overview) -> Columns:
     bars = [_bar(span, overview.step, LEFT + index * pitch, pitch, top) for index, span in enumerate(spans)]
     every = math.ceil(len(bars) / MOST_TICKS)
     ticks = [
-        Tick(round(bar.x, 1), _short_name(span, overview.step))
+        Tick(round(bar.x, 1), span.start.strftime(SHORT_NAMES[overview.step]))
         for bar, span in list(zip(bars, spans, strict=True))[::every]
         if bar.x < WIDTH - TICK_ROOM or len(bars) <= MOST_TICKS
     ]
@@ -77,21 +79,9 @@ def _bar(span: Span, step: Step, x: float, pitch: float, top: int) -> Bar:
         round(BASELINE - height, 1),
         round(width, 1),
         round(height, 1),
-        _long_name(span, step),
+        span.start.strftime(LONG_NAMES[step]),
         span.memories,
     )
-
-
-def _long_name(span: Span, step: Step) -> str:
-    if step is Step.WEEK:
-        return f"Week of {span.start:%B} {span.start.day}, {span.start:%Y}"
-    return f"{span.start:%B %Y}" if step is Step.MONTH else f"{span.start:%Y}"
-
-
-def _short_name(span: Span, step: Step) -> str:
-    if step is Step.WEEK:
-        return f"{span.start:%b} {span.start.day}"
-    return f"{span.start:%b %Y}" if step is Step.MONTH else f"{span.start:%Y}"
 
 
 def _round_up(count: int) -> int:
