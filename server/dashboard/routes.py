@@ -1,11 +1,14 @@
 """Every page of the dashboard on one screen."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from server.dashboard import permanent, static, step_up
 from server.dashboard.pages import HOME, Form, Page
+from server.dashboard.preferences import PREFERENCES
 from server.dashboard.views import (
     account,
     connect,
@@ -109,8 +112,7 @@ PAGES = {
     HOME + "/account": Page(account.show),
     HOME + "/account/name": Form(account.show, account.rename),
     HOME + "/account/email": Form(account.show, account.change_email, guard=step_up.unless_recent),
-    HOME + "/account/theme": Form(account.show, account.choose_theme),
-    HOME + "/account/time-format": Form(account.show, account.choose_time_format),
+    **{HOME + f"/account/{one.name}": Form(account.show, partial(account.choose, one)) for one in PREFERENCES},
     HOME + "/account/password": Form(account.show, account.change_password),
     HOME + "/account/verify": Form(account.show, account.verify),
     HOME + "/account/sessions/{session_id}/end": Form(account.show, account.end_session),

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from server import attempts
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.preferences import PREFERENCES, THEME, TIME_FORMAT, Preference, chosen_value, remember
+from server.dashboard.preferences import PREFERENCES, Preference, chosen_value, remember
 from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, addresses, audit
@@ -48,12 +48,14 @@ async def change_email(request: PageRequest) -> Response:
     return redirect(ACCOUNT, "change-sent")
 
 
-async def choose_theme(request: PageRequest) -> Response:
-    return _choose(request, THEME)
-
-
-async def choose_time_format(request: PageRequest) -> Response:
-    return _choose(request, TIME_FORMAT)
+async def choose(preference: Preference, request: PageRequest) -> Response:
+    """Remember the value in the form. Raises Invalid if it is not an option."""
+    value = request.text(preference.name)
+    if value not in preference.options:
+        raise Invalid("choose one of the options.", field=preference.title)
+    response = redirect(ACCOUNT, f"{preference.name}-saved")
+    remember(response, preference, value, secure=request.call.runtime.settings.is_https)
+    return response
 
 
 async def change_password(request: PageRequest) -> Response:
@@ -86,13 +88,3 @@ async def delete(request: PageRequest) -> Response:
 
 def send_verification(session: Session, principal: Principal, mailer: Mailer) -> None:
     addresses.send_verification(session, users.me(session, principal), mailer)
-
-
-def _choose(request: PageRequest, preference: Preference) -> Response:
-    """Remember the value in the form. Raises Invalid if it is not an option."""
-    value = request.text(preference.name)
-    if value not in preference.options:
-        raise Invalid("choose one of the options.", field=preference.title)
-    response = redirect(ACCOUNT, f"{preference.name}-saved")
-    remember(response, preference, value, secure=request.call.runtime.settings.is_https)
-    return response
