@@ -1,6 +1,6 @@
 """The trash of a project: deleted memories, to restore or to delete permanently."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -9,7 +9,6 @@ from server.dashboard.excerpts import Part, excerpt
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import number_in
 from server.domain.memory import deletions, trash
-from server.domain.memory.trash import Trashed
 from server.domain.people import users
 from server.models import TrashedMemory
 
@@ -21,10 +20,6 @@ class TrashRow(NamedTuple):
     excerpt: Sequence[Part]
     deleted_by: str | None
 
-    @classmethod
-    def of(cls, trashed: Trashed, names: Mapping[str, str]) -> "TrashRow":
-        return cls(trashed.row, excerpt(trashed.memory), names.get(trashed.row.deleted_by or ""))
-
 
 async def show(request: PageRequest) -> Response:
     offset = number_in(request, "from") or 0
@@ -33,7 +28,7 @@ async def show(request: PageRequest) -> Response:
         return redirect(f"{request.project_path}/trash")
     people = {one.row.deleted_by for one in page.trashed if one.row.deleted_by}
     names = await request.call.read(users.names_of, people)
-    rows = [TrashRow.of(one, names) for one in page.trashed]
+    rows = [TrashRow(one.row, excerpt(one.memory), names.get(one.row.deleted_by or "")) for one in page.trashed]
     following = offset + len(rows) if offset + len(rows) < page.total else None
     days = await request.call.read(trash.days, request.project_id)
     return await request.render("trash.html", request.project_id, rows=rows, days=days, following=following)
