@@ -52,6 +52,16 @@ async def test_its_words_find_it(api: Caller, question: str) -> None:
     assert await words(api, question) == [1.0]
 
 
+@pytest.mark.parametrize("aliases", [{"aliases": ["Stone Town", 1964]}, {"alias": "Stone Town, 1964"}])
+async def test_the_words_of_its_other_names_find_it(api: Caller, aliases: dict[str, object]) -> None:
+    memory_id = await store(api, metadata={"title": TITLE} | aliases)
+    for question in ("stone town", "1964", "zanzibar kayak"):
+        assert await words(api, question) == [1.0]
+    await api.put(f"/api/memories/{memory_id}", {"metadata": {"title": TITLE, "aliases": ["Unguja"]}})
+    assert await words(api, "unguja") == [1.0]
+    assert sum(await words(api, "stone")) == 0
+
+
 async def test_a_found_text_is_still_the_text_alone(api: Caller) -> None:
     await store(api)
     (found,) = await api.results({"query": "zanzibar", "filters": {"explain": True, "threshold": 0}})

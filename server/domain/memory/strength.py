@@ -9,7 +9,7 @@ from enum import StrEnum
 from server.domain.memory.highlights import Highlighter
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
-from server.index.words.titles import title_in
+from server.index.words.titles import names_in
 from server.models import Memory
 
 CLOSE = 0.25
@@ -39,7 +39,7 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
 
 
 def _searched_text(memory: Memory) -> str:
-    return f"{title_in(memory.details)}\n{memory.content}"
+    return f"{names_in(memory.details)}\n{memory.content}"
 
 
 def _strength(result: SearchResult, coverage: float, floor: float) -> Strength:

@@ -20,7 +20,7 @@ from server.index.words.spellings import (
     without_prefixes,
 )
 
-VERSION = 10
+VERSION = 11
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """

@@ -225,6 +225,22 @@ def test_a_note_with_an_empty_title_has_the_name_of_its_file(tmp_path: Path, wri
     assert line.metadata["title"] == "Rome"
 
 
+@pytest.mark.parametrize(
+    ("head", "aliases"),
+    [
+        ("title: Trip", ["Rome"]),
+        ("title: Trip\naliases: [Roma, 7]", ["Roma", 7, "Rome"]),
+        ("title: Trip\naliases: Roma", ["Roma", "Rome"]),
+        ("title: Trip\naliases: [rome]", ["rome"]),
+        ("title: rome", None),
+        ("aliases: [Roma]", ["Roma"]),
+    ],
+)
+def test_the_name_of_a_file_with_another_title_is_an_alias(tmp_path: Path, head: str, aliases: object) -> None:
+    (line,) = read(tmp_path / "Rome.md", f"---\n{head}\n---\nWe were there.")
+    assert line.metadata.get("aliases") == aliases
+
+
 def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
     (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
     assert line.metadata["title"] == "House"
@@ -237,14 +253,14 @@ def test_properties_of_logseq_are_metadata_and_its_ids_are_no_text(tmp_path: Pat
     assert line.metadata == {"title": "Anna", "file": "Anna.md", "alias": "Ann", "tags": "people, friends"}
 
 
-def test_toml_between_plus_signs_is_front_matter_as_in_hugo(path: Path) -> None:
+def test_toml_between_plus_signs_is_front_matter_as_in_hugo(tmp_path: Path) -> None:
     head = (
         'title = "Rome"\ndate = 2024-05-01T10:30:00+02:00\ntags = ["#trip", "food"]\ndraft = false\n[image]\nn = 1.5\n'
     )
-    (line,) = read(path, f"+++\r\n{head}+++\r\n\r\nNice.\n")
+    (line,) = read(tmp_path / "Rome.md", f"+++\r\n{head}+++\r\n\r\nNice.\n")
     assert (line.content, line.created_at) == ("Nice.", datetime(2024, 5, 1, 8, 30, tzinfo=UTC))
     assert line.metadata == {
-        "title": "Rome", "file": "given", "tags": ["trip", "food"], "draft": False, "image": {"n": 1.5},
+        "title": "Rome", "file": "Rome.md", "tags": ["trip", "food"], "draft": False, "image": {"n": 1.5},
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.errors import Invalid
-from server.index.words.titles import title_in
+from server.index.words.titles import names_in, title_in
 from server.index.words.tokenizer import MARKS
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -70,7 +70,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
     if day := _day_of(stem):
         fields.setdefault("created_at", day)
-    metadata: Foreign = ({} if name == STANDARD_INPUT else {"title": stem, "file": name}) | fields["metadata"]
+    metadata: Foreign = fields["metadata"] if name == STANDARD_INPUT else _named(stem, name, fields["metadata"])
     body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     if is_blank(body):
         warnings.add("files without text were left out", name)
@@ -115,6 +115,15 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
         warnings.add(f"front matter that is not {'TOML' if match.re is _TOML else 'YAML'} stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
+
+
+def _named(stem: str, name: str, metadata: Foreign) -> Foreign:
+    """Return the metadata of a file with its name as the title, or as an alias if the title is another one."""
+    metadata = {"title": stem, "file": name} | metadata
+    aliases = metadata.get("aliases")
+    if stem.casefold() in names_in(metadata).casefold().split("\n"):
+        return metadata
+    return metadata | {"aliases": [*(aliases if isinstance(aliases, list) else filter(None, [aliases])), stem]}
 
 
 def _properties(lines: str) -> Foreign:
