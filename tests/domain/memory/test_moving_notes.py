@@ -219,10 +219,22 @@ def test_the_date_of_the_front_matter_decides(tmp_path: Path) -> None:
     assert line.created_at.year == 2023
 
 
-@pytest.mark.parametrize("written", ["", '""', "' '"])
+@pytest.mark.parametrize("written", ["", '""', "' '", "[]", "['']"])
 def test_a_note_with_an_empty_title_has_the_name_of_its_file(tmp_path: Path, written: str) -> None:
     (line,) = read(tmp_path / "Rome.md", f"---\ntitle: {written}\n---\nWe were there.")
     assert line.metadata["title"] == "Rome"
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("1984", "1984"), ("true", "true"), ("2024-01-05", "2024-01-05"), ("1.10", "1.10"), ("[Draft]", "Draft"),
+        ("[1984, true]", "1984, true"), ("[[Anna]]", "Anna"), ("{ünı: 1}", '{"ünı": 1}'),
+    ],
+)  # fmt: skip
+def test_a_title_is_text_whatever_yaml_reads_it_as(tmp_path: Path, written: str, title: str) -> None:
+    (line,) = read(tmp_path / "Rome.md", f"---\ntitle: {written}\n---\nWe were there.")
+    assert line.metadata["title"] == title
 
 
 @pytest.mark.parametrize(

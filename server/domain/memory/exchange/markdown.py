@@ -160,7 +160,8 @@ def _fields(head: Foreign) -> Foreign:
         name = _OTHER_NAMES.get(key.casefold(), key)
         if name != key and (name in fields or name in metadata or not _fits(name, value)):
             name = key
-        if value is None or (name == "title" and is_blank(str(value))):
+        value = _title_of(value) if name == "title" else value
+        if value is None:
             continue
         if name in _PAST and not _fits(name, value):
             metadata[name] = value
@@ -174,6 +175,12 @@ def _fields(head: Foreign) -> Foreign:
     _without_signs(metadata)
     _listed_as_texts(metadata)
     return fields | {"metadata": metadata}
+
+
+def _title_of(value: object) -> str | None:
+    """Return a title as text. YAML reads some as something else, such as `1984`, `true` and `[Draft]`."""
+    title = ", ".join(_names(value)) if isinstance(value, list) else _as_text(value)
+    return None if value is None or is_blank(title) else title
 
 
 def _fits(name: str, value: object) -> bool:
@@ -207,7 +214,7 @@ def _listed_as_texts(metadata: Foreign) -> None:
 
 
 def _as_text(value: object) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _without_signs(metadata: Foreign) -> None:
