@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.moments import UNREAD
 from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.errors import Invalid
 from tests.support.moving import read, texts
@@ -197,9 +198,7 @@ def test_a_time_of_a_note_that_cannot_be_read_stays_in_its_metadata(path: Path) 
     (line,) = read(path, f"---\n{head}\n---\nMet Anna.", warnings=warnings)
     assert line.created_at.year != 2024
     assert (line.metadata["created_at"], line.metadata["updated"]) == ("07-01-2024 06:24 PM", "soon")
-    assert warnings.sentences() == [
-        "times that cannot be read, or are in the future, stay in the metadata, such as given (2 times)"
-    ]
+    assert warnings.sentences() == [f"{UNREAD}, such as given (2 times)"]
 
 
 def test_a_second_time_of_a_note_stays_in_its_metadata_without_a_word(path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.moments import UNREAD
 from server.domain.memory.exchange.sources import read_path
-from tests.support.moving import AT, read, texts, zipped
+from tests.support.moving import AT, CLAUDE, chat, read, said, texts, zipped
 
 LATER = "2024-01-02T00:00:00Z"
 
@@ -196,7 +197,7 @@ def test_the_html_of_gemini_is_read_as_its_text(path: Path, html: str, text: str
     assert line.content == f"user: tea\nassistant: {text}"
 
 
-KEEP = {"isTrashed": False, "userEditedTimestampUsec": 1_704_153_600_000_000}
+KEEP: dict[str, Any] = {"isTrashed": False, "userEditedTimestampUsec": 1_704_153_600_000_000}
 OPENINGS = ("<a ", "<a b='", '<a b="', "<!", "<!--", "<![", "<?", "</", "<a/", "<script>", "&")
 LONG = 300_000
 
@@ -269,6 +270,24 @@ def test_facts_of_zep_are_read_while_they_are_true(path: Path) -> None:
         (line,) = read(path, json.dumps(export), warnings=warnings)
         assert (line.content, line.created_at.year) == ("Anna owns a bike", 2024)
     assert warnings.sentences() == ["facts that are no longer true were left out, such as item 2 (1 time)"]
+
+
+@pytest.mark.parametrize(
+    "exports",
+    [
+        [{"uuid": at, "creationDate": at, "text": "tea"} for at in ("1965-05-01T00:00:00Z", AT)],
+        [CLAUDE | {"chat_messages": [{"sender": "human", "text": "tea", "created_at": at}]} for at in ("soon", AT)],
+        [chat(mapping={"a": said("user", "tea", None, create_time=at)}) for at in (-62_135_596_800, 1_704_067_200)],
+        [KEEP | {"textContent": "tea", "userEditedTimestampUsec": at} for at in ("soon", 1_704_067_200_000_000)],
+    ],
+    ids=["Day One", "Claude", "ChatGPT", "Keep"],
+)
+def test_a_time_that_no_memory_may_have_does_not_stop_the_others(path: Path, exports: list[dict[str, Any]]) -> None:
+    warnings = Warnings()
+    unread, line = read(path, json.dumps(exports), warnings=warnings)
+    assert (line.created_at.year, "created_at" in line.metadata, "created_at" in unread.metadata) == (2024, False, True)
+    (sentence,) = warnings.sentences()
+    assert (sentence.startswith(UNREAD), sentence.endswith("(1 time)")) == (True, True)
 
 
 def test_messages_in_parts_are_their_text(path: Path) -> None:

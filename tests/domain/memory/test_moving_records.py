@@ -7,6 +7,7 @@ import pytest
 
 from server.domain.memory.exchange import json_values
 from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.moments import UNREAD
 from server.errors import Invalid
 from tests.support.moving import GRAPH, read, texts
 
@@ -106,6 +107,18 @@ def test_times_with_javascript_names_are_read(path: Path) -> None:
         ("milk", 2024, 1),
     ]
     assert warnings.sentences() == ["memories that were deleted there were left out, such as item 3 (1 time)"]
+
+
+def test_a_time_of_another_program_that_cannot_be_read_stays_in_the_metadata(path: Path) -> None:
+    warnings = Warnings()
+    unread: dict[str, object] = {"lastModified": "01/02/2024", "expiresAt": "soon", "createdAt": "1965-05-01"}
+    milk: dict[str, object] = {"content": "milk", "createdAt": AT, "updateTime": "", "metadata": {"a": 1}}
+    first, second = read(path, json.dumps([{"content": "tea", **unread}, milk]), warnings=warnings)
+    assert (first.metadata, first.expires_at) == (unread, None)
+    assert (second.metadata, second.created_at.year) == ({"a": 1}, 2024)
+    (sentence,) = warnings.sentences()
+    assert sentence.startswith(f"{UNREAD}, such as ")
+    assert sentence.endswith(" in item 1 (3 times)")
 
 
 def test_times_with_the_names_of_google_are_read(path: Path) -> None:

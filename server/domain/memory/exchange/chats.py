@@ -24,7 +24,6 @@ from server.domain.memory.exchange.conversations import (
     title_of,
 )
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.texts import cut, storable
 
 _NESTED = (dict, NoneType)
@@ -56,7 +55,7 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
     chat = Chat("ChatGPT", conversation.get("conversation_id") or conversation.get("id"))
     title = title_of(conversation.get("title"))
     utterances = _chatgpt_utterances(_kept_branch(conversation), warnings)
-    yield from exchanges(place, title, chat, utterances, moment(conversation.get("create_time")))
+    yield from exchanges(place, title, chat, utterances, conversation.get("create_time"))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -120,7 +119,7 @@ def _chatgpt_utterances(messages: Iterable[Foreign], warnings: Warnings) -> Iter
     for message in messages:
         count_left_out(left_out_of_chatgpt(message), warnings)
         if role := _spoken_by(message):
-            yield Utterance(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
+            yield Utterance(role, _chatgpt_text(message.get("content")), message.get("create_time"))
 
 
 def _spoken_by(message: Foreign) -> str | None:

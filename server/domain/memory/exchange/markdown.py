@@ -9,9 +9,8 @@ from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD_INPUT, Entry, Foreign, Warnings
 from server.domain.memory.exchange.inline_tags import add_tags, lines_of
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
-from server.domain.memory.exchange.moments import moment
+from server.domain.memory.exchange.moments import PAST, UNREAD, is_past, moment
 from server.domain.memory.exchange.texts import EXPORT_FROM_JOPLIN, cut, storable
-from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.errors import Invalid
@@ -43,7 +42,6 @@ _OTHER_NAMES = {
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
-_PAST = ("created_at", "updated_at")
 _LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
 """A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
 line would hold up all threads for hours.
@@ -64,8 +62,8 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
         return
     fields = _fields(head)
     for key, value in fields["metadata"].items():
-        if _OTHER_NAMES.get(key.casefold(), key) in _PAST and not _fits("created_at", value):
-            warnings.add("times that cannot be read, or are in the future, stay in the metadata", name)
+        if _OTHER_NAMES.get(key.casefold(), key) in PAST and not is_past(value):
+            warnings.add(UNREAD, name)
     name = storable(name)
     stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
     if day := _day_of(stem):
@@ -137,15 +135,7 @@ def _day_of(stem: str) -> str | None:
     if match is None:
         return None
     day = "-".join(match.groups())
-    return day if _is_past(day) else None
-
-
-def _is_past(value: object) -> bool:
-    """Return whether the value is a time, which is not in the future."""
-    try:
-        return parse_past(moment(value)) is not None
-    except ValueError:
-        return False
+    return day if is_past(day) else None
 
 
 def _fields(head: Foreign) -> Foreign:
@@ -163,7 +153,7 @@ def _fields(head: Foreign) -> Foreign:
         value = _title_of(value) if name == "title" else value
         if value is None:
             continue
-        if name in _PAST and not _fits(name, value):
+        if name in PAST and not is_past(value):
             metadata[name] = value
         elif name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
             value = moment(value) if name.endswith("_at") else value
@@ -187,7 +177,7 @@ def _fits(name: str, value: object) -> bool:
     """Return whether the field can have the value."""
     if name in _LISTS:
         return not isinstance(value, dict)
-    return isinstance(value, str) if name == CATEGORY else _is_past(value)
+    return isinstance(value, str) if name == CATEGORY else is_past(value)
 
 
 def _own_fields(head: Foreign, body: str) -> Foreign:

@@ -6,6 +6,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from server.domain.memory.exchange.entries import Entry, Warnings
+from server.domain.memory.expiry import parse_moment
+from server.domain.memory.inputs import parse_past
+
+PAST = ("created_at", "updated_at")
+UNREAD = "times that cannot be read, or are not between 1970 and now, stay in the metadata"
+
 _MOST_SECONDS = 100_000_000_000
 _SMALLER_UNITS = ("milliseconds", "microseconds", "nanoseconds")
 _AS_IN_MAIL = re.compile(r"([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d")
@@ -41,6 +48,33 @@ def moment(value: Any) -> Any:
         is_number = value.replace(".", "", 1).isdecimal() and len(value) > len("20260101")
         return _since_1970(float(value)) if is_number else _written(value)
     return _since_1970(value)
+
+
+def is_past(value: Any) -> bool:
+    """Return whether a memory may have been created at the time."""
+    try:
+        return parse_past(moment(value)) is not None
+    except ValueError:
+        return False
+
+
+def is_moment(value: Any) -> bool:
+    try:
+        return parse_moment(moment(value)) is not None
+    except ValueError:
+        return False
+
+
+def with_readable_times(entry: Entry, warnings: Warnings) -> Entry:
+    """Return the entry with its times as ISO 8601. Those that no memory may have stay in its metadata, and are counted
+    in `warnings`.
+    """
+    times = {name: moment(entry.fields[name]) for name in PAST if name in entry.fields}
+    unread = {name: value for name, value in times.items() if not is_past(value)}
+    if unread:
+        warnings.add(UNREAD, entry.place)
+    fields = {name: value for name, value in (entry.fields | times).items() if name not in unread}
+    return entry._replace(fields=fields | {"metadata": unread | fields.get("metadata", {})})
 
 
 def _since_1970(number: float) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from server.domain.memory.exchange.chat_parts import object_in, objects_in
 from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.moments import moment
 from server.domain.memory.exchange.records import DELETED
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
@@ -83,7 +82,7 @@ def _entries(place: str, text: str, warnings: Warnings, fields: Foreign, group: 
 
 
 def _times(created: Any, updated: Any) -> Foreign:
-    times = {"created_at": moment(created), "updated_at": moment(updated)}
+    times = {"created_at": created, "updated_at": updated}
     return {name: time for name, time in times.items() if time}
 
 

@@ -23,7 +23,6 @@ from server.domain.memory.exchange.conversations import (
     title_of,
 )
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.moments import moment
 
 _FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
 _FOLDED = re.compile(r"<details\b([^<>]*+)>")
@@ -79,7 +78,7 @@ def read_grok(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]
         if role := role_of(str(response.get("sender")).casefold()):
             at = response.get("create_time")
             at = object_in(object_in(at).get("$date")).get("$numberLong", at)  # as MongoDB writes a time
-            utterances.append(Utterance(role, str(response.get("message") or ""), moment(at)))
+            utterances.append(Utterance(role, str(response.get("message") or ""), at))
     chat, began = Chat("Grok", conversation.get("id")), conversation.get("create_time")
     yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, began)
 
@@ -118,10 +117,10 @@ def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[
         count_left_out([FILES for _ in objects_in(message.get("files"))], warnings)
         texts = (_text_of_open_webui(message, warnings), _text_of_qwen(message, warnings))
         if role := role_of(message.get("role")):
-            utterances.append(Utterance(role, texts[0] or texts[1], moment(message.get("timestamp"))))
+            utterances.append(Utterance(role, texts[0] or texts[1], message.get("timestamp")))
     title = title_of(value.get("title") or conversation.get("title"))
     program = "Qwen" if any("chat_type" in message for message in messages) else "Open WebUI"
-    yield from exchanges(place, title, Chat(program, value.get("id")), utterances, moment(value.get("created_at")))
+    yield from exchanges(place, title, Chat(program, value.get("id")), utterances, value.get("created_at"))
 
 
 def _text_of_open_webui(message: Foreign, warnings: Warnings) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from server.domain.memory.exchange.chat_parts import from_json_text, objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
-from server.domain.memory.exchange.moments import moment
-from server.domain.memory.inputs import join_parts, parse_past
+from server.domain.memory.exchange.moments import UNREAD, is_moment, is_past, moment
+from server.domain.memory.inputs import join_parts
 from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
@@ -43,6 +43,7 @@ _KNOWN = (
     frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, *_DELETED_IF, "categories"))
     | ABOUT_ANOTHER_SERVER
     | KEPT_IN_METADATA
+    | TIMES.keys()
 )
 MOST_NAMED = 3
 """An error names at most this many unknown fields."""
@@ -80,6 +81,8 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
+    for name in TIMES.keys() & record.keys():
+        warnings.add(UNREAD, f"{name} in {place}")
     unknown = [name for name in record if name not in _KNOWN and record[name] is not None]
     if content is None and unknown:
         raise Invalid(" ".join(["content: is required.", *map(not_a_field, unknown[:MOST_NAMED])]), field=place)
@@ -93,18 +96,26 @@ def _says_yes(value: Any) -> bool:
 
 
 def _with_our_times(record: Foreign) -> Foreign:
-    """Return the record with its times under our names. One that already has a value there stays."""
-    times = {TIMES[name]: value for name, value in record.items() if name in TIMES and value not in _LEFT_OUT}
+    """Return the record with its times under our names. One that already has a value there stays. A time that cannot
+    be read keeps its name.
+    """
+    theirs = {name: value for name, value in record.items() if name in TIMES and value not in _LEFT_OUT}
+    times = {TIMES[name]: value for name, value in theirs.items() if _is_readable(TIMES[name], value)}
     others = {name: value for name, value in record.items() if name not in TIMES}
+    others |= {name: value for name, value in theirs.items() if TIMES[name] not in times}
     with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # what is no day is named as unknown
         times.setdefault("expires_at", (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat())
         del others[LAST_DAY]
     return others | {name: value for name, value in times.items() if others.get(name) in _LEFT_OUT}
 
 
+def _is_readable(name: str, value: Any) -> bool:
+    return name == "deleted_at" or (is_moment if name == "expires_at" else is_past)(value)
+
+
 def _metadata(record: Foreign, given: Foreign) -> Foreign:
     metadata = dict(given)
-    for name in (*LABEL_FIELDS, *sorted(KEPT_IN_METADATA)):
+    for name in (*LABEL_FIELDS, *sorted(KEPT_IN_METADATA), *TIMES):
         if record.get(name) is not None:
             metadata.setdefault(name, record[name])
     if record.get("categories") is not None:
@@ -127,9 +138,8 @@ def _first_time(messages: list[Any]) -> Any:
         if message.get("created_at"):
             return message["created_at"]
         for name in _TIMES_OF_MESSAGES:
-            with contextlib.suppress(ValueError):
-                if parse_past(at := moment(message.get(name))):
-                    return at
+            if is_past(at := message.get(name)):
+                return moment(at)
     return None
 
 

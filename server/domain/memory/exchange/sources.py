@@ -22,6 +22,7 @@ from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.json_values import Placed, read_values
 from server.domain.memory.exchange.lines import Line, line_of
 from server.domain.memory.exchange.markdown import read_markdown
+from server.domain.memory.exchange.moments import with_readable_times
 from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
 from server.domain.memory.exchange.texts import HEAD_BYTES, encoding_of, head_of, open_text, undecodable
 from server.errors import Invalid
@@ -195,7 +196,8 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
         raise Invalid("must be a JSON object.", field=place)
     else:
         read, noun = _reader_of(value) or (read_record, "item")
-        yield from read(place.replace("item", noun), value, warnings)
+        for entry in read(place.replace("item", noun), value, warnings):
+            yield entry if read is read_record else with_readable_times(entry, warnings)
 
 
 def _reader_of(value: Foreign) -> tuple[_Reader, str] | None:
