@@ -121,6 +121,9 @@ HASHING: frozenset[Callable[..., object]] = frozenset(
 )
 """Operations that hash a password. Only a few run at a time."""
 
+ENDING: frozenset[Callable[..., object]] = frozenset({imports.publish, imports.discard})
+"""Operations that end what was decided before. They go on after the credential that decided it has ended."""
+
 READING_FIRST: frozenset[Callable[..., object]] = frozenset(
     {memories.add, memories.add_many, retention.remove_ended, grant_retention.remove_expired}
 )

@@ -27,7 +27,7 @@ from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
 from server.oidc import IdentityProvider
-from server.operations import LIMITS, NAMES, READING_FIRST
+from server.operations import ENDING, LIMITS, NAMES, READING_FIRST
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
@@ -237,11 +237,14 @@ class Call:
                     await self.runtime.authenticated(found)
         raise Unavailable
 
-    def _look_up(self, session: Session) -> Principal:
+    def _look_up(self, session: Session, asks: bool = False) -> Principal:
+        """Return the principal. If it is known from before, ask again with `asks`. Raises Unauthenticated."""
         if self.presented:
             presented, self.presented = self.presented, None
             self._unnoted = self.runtime.look_up(session, presented)
             self.found = self._unnoted.principal
+        elif asks:
+            credentials.require_kept(session, self.principal)
         return self.principal
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
@@ -251,20 +254,20 @@ class Call:
                 self._look_up(session)
                 self._count(session, operation, arguments)
         transaction = partial(self.runtime.database.write, reads_first=reads_first)
-        result = self._transact(transaction, operation, arguments, counts=reads_first)
+        result = self._transact(transaction, operation, arguments, counts=reads_first, asks=operation not in ENDING)
         self.runtime.index.wake()
         return result
 
     def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
-        return self._transact(self.runtime.database.read, operation, arguments, counts=is_first)
+        return self._transact(self.runtime.database.read, operation, arguments, counts=is_first, asks=False)
 
     def _transact(
-        self, transaction: Transaction, operation: Operation[..., T], arguments: Arguments, *, counts: bool
+        self, transaction: Transaction, operation: Operation[..., T], arguments: Arguments, counts: bool, asks: bool
     ) -> T:
         args, kwargs = arguments
 
         def work(session: Session) -> tuple[T, Sequence[Noted]]:
-            principal = self._look_up(session)
+            principal = self._look_up(session, asks)
             if counts:
                 self._count(session, operation, arguments)
             return operation(session, principal, *args, **kwargs), noted_in(session)

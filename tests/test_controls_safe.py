@@ -21,7 +21,7 @@ from server.dashboard.cookies import unsealed
 from server.dashboard.sign_in_ways import CHALLENGE_COOKIE
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
-from server.domain import accounts, audit, letters, notifications, sent_letters
+from server.domain import accounts, audit, credentials, letters, notifications, sent_letters
 from server.domain.accounts import Ended
 from server.domain.people import (
     common_passwords,
@@ -172,8 +172,8 @@ CONTROLS = (
             "rest/teams/test_key_bounds.py::test_a_person_has_at_most"),
     Control("notices are gathered", notifications, "_take_unread", none_taken,
             "rest/teams/test_key_bounds.py::test_many_keys"),
-    Control("sessions are asked again", users, "require_live", nothing,
-            "rest/teams/test_key_bounds.py::test_what_outlives"),
+    Control("sessions are asked again", credentials, "require_kept", nothing,
+            "rest/teams/test_key_bounds.py::test_nothing_changes"),
     Control("a trail for the person alone", audit, "record_account_event", in_the_organization,
             "dashboard/test_own_trail.py::test_an_admin_of_a_personal"),
     Control("a passkey's answer once", passkeys, "_use_up", nothing,

@@ -181,8 +181,8 @@ class Page(Methods):
                 raise Invalid("The address contains a NUL character.")
             return await view(request)
         except ServiceError as error:
-            is_unread = request is None and isinstance(error, Unauthenticated)
-            kept = await _kept_text(http) if is_unread and http.method == "POST" else None
+            has_ended = isinstance(error, Unauthenticated) and http.method == "POST"
+            kept = await _kept_text(http, request) if has_ended else None
             return kept or await refusal(http, error, request)
 
     async def _open(self, request: PageRequest) -> Response:
@@ -193,7 +193,7 @@ class Page(Methods):
             async with self.read(request) as form:
                 if is_unstorable([value for _, value in form.multi_items()]):
                     raise Invalid(NUL_IN_FORM)
-                request = replace(request, form=form)
+                request.form = form
                 blocked = await self.guard(request) if self.guard else None
                 return blocked or await post(replace(request, _frame=None))  # the form may change the navigation
         except Unauthenticated:
@@ -251,20 +251,23 @@ async def to_sign_in(http: Request[State]) -> Response:
     return RedirectResponse("/sign-in?" + urlencode({"next": address}), 303)
 
 
-async def _kept_text(http: Request[State]) -> Response | None:
+async def _kept_text(http: Request[State], request: PageRequest | None) -> Response | None:
     """Return a page that keeps what was typed into a form while the session ended, and can send it again. Return None
-    for a form without a text.
+    for a form without a text. `request` has the form if the session ended after that was read.
     """
     runtime = http.state["runtime"]
     if FORM not in media_types(http):
         return None
-    try:
-        require_same_origin(http, runtime.settings)
-        async with read_form(PageRequest(http, Call(runtime, None))) as form:
-            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    except ServiceError:
-        return None
-    text = dict(fields).get(TEXT, "").replace("\r\n", "\n")
+    if request is None:
+        request = PageRequest(http, Call(runtime, None))
+        try:
+            require_same_origin(http, runtime.settings)
+            async with read_form(request) as request.form:
+                pass
+        except ServiceError:
+            return None
+    fields = [(name, value) for name, value in request.form.multi_items() if isinstance(value, str)]
+    text = request.text(TEXT)
     return await runtime.in_thread(signed_out_page, text, fields, _address_of(http)) if text.strip() else None
 
 

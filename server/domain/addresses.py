@@ -63,9 +63,7 @@ def request_change(session: Session, principal: Principal, email: str, mailer: M
     if not mailer.is_on:
         raise NoMail
     address = names.parse_email(email)
-    lock_user(session, principal.user_id)
-    users.require_live(session, principal)
-    user = users.me(session, principal)
+    user = users.locked_me(session, principal)
     _require_another(user, address)
     if mailed_tokens.was_just_mailed(session, user.id, MailedPurpose.CHANGE, address):
         return

@@ -1,5 +1,10 @@
 """A text that somebody typed is not lost when the form cannot be saved."""
 
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+from server.database import Database
+from server.domain.people import sessions
 from tests.support.forms import fields_of
 from tests.support.visitors import Visitor, seen
 
@@ -22,6 +27,18 @@ async def test_a_form_that_is_sent_after_the_session_ended_can_be_sent_again(ann
     assert [(memory["content"], memory["metadata"]["tags"]) for memory in listed] == [
         (LONG.replace("\r\n", "\n"), "one, two")
     ]
+
+
+async def test_a_text_is_kept_when_the_session_ends_while_the_form_arrives(ann: Visitor, database: Database) -> None:
+    async def form() -> AsyncIterator[bytes]:
+        with database.write() as session:
+            sessions.end_all(session, ann.tenant.user_id)
+        yield urlencode({"text": LONG}).encode()
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    kept = await ann.client.post(f"{ann.project}/memories/new", content=form(), headers=headers)
+    assert (kept.status_code, "Nothing was saved yet" in seen(kept)) == (401, True)
+    assert "A text that took an hour to write." in seen(kept)
 
 
 async def test_a_form_without_a_text_still_leads_to_signing_in(ann: Visitor) -> None:

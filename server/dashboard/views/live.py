@@ -14,9 +14,9 @@ from starlette.responses import Response
 from server import csp, streams
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.exchange import Download
+from server.domain.credentials import require_kept
 from server.domain.memory import arrivals
 from server.domain.memory.arrivals import Arrivals
-from server.domain.people import users
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
 from server.principal import Principal
@@ -61,6 +61,6 @@ async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIter
 
 
 def _arrived(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:
-    """Raises Unauthenticated if the session has ended, and the errors of `arrivals.since`."""
-    users.require_live(session, principal)
+    """Raises CredentialEnded, and the errors of `arrivals.since`."""
+    require_kept(session, principal)
     return arrivals.since(session, principal, project_id, after)

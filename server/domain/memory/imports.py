@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import Database, paused
-from server.domain import audit, credentials
+from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared, locked_work
@@ -88,7 +88,7 @@ def begin(
 
 def stage(
     session: Session,
-    principal: Principal | None,
+    _principal: Principal | None,
     import_id: str,
     lines: Sequence[NumberedLine],
     index: Index,
@@ -96,9 +96,8 @@ def stage(
 ) -> Imported:
     """Keep the lines with their vectors, except those that have expired or already exist.
 
-    Raises ImportEnded, CredentialEnded, and QuotaExceeded.
+    Raises ImportEnded, QuotaExceeded.
     """
-    credentials.require_kept(session, principal)
     live = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
     expired = len(lines) - len(live)
     lines = without_known(session, import_id, live) if on_duplicate is OnDuplicate.SKIP else live
@@ -143,8 +142,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
-    """Decide that all staged lines will be stored. Raises CredentialEnded, and the errors of `accept`."""
-    credentials.require_kept(session, principal)
+    """Decide that all staged lines will be stored. Raises the errors of `accept`."""
     project, count = accept(session, principal, import_id)
     activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count, import_id=import_id)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)

@@ -10,11 +10,12 @@ from server.domain import names, notifications
 from server.domain.access import require_session
 from server.domain.audit import Event, record_account_event
 from server.domain.constraints import EmailTaken, flush_or_conflict
+from server.domain.credentials import require_kept
 from server.domain.locks import lock_user
 from server.domain.notifications import Notice
 from server.errors import Invalid, NotFound, Unauthenticated
 from server.hashing import password_matches
-from server.models import BrowserSession, Invitation, Organization, Project, ProjectMember, ProjectRole, User
+from server.models import Invitation, Organization, Project, ProjectMember, ProjectRole, User
 from server.models.base import now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
@@ -83,22 +84,12 @@ def me(session: Session, principal: Principal) -> User:
 
 def locked_me(session: Session, principal: Principal) -> User:
     """Like `me`, and lock the account, so that it cannot be deleted before the commit. Raises Forbidden for a key or
-    token, and Unauthenticated like `require_live`.
+    token, and CredentialEnded if whoever had the lock before ended the session.
     """
     require_session(principal)
     lock_user(session, principal.user_id)
-    require_live(session, principal)
+    require_kept(session, principal)
     return me(session, principal)
-
-
-def require_live(session: Session, principal: Principal) -> None:
-    """Raises Unauthenticated when the session has ended since the request began. A door reads the credential before
-    the body, and a sender can delay the body. So operations that change the account, or that create something with
-    which somebody can return, check again, in the transaction that writes.
-    """
-    row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
-    if session.execute(row).one_or_none() is None:
-        raise Unauthenticated(presented=True)
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:

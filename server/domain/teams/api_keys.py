@@ -11,7 +11,6 @@ from server.domain.access import GOVERNING, PROJECT_ACTIONS, Action, refusal, re
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
-from server.domain.people import users
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
 from server.models import ApiKey, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
@@ -69,13 +68,11 @@ def issue(session: Session, project: Project, user_id: str, new: NewKey) -> tupl
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
     """Create a key for the principal, with at most the permissions of the principal's role.
 
-    Returns the row and the key in full. Raises Invalid, NotFound, Forbidden, TooManyKeys, and Unauthenticated when the
-    session has ended since the request began.
+    Returns the row and the key in full. Raises Invalid, NotFound, Forbidden, TooManyKeys.
     """
     lock_organization_of(session, project_id)
     action = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
     project, _ = require_project_role(session, principal, project_id, action)
-    users.require_live(session, principal)
     row, key = issue(session, project, principal.user_id, new)
     announce(session, project, row, principal.user_id)
     return row, key

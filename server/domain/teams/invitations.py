@@ -92,7 +92,6 @@ def invite(
     require_assignable(role)
     lock_organization(session, organization_id)
     organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    users.require_live(session, principal)
     address = names.parse_email(email)
     user = users.by_email(session, address)
     if user is not None and is_member(session, organization, user.id):
@@ -114,7 +113,6 @@ def invite_to_project(
     """
     lock_organization_of(session, project_id)
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
-    users.require_live(session, principal)
     organization = session.get_one(Organization, project.organization_id)
     address = names.parse_email(email)
     user = users.by_email(session, address)

@@ -1,12 +1,15 @@
 """Keys have a bound, and a person who creates many buries nobody's notices."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+
+import sqlalchemy as sa
 
 from server.database import Database
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
-from server.models import User
+from server.models import ApiKey, User
 from tests.support.team import Team
 
 
@@ -59,31 +62,37 @@ async def test_a_role_changed_often_is_one_unread_notice_of_the_last_role(team: 
     assert (notice["type"], notice["metadata"]["role"]) == ("role_changed", "member")
 
 
-async def test_what_outlives_a_session_is_not_created_once_the_session_has_ended(
-    team: Team, database: Database
-) -> None:
+async def test_nothing_changes_once_the_session_or_key_has_ended(team: Team, database: Database) -> None:
     """The door reads the credential before the body, and a sender decides how long a body takes."""
 
-    async def body(text: bytes) -> AsyncIterator[bytes]:
+    async def body(sent: object) -> AsyncIterator[bytes]:
         with database.write() as session:
-            sessions.end_all(session, team.ids[who])
-        yield text
+            session.execute(sa.delete(ApiKey))
+            sessions.end_all(session, user_id)
+        yield json.dumps(sent).encode()
 
-    invitation = b'{"email": "accomplice@example.com", "role": "viewer"}'
-    for who, method, path, sent in (
-        ("owner", "POST", keys(team), b'{"name": "left behind"}'),
-        ("owner", "POST", f"/api/projects/{team.project_id}/invitations", invitation),
-        (
-            "owner",
-            "POST",
-            f"/api/organizations/{team.organization_id}/invitations",
-            invitation.replace(b"viewer", b"member"),
-        ),
-        ("owner", "POST", "/api/organizations", b'{"name": "Left behind"}'),
-        ("target", "DELETE", "/api/users/me", b"{}"),
+    organization, project = f"/api/organizations/{team.organization_id}", f"/api/projects/{team.project_id}"
+    target = team.ids["target"]
+    invitation = {"email": "accomplice@example.com"}
+    for method, path, sent in (
+        ("POST", "/api/memories/batch", {"memories": [{"content": "Left behind"}]}),
+        ("POST", keys(team), {"name": "left behind"}),
+        ("POST", f"{project}/invitations", {**invitation, "role": "viewer"}),
+        ("POST", f"{organization}/invitations", {**invitation, "role": "member"}),
+        ("POST", "/api/organizations", {"name": "Left behind"}),
+        ("PUT", f"{organization}/transfer-ownership", {"new_owner_id": target}),
+        ("PUT", f"{organization}/members/{target}", {"role": "admin"}),
+        ("PATCH", project, {"trash_days": 0}),
+        ("DELETE", "/api/memories", {"project_id": team.project_id}),
+        ("DELETE", project, {}),
+        ("DELETE", organization, {}),
+        ("DELETE", "/api/users/me", {}),
     ):
+        user_id = target if path == "/api/users/me" else team.ids["owner"]
         with database.write() as session:
-            value = sessions.begin(session, session.get_one(User, team.ids[who]), BrowserInfo(days=1))
-        headers = {"Authorization": f"Session {value}", "Content-Type": "application/json"}
-        answer = await team[who].client.request(method, path, content=body(sent), headers=headers)
-        assert answer.status_code == 401, path
+            value = sessions.begin(session, session.get_one(User, user_id), BrowserInfo(days=1))
+        credential = team["write_key"].headers if path.endswith("batch") else {"Authorization": f"Session {value}"}
+        headers = {**credential, "Content-Type": "application/json"}
+        answer = await team["owner"].client.request(method, path, content=body(sent), headers=headers)
+        ended = "The session, key or connection that began this has ended."
+        assert (answer.status_code, answer.json().get("detail")) == (401, ended), path
