@@ -136,7 +136,7 @@ def change(session: Session, user: User, address: str, mailer: Mailer) -> None:
     user.email, user.email_verified_at, user.updated_at = address, None, now()
     flush_or_conflict(session, user)
     session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
-    sessions.end_all(session, user.id)
+    users.end_sessions(session, user.id)
     known_browsers.forget_all(user)
     audit.record_account_event(session, Event.EMAIL_CHANGED, user.id)
     users.verify_email(session, user)

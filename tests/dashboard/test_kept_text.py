@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
 from server.database import Database
-from server.domain.people import sessions
+from server.domain.people import users
 from tests.support.forms import fields_of
 from tests.support.visitors import Visitor, seen
 
@@ -32,7 +32,7 @@ async def test_a_form_that_is_sent_after_the_session_ended_can_be_sent_again(ann
 async def test_a_text_is_kept_when_the_session_ends_while_the_form_arrives(ann: Visitor, database: Database) -> None:
     async def form() -> AsyncIterator[bytes]:
         with database.write() as session:
-            sessions.end_all(session, ann.tenant.user_id)
+            users.end_sessions(session, ann.tenant.user_id)
         yield urlencode({"text": LONG}).encode()
 
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

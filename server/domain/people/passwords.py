@@ -141,5 +141,5 @@ def _set_hash(session: Session, user: User, replacement_hash: str) -> None:
     user.updated_at = now()
     for purpose in (MailedPurpose.RESET, MailedPurpose.CHANGE):
         mailed_tokens.discard(session, user.id, purpose)
-    sessions.end_all(session, user.id)
+    users.end_sessions(session, user.id)
     known_browsers.forget_all(user)

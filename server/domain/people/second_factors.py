@@ -21,7 +21,7 @@ from server.domain.people import users
 from server.errors import Conflict, Gone, Invalid, RateLimited, Unauthenticated
 from server.hashing import token_hash
 from server.mailer import Mailer
-from server.models import BrowserSession, PendingSignIn, RecoveryCode, SecondFactor, User
+from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
 from server.models.base import now, was_within
 from server.principal import Principal
 
@@ -125,8 +125,7 @@ def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal
     if step is None:
         raise Invalid("this code is wrong. Enter the newest code from the app.", field="code")
     session.add(SecondFactor(user_id=user.id, sealed_secret=seal.encrypt(secret.encode()), last_step=step))
-    is_other = col(BrowserSession.id) != principal.credential_id
-    session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user.id, is_other))
+    users.end_sessions(session, user.id, kept_id=principal.credential_id)
     audit.record_account_event(session, Event.SECOND_FACTOR_ADDED, user.id)
     letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned on.")
     return _new_recovery_codes(session, user.id)

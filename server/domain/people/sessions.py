@@ -159,12 +159,6 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
     audit.record_account_event(session, Event.SESSION_REVOKED, principal.user_id, session_id)
 
 
-def end_all(session: Session, user_id: str) -> None:
-    """Delete all sessions and pending sign-ins of the user."""
-    session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user_id))
-    session.execute(sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
-
-
 def _require_account(session: Session, user: User) -> None:
     """Lock the account, so that it cannot be deleted before the commit. Raises Unauthenticated if it is gone."""
     lock_user(session, user.id)

@@ -15,7 +15,16 @@ from server.domain.locks import lock_user
 from server.domain.notifications import Notice
 from server.errors import Invalid, NotFound, Unauthenticated
 from server.hashing import password_matches
-from server.models import Invitation, Organization, Project, ProjectMember, ProjectRole, User
+from server.models import (
+    BrowserSession,
+    Invitation,
+    Organization,
+    PendingSignIn,
+    Project,
+    ProjectMember,
+    ProjectRole,
+    User,
+)
 from server.models.base import now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
@@ -90,6 +99,13 @@ def locked_me(session: Session, principal: Principal) -> User:
     lock_user(session, principal.user_id)
     require_kept(session, principal)
     return me(session, principal)
+
+
+def end_sessions(session: Session, user_id: str, *, kept_id: str | None = None) -> None:
+    """Delete the user's sessions, except the one with `kept_id`, and the user's pending sign-ins."""
+    is_ended = (col(BrowserSession.user_id) == user_id, col(BrowserSession.id).is_distinct_from(kept_id))
+    session.execute(sa.delete(BrowserSession).where(*is_ended))
+    session.execute(sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server.database import Database
-from server.domain.people import sessions
+from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.models import ApiKey, User
 from tests.support.team import Team
@@ -68,7 +68,7 @@ async def test_nothing_changes_once_the_session_or_key_has_ended(team: Team, dat
     async def body(sent: object) -> AsyncIterator[bytes]:
         with database.write() as session:
             session.execute(sa.delete(ApiKey))
-            sessions.end_all(session, user_id)
+            users.end_sessions(session, user_id)
         yield json.dumps(sent).encode()
 
     organization, project = f"/api/organizations/{team.organization_id}", f"/api/projects/{team.project_id}"
