@@ -14,6 +14,8 @@ from server.principal import Principal
 from server.statements import Query
 
 MOST_LISTED = 50
+MOST_KEPT = 1_000
+"""Maximum number of a person's notifications. The oldest are deleted, also unread ones."""
 
 
 class Notice(StrEnum):
@@ -59,22 +61,27 @@ def notify(
 
 
 _notifications = metadata.tables["notifications"]
-_listed = _notifications.alias()
-_OLDEST_LISTED = (
-    sa.select(_listed.c.id)
-    .where(_listed.c.user_id == sa.bindparam("user_id"))
-    .order_by(_listed.c.id.desc())
-    .offset(MOST_LISTED - 1)
-    .limit(1)
-)
+_newer = _notifications.alias()
+
+
+def _id_at(position: int) -> sa.ScalarSelect[str]:
+    """Return the id of the person's notification at this position, from the newest, which has 0."""
+    newest_first = (
+        sa.select(_newer.c.id).where(_newer.c.user_id == sa.bindparam("user_id")).order_by(_newer.c.id.desc())
+    )
+    return newest_first.offset(position).limit(1).scalar_subquery()
+
+
 _FORGET = Query(
     sa.delete(_notifications).where(
         _notifications.c.user_id == sa.bindparam("user_id"),
-        _notifications.c.read_at.is_not(None),
-        _notifications.c.id < _OLDEST_LISTED.scalar_subquery(),
+        sa.or_(
+            _notifications.c.read_at.is_not(None) & (_notifications.c.id < _id_at(MOST_LISTED - 1)),
+            _notifications.c.id < _id_at(MOST_KEPT - 1),
+        ),
     )
 )
-"""Deletes the read notifications of a person that are too old for the list."""
+"""Deletes the read notifications of a person that are too old for the list, and the oldest of too many."""
 
 
 def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from oauth import client_documents
 from server.database import Database
-from server.domain.grants import authorizations, clients, retention
+from server.domain.grants import authorizations, clients, retention, tokens
 from server.domain.grants.clients import Description
 from server.models import AuthorizationRequest, OAuthClient
 from server.models.base import now
@@ -61,6 +61,18 @@ async def test_a_request_of_more_than_eight_kilobytes_is_refused_to_everyone(not
         assert is_page(await ann.browser.get(LOOK, params=notes.request(state="x" * 8000)), 413)
         await ann.sign_in()
     assert (await ann.open(notes.request(state="x" * 7000))).status_code == 200
+
+
+async def test_a_new_grant_replaces_the_one_unused_for_the_longest_time(
+    notes: App, ann: Person, ben: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_GRANTS", 2)
+    bens = await notes.connect(ben)
+    first, second = await notes.connect(ann), await notes.connect(ann)
+    assert await notes.works(first.access)
+    third = await notes.connect(ann)
+    assert [await notes.works(one.access) for one in (first, second, third, bens)] == [True, False, True, True]
+    assert error_of(await notes.refresh(second.refresh)) == "invalid_grant"
 
 
 async def test_a_browser_session_has_a_bounded_number_of_open_requests(

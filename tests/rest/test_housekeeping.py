@@ -151,6 +151,16 @@ def test_a_notice_removes_read_ones_beyond_the_last_fifty(database: Database, al
     assert {title for user_id, title in rows if user_id == alice.user_id} == {"3", *map(str, range(10, 60))}
 
 
+def test_a_notice_removes_unread_ones_beyond_the_last_thousand(database: Database, alice: Tenant) -> None:
+    with database.write() as session:
+        session.add_all(Notification(user_id=alice.user_id, type="t", title="", message="m") for _ in range(1_009))
+    with database.write() as session:
+        notify(session, [alice.user_id], Notice.REMOVED, "the newest", "m")
+    with database.read() as session:
+        titles = session.scalars(sa.select(col(Notification.title))).all()
+    assert (len(titles), "the newest" in titles) == (1_000, True)
+
+
 async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
     runtime: Runtime, housekeep: Housekeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

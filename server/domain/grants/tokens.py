@@ -43,6 +43,9 @@ ROTATED_KEPT = 32
 MAX_ACCESS_TOKENS = 256
 """Maximum number of access tokens per family. The oldest are deleted first."""
 
+MAX_GRANTS = 500
+"""Maximum number of a user's grants. A new one replaces the one that was not used for the longest time."""
+
 REREAD = {"populate_existing": True}
 """Execution option for rows that may have changed before the lock was held."""
 
@@ -95,6 +98,7 @@ def redeem(
     role = access.role_in(session, code.user_id, code.project_id)
     if role is None:
         return refusals.refuse_code(session, code, Refusal.ROLE_LOST)
+    _make_room(session, code.user_id)
     grant = OAuthGrant(
         user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes,
         is_read_only=code.is_read_only,
@@ -265,6 +269,15 @@ def _lock(session: Session, code: AuthorizationCode) -> bool:
     """Lock the code and read it again, so that it is exchanged once at a time. Return False when it is gone."""
     query = sa.select(AuthorizationCode).where(col(AuthorizationCode.code_hash) == code.code_hash).with_for_update()
     return session.execute(query, execution_options=REREAD).one_or_none() is not None
+
+
+def _make_room(session: Session, user_id: str) -> None:
+    """Delete the user's grants that were not used for the longest time, so that there is room for one more."""
+    used_at = sa.func.coalesce(col(OAuthGrant.last_used_at), col(OAuthGrant.created_at))
+    grants = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.user_id) == user_id).order_by(used_at.desc())
+    ids = session.scalars(grants.offset(MAX_GRANTS - 1).with_for_update(skip_locked=True)).all()
+    if ids:
+        session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id).in_(ids)))
 
 
 def _locked_grant(session: Session, grant_id: str | None) -> OAuthGrant | None:

@@ -1,11 +1,12 @@
 """Browser sessions: signing in with one or two steps, signing out, and the list of a user's sessions."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from server.domain import audit, names
@@ -31,6 +32,9 @@ TRIES = 5
 STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in again."
 MAX_PENDING = 10
 """Maximum number of a user's sign-ins that wait for a code. A new one replaces the oldest."""
+
+MAX_SESSIONS = 100
+"""Maximum number of a user's sessions. A new one replaces the one that was not used for the longest time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def begin(session: Session, user: User, browser: BrowserInfo) -> str:
     _require_account(session, user)
     if browser.previous:
         _end(session, browser.previous)
+    _make_room(session, BrowserSession, user.id, col(BrowserSession.last_seen_at), MAX_SESSIONS)
     value = new_token(SESSION_PREFIX)
     moment = now()
     session.add(
@@ -168,19 +173,25 @@ def _require_account(session: Session, user: User) -> None:
 
 
 def _begin_second_step(session: Session, user: User) -> str:
-    """Begin a second step and return the value that identifies it. Ends the user's expired and oldest steps."""
+    """Begin a second step and return the value that identifies it."""
     _require_account(session, user)
-    newest = (
-        sa.select(col(PendingSignIn.id))
-        .where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.expires_at) > now())
-        .order_by(col(PendingSignIn.id).desc())
-        .limit(MAX_PENDING - 1)
-    )
-    old = sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.id).not_in(newest))
-    session.execute(old)
+    _make_room(session, PendingSignIn, user.id, col(PendingSignIn.expires_at), MAX_PENDING)
     value = new_token(SECOND_STEP_PREFIX)
     session.add(PendingSignIn(user_id=user.id, token_hash=token_hash(value), expires_at=now() + SECOND_STEP_TIME))
     return value
+
+
+def _make_room(
+    session: Session,
+    table: type[BrowserSession] | type[PendingSignIn],
+    user_id: str,
+    time: Mapped[datetime],
+    most: int,
+) -> None:
+    """Delete all but the latest rows of the user by this time, so that with one more there are at most `most`."""
+    rows = sa.select(col(table.id)).where(col(table.user_id) == user_id)
+    latest = rows.order_by(time.desc(), col(table.id).desc()).limit(most - 1)
+    session.execute(sa.delete(table).where(col(table.user_id) == user_id, col(table.id).not_in(latest)))
 
 
 def _is_pending(value: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,15 +1,21 @@
-"""Keys have a bound, and a person who creates many buries nobody's notices."""
+"""Keys and sessions have a bound, and a person who creates many buries nobody's notices."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 
 from server.database import Database
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
-from server.models import ApiKey, User
+from server.hashing import token_hash
+from server.models import ApiKey, BrowserSession, User
+from server.models.base import now
+from tests.rest.conftest import Caller
 from tests.support.team import Team
 
 
@@ -60,6 +66,25 @@ async def test_a_role_changed_often_is_one_unread_notice_of_the_last_role(team: 
         assert (await team["owner"].put(path, {"role": role})).status_code == 200
     [notice] = await notices(team, "target")
     assert (notice["type"], notice["metadata"]["role"]) == ("role_changed", "member")
+
+
+async def test_a_new_session_replaces_the_one_unused_for_the_longest_time(
+    team: Team, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+
+    def signed_in() -> dict[str, str]:
+        with database.write() as session:
+            owner = session.get_one(User, team.ids["owner"])
+            return {"Authorization": f"Session {sessions.begin(session, owner, BrowserInfo(days=1))}"}
+
+    first, second = signed_in(), signed_in()
+    unused = sa.update(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(first["Authorization"][8:]))
+    with database.write() as session:
+        session.execute(unused.values(last_seen_at=now() - timedelta(hours=1)))
+    answers = [await Caller(team["owner"].client, one).get("/api/users/me") for one in (signed_in(), second, first)]
+    assert [answer.status_code for answer in answers] == [200, 200, 401]
+    assert (await team["owner"].get("/api/users/me")).status_code == 200
 
 
 async def test_nothing_changes_once_the_session_or_key_has_ended(team: Team, database: Database) -> None:
