@@ -241,22 +241,27 @@ def _count_workers(value: object) -> int:
     return int(text)
 
 
-def _with_scheme(*schemes: str) -> AfterValidator:
-    """Return a validator that requires a host and a scheme, in any case. Its message never repeats the URL."""
+def _with_scheme(*schemes: str, rest: str) -> AfterValidator:
+    """Return a validator that requires a scheme, in any case, and a host. What follows the host has to match `rest`,
+    because nothing would read the rest of it. Its message never repeats the URL.
+    """
 
     def check(url: str | SecretStr) -> str | SecretStr:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         advice = "; in a password, write / as %2F, # as %23 and ? as %3F" if isinstance(url, SecretStr) else ""
-        if text and not has_host(text, schemes):
-            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes) + advice)
-        scheme, separator, rest = text.partition("://")
-        return type(url)(scheme.lower() + separator + rest)
+        if text and not (has_host(text, schemes) and re.fullmatch(rf"\w+://[^/?#]*{rest}", text)):
+            forms = " or ".join(f"{scheme}://host:port" + "/0" * scheme.startswith("redis") for scheme in schemes)
+            raise ValueError(f"write a URL like {forms}{advice}")
+        scheme, separator, others = text.partition("://")
+        return type(url)(scheme.lower() + separator + others)
 
     return AfterValidator(check)
 
 
 def _check_smtp(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
+    if parts.password and not parts.username:
+        raise ValueError("write the user name before the password, as in smtp://user:password@host:587")
     if parts.query.lower() not in ("", *STARTTLS):
         raise ValueError("the only option is ?starttls, as in smtp://user:password@host:587?starttls")
     if not unquote(f"{parts.username}{parts.password}").isascii():  # smtplib raises an exception for each letter
@@ -288,6 +293,7 @@ ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode, LISTED]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, LISTED]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
-HttpUrl = Annotated[str, _with_scheme("http", "https")]
-RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]
-SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps"), AfterValidator(_check_smtp)]
+ChromaUrl = Annotated[str, _with_scheme("http", "https", rest="[^?#]*")]
+EmbeddingUrl = Annotated[str, _with_scheme("http", "https", rest="[^#]*")]
+RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss", rest=r"(/[0-9]*)?(\?[^#]*)?")]
+SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps", rest=r"/?(\?[^#]*)?"), AfterValidator(_check_smtp)]

@@ -20,11 +20,12 @@ from server.setting_types import (
     ANY_CASE,
     IN_ASCII,
     LONGEST_SECONDS,
+    ChromaUrl,
     DatabaseUrl,
     Days,
+    EmbeddingUrl,
     Folder,
     Hosts,
-    HttpUrl,
     Issuer,
     ListenHost,
     Model,
@@ -75,13 +76,13 @@ class Settings(BaseSettings):
     data_dir: Folder = Path("data")
     database_url: DatabaseUrl = SecretStr("")
     database_pool: int = Field(40, ge=8)
-    chroma_url: HttpUrl = ""
+    chroma_url: ChromaUrl = ""
     chroma_tenant: str = "default_tenant"
     chroma_database: str = "default_database"
     chroma_token: Token = SecretStr("")
     redis_url: RedisUrl = SecretStr("")
     embedding_model: Model = "all-MiniLM-L6-v2"
-    embedding_url: HttpUrl = ""
+    embedding_url: EmbeddingUrl = ""
     embedding_key: Token = SecretStr("")
     exact_scan_limit: int = Field(100_000, ge=0)
     workers: Workers = 1

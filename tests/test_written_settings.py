@@ -206,6 +206,28 @@ def test_a_host_that_no_name_server_can_know_stops_the_start(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("REDIS_URL", "redis://127.0.0.1/cache"),
+        ("REDIS_URL", "redis://127.0.0.1/1/2"),
+        ("REDIS_URL", f"redis://me:1/{SECRET}@127.0.0.1"),
+        ("SMTP_URL", "smtp://mail.example.com/relay"),
+        ("SMTP_URL", "smtp://mail.example.com:587#starttls"),
+        ("SMTP_URL", f"smtp://me:1#{SECRET}@127.0.0.1"),
+        ("SMTP_URL", f"smtp://:{SECRET}@mail.example.com"),
+        ("CHROMA_URL", "http://127.0.0.1:8000?tenant=one"),
+        ("EMBEDDING_URL", "http://127.0.0.1:11434/v1#one"),
+    ],
+)
+def test_a_part_of_a_url_that_nothing_reads_stops_the_start(
+    environment: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    sentence = refusal(environment, name, url)
+    assert sentence.startswith(f"SELFMEMORY_{name}: write ")
+    assert SECRET not in sentence
+
+
 @pytest.mark.parametrize("option", [f"password={SECRET}&timeout=soon&x=1", "db=first", "ssl=true"])
 def test_an_option_that_redis_cannot_use_stops_the_start(
     environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, own_logging: None, option: str
