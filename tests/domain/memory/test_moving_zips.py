@@ -151,7 +151,7 @@ def test_links_and_tables_without_texts_in_a_folder_are_counted(path: Path) -> N
 
 
 SETTINGS = {
-    "of a TextBundle": json.dumps({"version": 2, "type": "net.daringfireball.markdown"}),
+    "of a program": json.dumps({"version": 2, "type": "board"}),
     "a schema": json.dumps({"$schema": "s", "title": "Page", "properties": {"id": {"type": "string"}}}),
     "within an object": json.dumps({"view": {"width": 3}}),
     "nothing": "{}",
@@ -161,9 +161,9 @@ SETTINGS = {
 @pytest.mark.parametrize("form", SETTINGS)
 def test_settings_beside_notes_are_counted(path: Path, form: str) -> None:
     warnings = Warnings()
-    files = {"a.textbundle/info.json": SETTINGS[form], "a.textbundle/text.md": "tea"}
+    files = {"a/info.json": SETTINGS[form], "a/text.md": "tea"}
     assert [line.content for line in read(zipped(path, files), warnings=warnings)] == ["tea"]
-    assert "JSON files without memories were left out, such as a.textbundle/info.json" in warnings.sentences()[0]
+    assert "JSON files without memories were left out, such as a/info.json" in warnings.sentences()[0]
 
 
 @pytest.mark.parametrize("content", ['{"memories": [{"a": 1}, {"b": 2}]}', '{"a": 1}\n{"b": 2}', '[{"a": 1}]', '{"a"'])

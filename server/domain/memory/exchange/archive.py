@@ -37,7 +37,8 @@ _LISTED_FILE = b"PK\x01\x02"
 _CHUNK_BYTES = 1_000_000
 _SAYS_UTF_8 = 0x800
 CONVERSATIONS = ("conversations", "prod-grok-backend.")
-MARKDOWN_ENDINGS = (".md", ".markdown")
+BUNDLE = ".textbundle"
+MARKDOWN_ENDINGS = (".md", ".markdown", BUNDLE, f"{BUNDLE}/text.txt")
 TABLE_ENDINGS = (".csv", ".tsv")
 TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json", ".af")
 

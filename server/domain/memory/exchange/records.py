@@ -59,7 +59,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     Raises Invalid if the text is missing, but a field has a similar name.
     """
     record = _with_our_times(record)
-    if record.get("state") == "deleted" or any(_says_yes(record.get(name)) for name in _DELETED_IF):
+    if is_deleted(record):
         warnings.add(DELETED, place)
         return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
@@ -89,6 +89,11 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in unknown:
         warnings.unknown(name)
     yield Entry(place, fields, group)
+
+
+def is_deleted(record: Foreign) -> bool:
+    """Return whether the program that wrote the record had deleted it."""
+    return record.get("state") == "deleted" or any(_says_yes(record.get(name)) for name in _DELETED_IF)
 
 
 def _says_yes(value: Any) -> bool:

@@ -18,12 +18,13 @@ from server.domain.memory.exchange.archive import (
     members_of_zip,
     open_zip,
 )
+from server.domain.memory.exchange.bundles import described, with_info
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.json_values import Placed, read_values
 from server.domain.memory.exchange.lines import Line, line_of
 from server.domain.memory.exchange.markdown import read_markdown
 from server.domain.memory.exchange.moments import with_readable_times
-from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
+from server.domain.memory.exchange.records import CONTENT_NAMES, DELETED, is_deleted, read_record
 from server.domain.memory.exchange.texts import HEAD_BYTES, encoding_of, head_of, open_text, undecodable
 from server.errors import Invalid
 
@@ -116,13 +117,16 @@ def _read_members(members: list[Member], warnings: Warnings, file_format: Format
         raise Invalid(f"It contains no Markdown, JSON or CSV file{': ' if problems else ''}{problems}.")
     conversations = conversations_among(members)
     has_notes = any(member.is_markdown for member in members)
-    for member in members:
+    for member, info in described(members):
         if conversations and member not in conversations:
             warnings.add(LEFT_OUT.format("files other than conversations"), member.name)
         elif has_notes and _is_settings(member):
             warnings.add(LEFT_OUT.format("JSON files without memories"), member.name)
+        elif is_deleted(info):
+            warnings.add(DELETED, member.name)
         else:
-            yield from _read_member(member, warnings, file_format, is_alone=len(members) == 1)
+            for entry in _read_member(member, warnings, file_format, is_alone=len(members) == 1):
+                yield with_info(entry, info, warnings) if info else entry
 
 
 def _is_settings(member: Member) -> bool:

@@ -1,0 +1,96 @@
+"""The exports of note programs other than Markdown become memories, with their times and without what was deleted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.moments import UNREAD
+from server.domain.memory.exchange.records import DELETED
+from server.domain.memory.exchange.sources import read_path
+from tests.support.moving import AT, read, zipped
+
+LATER = "2024-01-02T00:00:00Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def test_notes_of_google_keep_are_read(path: Path) -> None:
+    times = {"createdTimestampUsec": 1_704_067_200_000_000, "userEditedTimestampUsec": 1_704_153_600_000_000}
+    note = {"isTrashed": False, "isPinned": True, "isArchived": False, "color": "DEFAULT", **times}
+    items = [{"text": "milk", "isChecked": True}, {"text": "bread", "isChecked": False}]
+    link = {"source": "WEBLINK", "url": "https://example.com"}
+    files: dict[str, Any] = {
+        "a.json": note
+        | {"title": "Home", "textContent": "The key", "labels": [{"name": "home"}], "annotations": [link]},
+        "b.json": note | {"title": "", "listContent": items},
+        "c.json": note | {"title": "Gone", "textContent": "x", "isTrashed": True},
+        "d.json": note | {"title": "", "attachments": [{"filePath": "a.jpg"}]},
+    }
+    warnings = Warnings()
+    zipped(path, {name: json.dumps(file) for name, file in files.items()})
+    assert [entry.group for entry in read_path(path, Warnings())] == ["Home", ""]
+    home, shopping = read(path, warnings=warnings)
+    assert home.content == "Home\n\nThe key\nhttps://example.com"
+    assert home.metadata == {"source": "google-keep", "title": "Home", "tags": ["home"]}
+    assert (home.created_at.day, home.updated_at.day, home.pinned) == (1, 2, True)
+    assert shopping.content == "- [x] milk\n- [ ] bread"
+    assert sorted(warnings.sentences()) == [
+        "images and files attached to notes were left out: only text is imported (1 time)",
+        "memories that were deleted there were left out, such as Gone (1 time)",
+        "notes without text were left out (1 time)",
+    ]
+
+
+def test_a_journal_of_day_one_is_read(path: Path) -> None:
+    entry = {
+        "uuid": "A", "creationDate": AT, "modifiedDate": LATER, "tags": ["sport"], "starred": True,
+        "text": "# Morning\n\nRan 5\\.2 km\\.\n\n![](dayone-moment://X)", "location": {"placeName": "Park"},
+        "photos": [{"identifier": "X"}], "weather": {"temperatureCelsius": 3},
+    }  # fmt: skip
+    warnings = Warnings()
+    (line,) = read(path, json.dumps({"metadata": {"version": "1.0"}, "entries": [entry]}), warnings=warnings)
+    assert line.content == "# Morning\n\nRan 5.2 km."
+    assert line.metadata == {"source": "day-one", "tags": ["sport"], "place": "Park"}
+    assert (line.created_at.day, line.updated_at.day) == (1, 2)
+    assert len(warnings.sentences()) == 1
+
+
+def bear(**about: object) -> str:
+    return json.dumps({"type": "net.daringfireball.markdown", "version": 2, "net.shinyfrog.bear": about})
+
+
+def test_a_backup_of_bear_is_read_without_its_trash(path: Path) -> None:
+    times = {"creationDate": AT, "modificationDate": "2024-01-02T10:00:00+0100"}
+    files = {
+        "Backup/Rome.textbundle/text.markdown": "# Rome\nNice. #trip",
+        "Backup/Rome.textbundle/info.json": bear(**times, pinned=1, trashed=0, archived=1),
+        "Backup/Rome.textbundle/assets/a.md": "b",
+        "Backup/茶 🍵.textbundle/text.txt": "緑茶",
+        "Backup/茶 🍵.textbundle/info.json": bear(creationDate="bald", trashed=False),
+        "Backup/Gone.textbundle/text.md": "gin",
+        "Backup/Gone.textbundle/info.json": bear(**times, trashed=1),
+        "Craft.textbundle/text.md": "cocoa",
+        "Craft.textbundle/info.json": "{",
+    }
+    warnings = Warnings()
+    attached, rome, tea, cocoa = read(zipped(path, files), warnings=warnings)
+    assert rome.metadata == {"title": "Rome", "file": "Backup/Rome.textbundle", "tags": ["trip"]}
+    assert (rome.created_at.day, rome.updated_at.hour, rome.pinned, rome.source and rome.source.name) == (
+        1,
+        9,
+        True,
+        "Bear",
+    )
+    assert (tea.content, tea.metadata["title"], tea.metadata["created_at"]) == ("緑茶", "茶 🍵", "bald")
+    assert (cocoa.metadata["title"], cocoa.source) == ("Craft", None)
+    assert attached.content == "b"
+    assert warnings.sentences() == [
+        f"{DELETED}, such as Backup/Gone.textbundle (1 time)",
+        f"{UNREAD}, such as Backup/茶 🍵.textbundle (1 time)",
+    ]
