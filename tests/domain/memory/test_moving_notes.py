@@ -257,6 +257,19 @@ def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
     assert line.metadata["title"] == "House"
 
 
+def test_properties_of_notion_become_labels_and_times_and_stay_in_the_text(tmp_path: Path) -> None:
+    properties = (
+        "Status: Done\nTags: 旅行, food\nCreated time: January 5, 2024 3:22 PM\nCategory: Trips\nURL: https://a.org/"
+    )
+    (line,) = read(tmp_path / f"Rome {'0123456789abcdef' * 2}.md", f"# Rome\n\n{properties}\n\nDate: 2023-01-01")
+    assert line.content == f"# Rome\n\n{properties}\n\nDate: 2023-01-01"
+    assert str(line.created_at) == "2024-01-05 15:22:00+00:00"
+    assert line.metadata.keys() == {"title", "file", "tags", "topic_category"}
+    assert (line.metadata["tags"], line.metadata["topic_category"]) == ("旅行, food", "Trips")
+    (line,) = read(tmp_path / "Rome.md", f"# Rome\n\n{properties}")
+    assert line.metadata.keys() == {"title", "file"}
+
+
 def test_properties_of_logseq_are_metadata_and_its_ids_are_no_text(tmp_path: Path) -> None:
     block = f"- Likes tea\n  id:: {'6' * 8}-0000-4000-8000-{'0' * 12}\n  collapsed:: true\n\t- green:: yes\n"
     (line,) = read(tmp_path / "Anna.md", f"alias:: Ann\ntags:: [[people]], friends\nempty::\n\n{block}")

@@ -30,6 +30,9 @@ _OF_JOPLIN = re.compile(r"(?:\A|\n)id: [0-9a-f]{32}\r?\n(?:[a-z_]+:[^\n]*\n)+typ
 
 _OF_JOPLIN_LENGTH = 5_000
 _NOTION_ID = re.compile(r" [0-9a-f]{32}$")
+_NOTION_PROPERTIES = re.compile(r"\A# [^\n]*\n\n((?:[^\n:]+: [^\n]*(?:\n|\Z))+)")
+"""The lines below the title of a page that was in a database of Notion."""
+
 _DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
 """The beginning of the name of a daily note."""
 
@@ -37,6 +40,7 @@ _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
     "date created": "created_at", "date modified": "updated_at",
+    "created time": "created_at", "last edited time": "updated_at",
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
 }  # fmt: skip
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
@@ -60,16 +64,17 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     if str(head.get("id", "")).startswith("mem_"):
         yield Entry(name, _own_fields(head, body), name)
         return
-    fields = _fields(head)
+    name = storable(name)
+    whole = PurePosixPath(name).stem
+    stem = _NOTION_ID.sub("", whole)
+    body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
+    fields = _fields(head if stem == whole else _properties_of_notion(body))
     for key, value in fields["metadata"].items():
         if _OTHER_NAMES.get(key.casefold(), key) in PAST and not is_past(value):
             warnings.add(UNREAD, name)
-    name = storable(name)
-    stem = _NOTION_ID.sub("", PurePosixPath(name).stem)
     if day := _day_of(stem):
         fields.setdefault("created_at", day)
     metadata: Foreign = fields["metadata"] if name == STANDARD_INPUT else _named(stem, name, fields["metadata"])
-    body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     if is_blank(body):
         warnings.add("files without text were left out", name)
         return
@@ -127,6 +132,13 @@ def _named(stem: str, name: str, metadata: Foreign) -> Foreign:
 def _properties(lines: str) -> Foreign:
     pairs = (line.split("::", 1) for line in lines.splitlines())
     return {name: value.strip() for name, value in pairs if value.strip()}
+
+
+def _properties_of_notion(body: str) -> Foreign:
+    """Return the properties of a page that mean our fields. They stay in the text too: any line may look like one."""
+    match = _NOTION_PROPERTIES.match(body)
+    pairs = (line.split(": ", 1) for line in match[1].splitlines()) if match else ()
+    return {name.casefold(): value for name, value in pairs if name.casefold() in (*_OTHER_NAMES, *LABEL_FIELDS)}
 
 
 def _day_of(stem: str) -> str | None:
