@@ -92,7 +92,7 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
             b'{"content": "a", "metadata": {"n": %s}}' % (b"9" * 5_000),
             "line 1: has a number with more than 4,300 digits.",
         ),
-        (b'{"title": "a"}', "line 1: content: is required. title: is not a field. A valid line"),
+        (b'{"subject": "a"}', "line 1: content: is required. subject: is not a field. A valid line"),
         (b'{"contnt": "a"}', "line 1: content: is required. contnt: is not a field; did you mean content? A valid"),
         (b"Wir m\xf6gen Tee", "line 1: is not UTF-8 or UTF-16 text. Save the file as UTF-8"),
         (

@@ -28,6 +28,13 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
     assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_at? (1 time)"]
 
 
+@pytest.mark.parametrize("content", ['{"title": "Kuchen", "text": "Mehl"}', "Title;Text\nKuchen;Mehl\n"])
+def test_the_title_of_a_record_is_the_name_of_the_memory(path: Path, content: str) -> None:
+    warnings = Warnings()
+    (line,) = read(path, content, warnings=warnings)
+    assert (line.content, line.metadata, warnings.sentences()) == ("Mehl", {"title": "Kuchen"}, [])
+
+
 def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     warnings = Warnings()
     kept: list[dict[str, object]] = [

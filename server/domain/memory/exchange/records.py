@@ -38,7 +38,7 @@ ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organiza
 MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
-KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
+KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id", "title"})
 _KNOWN = (
     frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, *_DELETED_IF, "categories"))
     | ABOUT_ANOTHER_SERVER
