@@ -46,6 +46,8 @@ def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
         ("tags: [3.10, yes, on, true]\npeople: no", {"tags": ["3.10", "yes", "on", "true"], "people_mentioned": "no"}),
         ("v: 1.10\ndone: no\nok: true\nx: 2.0", {"v": "1.10", "done": "no", "ok": True, "x": 2.0}),
         ("tag: a\ntags: [b]\nempty:", {"tags": ["b"], "tag": "a"}),
+        ("Tags: [a]\nTopic_Category: b\nAliases: c", {"tags": ["a"], "topic_category": "b", "aliases": "c"}),
+        ("Tags: [a]\ntags: [b]", {"tags": ["b"], "Tags": ["a"]}),
         ("people: '[[Anna]], [[People/Ben Li|Ben]]'", {"people_mentioned": "Anna, Ben Li"}),
         ("people:\n  - '[[Anna]]'\n  - Li, B", {"people_mentioned": ["Anna", "Li, B"]}),
         ("people: [[Anna]]\nup: [[Home]]", {"people_mentioned": ["Anna"], "up": [["Home"]]}),
@@ -173,10 +175,13 @@ def test_plain_text_is_imported_as_the_refusal_says(tmp_path: Path) -> None:
     assert texts(tmp_path / "note.md", text) == [text.strip()]
 
 
-@pytest.mark.parametrize("name", ["2024-01-05", "2024_01_05", "2024-01-05 Meeting with Anna"])
-def test_a_daily_note_is_of_its_day(tmp_path: Path, name: str) -> None:
-    (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
-    assert line.created_at.isoformat() == "2024-01-05T00:00:00+00:00"
+@pytest.mark.parametrize(
+    ("created", "updated"), [("Created", "lastmod"), ("created-at", "updated_at"), ("createdAt", "Last-Modified")]
+)
+def test_the_names_that_programs_give_to_times_are_known(path: Path, created: str, updated: str) -> None:
+    (line,) = read(path, f"---\nTitle: Rome\n{created}: 2024-01-05\n{updated}: 1706745600000\n---\nMet Anna.")
+    assert (line.created_at.month, line.updated_at.month) == (1, 2)
+    assert line.metadata == {"title": "Rome", "file": "given", "aliases": ["given"]}
 
 
 def test_the_dates_that_a_linter_adds_are_read(path: Path) -> None:
@@ -184,12 +189,6 @@ def test_the_dates_that_a_linter_adds_are_read(path: Path) -> None:
     (line,) = read(path, f"---\n{head}\n---\nMet Anna.")
     assert (str(line.created_at), line.updated_at.month) == ("2024-01-05 15:22:11+00:00", 2)
     assert line.metadata.keys() == {"title", "file", "by"}
-
-
-@pytest.mark.parametrize("name", ["2999-01-05", "2024-13-45", "2024-01-055"])
-def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> None:
-    (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
-    assert line.created_at.year not in (2024, 2999)
 
 
 def test_a_time_of_a_note_that_cannot_be_read_stays_in_its_metadata(path: Path) -> None:
@@ -211,50 +210,6 @@ def test_files_of_joplins_raw_export_are_refused_with_what_to_export(tmp_path: P
     foot = f"id: {'0123456789abcdef' * 2}\nparent_id: \ncreated_time: 2024-01-02T10:00:00.000Z\ntype_: 1"
     with pytest.raises(Invalid, match=r"^This is a file of Joplin's RAW export\. .* Markdown \+ Front Matter"):
         read(tmp_path / "a.md", f"Shopping\n\nmilk\n\n{foot}")
-
-
-def test_the_date_of_the_front_matter_decides(tmp_path: Path) -> None:
-    (line,) = read(tmp_path / "2024-01-05.md", "---\ndate: 2023-02-01\n---\nMet Anna.")
-    assert line.created_at.year == 2023
-
-
-@pytest.mark.parametrize("written", ["", '""', "' '", "[]", "['']"])
-def test_a_note_with_an_empty_title_has_the_name_of_its_file(tmp_path: Path, written: str) -> None:
-    (line,) = read(tmp_path / "Rome.md", f"---\ntitle: {written}\n---\nWe were there.")
-    assert line.metadata["title"] == "Rome"
-
-
-@pytest.mark.parametrize(
-    ("written", "title"),
-    [
-        ("1984", "1984"), ("true", "true"), ("2024-01-05", "2024-01-05"), ("1.10", "1.10"), ("[Draft]", "Draft"),
-        ("[1984, true]", "1984, true"), ("[[Anna]]", "Anna"), ("{ünı: 1}", '{"ünı": 1}'),
-    ],
-)  # fmt: skip
-def test_a_title_is_text_whatever_yaml_reads_it_as(tmp_path: Path, written: str, title: str) -> None:
-    (line,) = read(tmp_path / "Rome.md", f"---\ntitle: {written}\n---\nWe were there.")
-    assert line.metadata["title"] == title
-
-
-@pytest.mark.parametrize(
-    ("head", "aliases"),
-    [
-        ("title: Trip", ["Rome"]),
-        ("title: Trip\naliases: [Roma, 7]", ["Roma", 7, "Rome"]),
-        ("title: Trip\naliases: Roma", ["Roma", "Rome"]),
-        ("title: Trip\naliases: [rome]", ["rome"]),
-        ("title: rome", None),
-        ("aliases: [Roma]", ["Roma"]),
-    ],
-)
-def test_the_name_of_a_file_with_another_title_is_an_alias(tmp_path: Path, head: str, aliases: object) -> None:
-    (line,) = read(tmp_path / "Rome.md", f"---\n{head}\n---\nWe were there.")
-    assert line.metadata.get("aliases") == aliases
-
-
-def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
-    (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
-    assert line.metadata["title"] == "House"
 
 
 def test_properties_of_notion_become_labels_and_times_and_stay_in_the_text(tmp_path: Path) -> None:

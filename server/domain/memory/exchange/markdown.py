@@ -37,14 +37,18 @@ _DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
 """The beginning of the name of a daily note."""
 
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
+_NAMES = ("title", "aliases")
 _OTHER_NAMES = {
-    "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
-    "date created": "created_at", "date modified": "updated_at",
-    "created time": "created_at", "last edited time": "updated_at",
+    **dict.fromkeys(("created", "date", "date created", "created at", "created time", "createdat"), "created_at"),
+    **dict.fromkeys(("updated", "modified", "date modified", "updated at", "last edited time"), "updated_at"),
+    **dict.fromkeys(("date updated", "last modified", "lastmod", "updatedat"), "updated_at"),
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
+    **{name.replace("_", " "): name for name in (*_NAMES, *LABEL_FIELDS)},
 }  # fmt: skip
+"""Names in front matter that probably mean a field, in lower case and with blanks between words."""
+
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
-_OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
+_OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES)).difference(_NAMES)
 _LISTS = (TAGS, PEOPLE)
 _LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
 """A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
@@ -70,7 +74,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     fields = _fields(head if stem == whole else _properties_of_notion(body))
     for key, value in fields["metadata"].items():
-        if _OTHER_NAMES.get(key.casefold(), key) in PAST and not is_past(value):
+        if _our_name(key) in PAST and not is_past(value):
             warnings.add(UNREAD, name)
     if day := _day_of(stem):
         fields.setdefault("created_at", day)
@@ -138,7 +142,7 @@ def _properties_of_notion(body: str) -> Foreign:
     """Return the properties of a page that mean our fields. They stay in the text too: any line may look like one."""
     match = _NOTION_PROPERTIES.match(body)
     pairs = (line.split(": ", 1) for line in match[1].splitlines()) if match else ()
-    return {name.casefold(): value for name, value in pairs if name.casefold() in (*_OTHER_NAMES, *LABEL_FIELDS)}
+    return {name.casefold(): value for name, value in pairs if name.casefold() in _OTHER_NAMES}
 
 
 def _day_of(stem: str) -> str | None:
@@ -158,8 +162,8 @@ def _fields(head: Foreign) -> Foreign:
     """
     fields: Foreign = {}
     metadata: Foreign = {}
-    for key, value in sorted(head.items(), key=lambda item: item[0].casefold() in _OTHER_NAMES):
-        name = _OTHER_NAMES.get(key.casefold(), key)
+    for key, value in sorted(head.items(), key=lambda item: _our_name(item[0]) != item[0]):
+        name = _our_name(key)
         if name != key and (name in fields or name in metadata or not _fits(name, value)):
             name = key
         value = _title_of(value) if name == "title" else value
@@ -179,6 +183,11 @@ def _fields(head: Foreign) -> Foreign:
     return fields | {"metadata": metadata}
 
 
+def _our_name(key: str) -> str:
+    """Return the name of our field that a name in front matter means, or the name itself."""
+    return _OTHER_NAMES.get(re.sub("[-_ ]+", " ", key.casefold()), key)
+
+
 def _title_of(value: object) -> str | None:
     """Return a title as text. YAML reads some as something else, such as `1984`, `true` and `[Draft]`."""
     title = ", ".join(_names(value)) if isinstance(value, list) else _as_text(value)
@@ -189,7 +198,7 @@ def _fits(name: str, value: object) -> bool:
     """Return whether the field can have the value."""
     if name in _LISTS:
         return not isinstance(value, dict)
-    return isinstance(value, str) if name == CATEGORY else is_past(value)
+    return is_past(value) if name in PAST else name != CATEGORY or isinstance(value, str)
 
 
 def _own_fields(head: Foreign, body: str) -> Foreign:
