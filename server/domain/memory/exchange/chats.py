@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import (
+    from_json_text,
     left_out_of_chatgpt,
     left_out_of_claude,
     object_in,
@@ -33,6 +34,10 @@ _LISTED = (list, NoneType)
 CLAUDE_MEMORY = "Memory of Claude"
 _OF_CLAUDE_MEMORY = ("conversations_memory", "project_memories", "account_uuid")
 _PARENT = "parent_message_uuid"
+_REFERENCE = re.compile("( ?)\ue200(\\w+)\ue202([^\ue200\ue201]*+)\ue201")
+"""What ChatGPT writes into its answers for a source, a picture, a link, or the name of a person, place or thing."""
+
+_LINKS = ("url", "link_title")
 _PART = re.compile(r"\n(?=\*\*[^*\n]+\*\*[ \t]*\n)")
 
 
@@ -132,7 +137,17 @@ def _chatgpt_text(content: Any) -> str:
     if not isinstance(content, dict) or content.get("content_type") not in ("text", "multimodal_text"):
         return ""
     parts = content.get("parts")
-    return "\n".join(filter(None, map(_part_text, parts if isinstance(parts, list) else ())))
+    text = "\n".join(filter(None, map(_part_text, parts if isinstance(parts, list) else ())))
+    return _REFERENCE.sub(_name_in, text)
+
+
+def _name_in(reference: re.Match[str]) -> str:
+    """Return the name that ChatGPT shows for the reference, or "" for a source or a picture."""
+    blank, kind, fields = reference.groups()
+    first = fields.partition("\ue202")[0]
+    entity = from_json_text(first) if kind == "entity" else ()
+    name = entity[1] if isinstance(entity, list) and len(entity) > 1 else first if kind in _LINKS else ""
+    return f"{blank}{name}" if name else ""
 
 
 def _part_text(part: Any) -> str:
