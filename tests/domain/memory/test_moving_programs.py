@@ -1,4 +1,4 @@
-"""Exports of other assistants and note programs become memories, with their times, and what is left out is counted."""
+"""Exports of other assistants become memories, with their times, and what is left out is counted."""
 
 import json
 import time
@@ -220,47 +220,6 @@ def test_parts_that_never_end_take_no_longer_than_their_length_asks(path: Path, 
     began = time.process_time()
     list(read_path(path, Warnings()))
     assert time.process_time() - began < 5
-
-
-def test_notes_of_google_keep_are_read(path: Path) -> None:
-    times = {"createdTimestampUsec": 1_704_067_200_000_000, "userEditedTimestampUsec": 1_704_153_600_000_000}
-    note = {"isTrashed": False, "isPinned": True, "isArchived": False, "color": "DEFAULT", **times}
-    items = [{"text": "milk", "isChecked": True}, {"text": "bread", "isChecked": False}]
-    link = {"source": "WEBLINK", "url": "https://example.com"}
-    files: dict[str, Any] = {
-        "a.json": note
-        | {"title": "Home", "textContent": "The key", "labels": [{"name": "home"}], "annotations": [link]},
-        "b.json": note | {"title": "", "listContent": items},
-        "c.json": note | {"title": "Gone", "textContent": "x", "isTrashed": True},
-        "d.json": note | {"title": "", "attachments": [{"filePath": "a.jpg"}]},
-    }
-    warnings = Warnings()
-    zipped(path, {name: json.dumps(file) for name, file in files.items()})
-    assert [entry.group for entry in read_path(path, Warnings())] == ["Home", ""]
-    home, shopping = read(path, warnings=warnings)
-    assert home.content == "Home\n\nThe key\nhttps://example.com"
-    assert home.metadata == {"source": "google-keep", "title": "Home", "tags": ["home"]}
-    assert (home.created_at.day, home.updated_at.day, home.pinned) == (1, 2, True)
-    assert shopping.content == "- [x] milk\n- [ ] bread"
-    assert sorted(warnings.sentences()) == [
-        "images and files attached to notes were left out: only text is imported (1 time)",
-        "memories that were deleted there were left out, such as Gone (1 time)",
-        "notes without text were left out (1 time)",
-    ]
-
-
-def test_a_journal_of_day_one_is_read(path: Path) -> None:
-    entry = {
-        "uuid": "A", "creationDate": AT, "modifiedDate": LATER, "tags": ["sport"], "starred": True,
-        "text": "# Morning\n\nRan 5\\.2 km\\.\n\n![](dayone-moment://X)", "location": {"placeName": "Park"},
-        "photos": [{"identifier": "X"}], "weather": {"temperatureCelsius": 3},
-    }  # fmt: skip
-    warnings = Warnings()
-    (line,) = read(path, json.dumps({"metadata": {"version": "1.0"}, "entries": [entry]}), warnings=warnings)
-    assert line.content == "# Morning\n\nRan 5.2 km."
-    assert line.metadata == {"source": "day-one", "tags": ["sport"], "place": "Park"}
-    assert (line.created_at.day, line.updated_at.day) == (1, 2)
-    assert len(warnings.sentences()) == 1
 
 
 def test_facts_of_zep_are_read_while_they_are_true(path: Path) -> None:
