@@ -33,7 +33,9 @@ CREATED_AT, EXPIRY = "created_at", "expires_in_days"
 
 
 class Outcome(Enum):
-    """What became of a text: a new memory, nothing, or new labels, metadata or a pin for an existing memory."""
+    """What became of a text: a new memory, nothing, or new labels, metadata, a pin or a later expiry for an existing
+    memory.
+    """
 
     ADDED = auto()
     KNOWN = auto()
@@ -50,8 +52,8 @@ class Remembered(NamedTuple):
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
     """Add a memory. If the project has the same text of the same user from within `REPEAT_PERIOD`, add the labels,
-    metadata and pin to that memory instead. The index must be prepared. Raises the errors of `memories.add`, and
-    Invalid if there are too many labels together.
+    metadata, pin and later expiry to that memory instead. The index must be prepared. Raises the errors of
+    `memories.add`, and Invalid if there are too many labels together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     unfinished.finish_texts(session, project.id, [new.text])
@@ -74,13 +76,16 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
 
 
 def _additions(existing: Memory, new: NewMemory) -> dict[str, object]:
-    """Return what the new memory adds to the existing one: labels, metadata and a pin."""
+    """Return what the new memory adds to the existing one: labels, metadata, a pin and a later expiry."""
     changed: dict[str, object] = {}
     details = checked(with_labels(existing.details, new.details))
     if details != existing.details:
         changed["metadata"] = details
     if new.pinned and not existing.pinned:
         changed["pinned"] = True
+    expiry = expiry_of(new.expires_at, new.expires_in_days)
+    if _is_later(expiry, existing.expires_at):
+        changed["expires_at"] = expiry
     return changed
 
 
@@ -109,15 +114,15 @@ def kept_fields(existing: Memory, new: NewMemory) -> Iterator[str]:
             yield f"metadata.{shortened(key)}"
     if new.created_at not in (None, existing.created_at):
         yield CREATED_AT
-    if _differ(expiry_of(new.expires_at, new.expires_in_days), existing.expires_at):
+    if _is_later(existing.expires_at, expiry_of(new.expires_at, new.expires_in_days)):
         yield EXPIRY
 
 
-def _differ(expiry: datetime | None, other: datetime | None) -> bool:
-    """Return whether two expiry times differ by a day or more. The same number of days, said later, is the same."""
+def _is_later(expiry: datetime | None, other: datetime | None) -> bool:
+    """Return whether `expiry` is never, or at least a day after `other`: the same days, said again, are not."""
     if expiry is None or other is None:
-        return expiry is not other
-    return abs(expiry - other) >= REPEAT_PERIOD
+        return other is not None
+    return expiry - other >= REPEAT_PERIOD
 
 
 def _with_values(old: JSON, new: JSON) -> JSON:

@@ -1,7 +1,7 @@
 """The same text within a day does not become a second memory, even from simultaneous callers."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -75,6 +75,27 @@ async def test_a_pin_is_added_to_it_and_not_called_a_label(mcp: Mcp) -> None:
     assert [memory["id"] for memory in (await mcp.call("list_memories", pinned=True))["results"]] == [memory_id]
 
 
+@pytest.mark.sqlite_only
+@rows(
+    ("old", "new", "days"),
+    [
+        ({"expires_in_days": 3}, {}, None),
+        ({"expires_in_days": 3}, {"expires_in_days": 30}, 30),
+        ({"expires_in_days": 3}, {"pinned": True}, None),
+    ],
+)
+async def test_it_stays_as_long_as_the_longest_of_the_callers_wants(
+    mcp: Mcp, old: dict[str, object], new: dict[str, object], days: int | None
+) -> None:
+    memory_id = await mcp.add(TEXT, **old)
+    again = await mcp.call("add_memory", content=TEXT, **new)
+    assert again["message"] == f"This was already remembered, as {memory_id}; what was new was added to it."
+    memory = (await mcp.client.get(f"/api/memories/{memory_id}", headers=mcp.headers)).json()
+    expiry = memory["expires_at"] and datetime.fromisoformat(memory["expires_at"]) - now()
+    assert expiry is None if days is None else timedelta(days=days - 1) < expiry < timedelta(days=days)
+    await mcp.call("delete_memory", id=memory_id, permanent=True)
+
+
 YESTERDAY = (now() - timedelta(hours=20)).isoformat()
 TODAY = (now() - timedelta(hours=2)).isoformat()
 
@@ -93,7 +114,6 @@ TODAY = (now() - timedelta(hours=2)).isoformat()
         ({"created_at": TODAY}, {"created_at": YESTERDAY}, "created_at stays as it was"),
         ({"created_at": TODAY, "topic_category": "a"}, {"created_at": YESTERDAY, "topic_category": "b"},
          "topic_category and created_at stay as they were"),
-        ({"expires_in_days": 30}, {}, "expires_in_days stays as it was"),
         ({}, {"expires_in_days": 30}, "expires_in_days stays as it was"),
         ({"expires_in_days": 30}, {"expires_in_days": 28}, "expires_in_days stays as it was"),
         ({"created_at": TODAY}, {"created_at": YESTERDAY, "expires_in_days": 30},
