@@ -14,7 +14,8 @@ from server.domain.memory.inputs import Message, NewMemory
 from server.index.types import NO_PLACES
 from server.index.words import word_search
 from server.index.words.backend import word_index_of
-from server.index.words.tokenizer import question_terms, terms_of
+from server.index.words.questions import question_terms
+from server.index.words.tokenizer import terms_of
 from server.models import Memory, Project
 from tests.support.world import World
 

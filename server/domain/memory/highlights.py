@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from server.index.words.emoji import EMOJI
 from server.index.words.normalization import INVISIBLE, normalize, pattern_of
-from server.index.words.tokenizer import ARTICLE, MARKS, read_question, terms_of
+from server.index.words.questions import read_question
+from server.index.words.tokenizer import ARTICLE, MARKS, terms_of
 
 _FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\u309b\u309c\uff9e\uff9f]*"
 """Marks, joiners, and parts of syllables that people see as one character with the character before them."""

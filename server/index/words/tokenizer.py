@@ -1,35 +1,20 @@
-"""The tokenizer of the word index: it cuts texts and questions into terms. The database then stems each term."""
+"""The tokenizer of the word index: it cuts texts into terms. The database then stems each term."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from server.index.words import emoji, notations
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
-from server.index.words.spellings import (
-    LEAST_IN_QUESTION,
-    LEAST_IN_TEXT,
-    in_latin,
-    is_certainly_serbian,
-    is_cyrillic,
-    spelled_out,
-    without_prefixes,
-)
+from server.index.words.spellings import LEAST_IN_TEXT, in_latin, spelled_out, without_prefixes
 
 VERSION = 11
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
-
-MAX_QUESTION_TERMS = 32
-"""A search looks for at most this many terms of a question, the rarest ones. With more terms, results get worse."""
-
-MAX_CANDIDATES = 200
-"""The rarest terms are chosen from at most this many."""
 
 MAX_INDEXED_BYTES = 1_000_000
 """The estimated size of the terms that one text adds to the index. Postgres accepts 1 MB in one tsvector."""
@@ -69,9 +54,6 @@ _DOTTED = r"\d+(?:\.\d+){2,}(?!\w)"
 _COMPOUND = re.compile(f"[vV](?={_DOTTED})|{_DOTTED}|{_WORD}(?:{_JOINER}{_WORD})*")
 """A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`, 20.11.1 also in `v20.11.1`."""
 
-_VERSION_SIGN = re.compile(r"(?<![^\W_])[vV](?=\d+\.\d)")
-"""Half of the texts write 4.0 for v4.0."""
-
 _UPPER, _LOWER = "A-Z\u0391-\u03a9\u0400-\u042f", "a-z\u03b1-\u03c9\u0430-\u045f"
 _PART = re.compile(
     f"[{_UPPER}]{{2,}}s(?![{_LOWER}])"  # URLs
@@ -85,11 +67,8 @@ MOST_PARTS = 6
 LEAST_DIGITS = 4
 """Two numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
 
-LEAST_BEGINNING, LEAST_FOREIGN_BEGINNING = 6, 4
-"""The fewest letters or digits with which words may begin: in ASCII, and in other scripts."""
-
 _HAN = re.compile(f"[{HAN}]")
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f"
     f"\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff{HAN}]+"
 )
@@ -99,10 +78,6 @@ ARTICLE = "(?:[\u0648\u0641]?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644))"
 """The article before an Arabic word, perhaps with and, then, with, as or to before it. Most nouns in a text have it."""
 
 _ARTICLE = re.compile(rf"^{ARTICLE}(?=[^\W\d_]{{3}})")
-
-_VOWELS = "аеиіїоуыэюяєαεηιουωաեէըիոაეიოუ"
-_LAST_SIGNS = re.compile(f"(?:\u0bae\u0bcd|[{MARKS}]+)$")
-"""Vowel signs and the like at the end of a word, and the Tamil m: before an ending, they change or are missing."""
 
 _CHARACTER = re.compile(f"(?s:.)[{MARKS}]*")
 _MARK = re.compile(f"[{MARKS}]")
@@ -121,18 +96,6 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 """Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
-    ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ. `whole_of` has the
-    whole of each term that the question asks only as a part.
-    """
-
-    terms: list[str]
-    wholes: frozenset[str]
-    whole_of: dict[str, str]
-
-
 def terms_of(text: str) -> list[str]:
     """Return the terms of a text, normalized and in lower case.
 
@@ -143,7 +106,7 @@ def terms_of(text: str) -> list[str]:
         text = f"{text} {others}"
     if not text.isascii():
         latin = in_latin(text)
-        text = _normalized(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
+        text = spaced(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
         text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)} {emoji.names(text)}"
     words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
@@ -151,16 +114,16 @@ def terms_of(text: str) -> list[str]:
     return " ".join(map(terms.__getitem__, words)).split()
 
 
-def _normalized(text: str) -> str:
+def spaced(text: str) -> str:
     """Return the normalized text, with spaces around scripts that have none: they do not join the words beside them."""
-    return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", normalize(text))
+    return text if text.isascii() else UNSPACED.sub(r" \g<0> ", normalize(text))
 
 
 def _terms_of_word(word: str) -> list[str]:
-    return [term for compound in _compounds(word) for term in _terms_of_compound(compound, is_question=False)]
+    return [term for compound in compounds_of(word) for term in terms_of_compound(compound, is_question=False)]
 
 
-def _compounds(text: str) -> list[str]:
+def compounds_of(text: str) -> list[str]:
     """Return the compounds of a normalized text."""
     for sign, pattern, name in _NAMES:
         if sign in text:
@@ -170,11 +133,11 @@ def _compounds(text: str) -> list[str]:
     return _COMPOUND.findall(text)
 
 
-def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
+def terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
     """Return the parts of a compound in order, then the words of several parts, then the whole of several words."""
     if compound.isascii() and compound.isalpha() and (compound.islower() or compound[1:].islower()):
         return [compound.lower()]  # the case of most words
-    if _UNSPACED.match(compound):
+    if UNSPACED.match(compound):
         return _characters_and_pairs(compound, is_question)
     words = [_ARTICLE.sub("", word) for word in _WORDS.findall(compound)]
     terms = [term for word in words for term in _split_word(word)]
@@ -231,65 +194,6 @@ def _parts(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
-
-
-def question_terms(question: str) -> list[str]:
-    """Return the different terms of a question, without stop words unless it has only stop words."""
-    return read_question(question).terms
-
-
-def read_question(question: str) -> Question:
-    """Return at most `MAX_CANDIDATES` terms of a question, preferring terms with digits and the longest ones.
-
-    Stop words are left out, unless there are no other terms.
-    """
-    question = _VERSION_SIGN.sub("", question)
-    by_compound = _question_terms_of(question)
-    latin = in_latin(question)
-    latin_terms = _flat(_question_terms_of(latin))
-    bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
-    others = f"{spelled_out(f'{question} {latin}')} {notations.others(question)} {bare} {emoji.names(question)}"
-    other_terms = latin_terms | _flat(_question_terms_of(others))
-    own = list(dict.fromkeys(term for terms in by_compound for term in terms))
-    terms = [*own, *sorted(other_terms.difference(own))]
-    terms = [term for term in terms if term not in STOP_WORDS] or terms
-    if len(terms) > MAX_CANDIDATES:
-        terms = sorted(terms, key=lambda term: (term.isalpha(), -len(term)))[:MAX_CANDIDATES]
-    parts = {term for terms in by_compound for term in terms[:-1]}
-    wholes = {terms[-1] for terms in by_compound if len(terms) > 2 and not _UNSPACED.search(terms[-1])} - parts
-    repeats = other_terms.difference(own)
-    if latin and is_certainly_serbian(question):  # every memory in Serbian also has the words in Latin letters
-        repeats = repeats - latin_terms | set(filter(is_cyrillic, own))
-    whole_of = {part: terms[-1] for terms in by_compound if terms[-1] in wholes for part in terms[:-1]}
-    for part in {term for terms in by_compound if terms[-1] not in wholes for term in terms}:
-        whole_of.pop(part, None)
-    return Question(terms, frozenset(wholes | repeats), whole_of)
-
-
-def _flat(by_compound: list[list[str]]) -> set[str]:
-    return {term for terms in by_compound for term in terms}
-
-
-def _question_terms_of(question: str) -> list[list[str]]:
-    return [_terms_of_compound(compound, is_question=True) for compound in _compounds(_normalized(question))]
-
-
-def beginning_of(term: str) -> str:
-    """Return how the words begin that may be other forms of a term that no memory holds. "" if too many would.
-
-    Most languages have endings, which no stemmer here removes, and German joins words. Scripts with cases also lose
-    the last letters of a long term: `пятниц` begins пятница and пятницу. Those without lose the last vowel signs.
-    """
-    if _UNSPACED.search(term):
-        return ""
-    if term.isascii():
-        return term if len(term) >= LEAST_BEGINNING else ""
-    if len(term) < LEAST_FOREIGN_BEGINNING:
-        return ""
-    if term.upper() == term:
-        return bare if len(bare := _LAST_SIGNS.sub("", term)) >= LEAST_FOREIGN_BEGINNING else term
-    loses_a_letter = len(term) >= 6 or (len(term) == 5 and term[-1] in _VOWELS)
-    return term[: len(term) - loses_a_letter - (len(term) >= 8)]
 
 
 def date_words(moment: datetime) -> str:

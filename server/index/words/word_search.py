@@ -27,7 +27,7 @@ from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
 from server.index.words.protocol import TermMatches, WordIndex
-from server.index.words.tokenizer import MAX_QUESTION_TERMS, Question, beginning_of, read_question
+from server.index.words.questions import MAX_QUESTION_TERMS, Question, beginning_of, read_question
 from server.models import metadata
 from server.statements import Query, as_json, numbers_in
 
