@@ -201,6 +201,23 @@ def test_a_word_counts_more_than_one_that_only_begins_with_it(world: World) -> N
     assert shares(world, "Dampfschiff") == {"Dampfschiff": 1}
 
 
+@pytest.mark.parametrize(
+    ("question", "as_one_word", "apart", "other"),
+    [
+        ("what data base do we use", "The database has a replica", "A data base in the cellar", "The base of a lamp"),
+        ("log in", "Ben's login is broken", "They log everything in a diary", "Ben is in the garden"),
+        ("Steuer Bescheid", "Der Steuerbescheid ist da", "Bescheid wegen der Steuer", "Die Steuer ist hoch"),
+    ],
+)
+def test_words_of_a_question_are_found_as_one_word(
+    world: World, question: str, as_one_word: str, apart: str, other: str
+) -> None:
+    world.add_many([as_one_word, apart, other], at=MAY)
+    found = shares(world, question)
+    assert found[as_one_word] == pytest.approx(found[apart], abs=0.01)
+    assert found.get(other, 0) < 0.7 * found[as_one_word]
+
+
 def test_a_memory_with_many_words_of_one_beginning_counts_once(world: World) -> None:
     """Otherwise the beginning would count as a common word, and more on SQLite than on Postgres."""
     many = "Dampfschifffahrt Dampfschifffahrten Dampfschifffahrtskarte"

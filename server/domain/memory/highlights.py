@@ -46,6 +46,7 @@ class Highlighter:
         terms = asked.terms if question.strip() else []
         self._stems = {_stem(term) for term in terms if _has_case(term)}
         self._repeating = self._stems & {_stem(term) for term in asked.wholes}
+        self._pairs = {_stem(joined): {_stem(word) for word in pair} for joined, pair in asked.pairs.items()}
         pieces = [term for term in terms if len(term) <= LONGEST_PIECE and not _has_case(term)]
         self._pieces = [_pattern_of(piece) for piece in sorted(pieces, key=len, reverse=True)]
 
@@ -62,6 +63,8 @@ class Highlighter:
         """
         text = text[:LOOKED_AT]
         stems = self._stems & {_stem(term) for term in terms_of(text)}
+        for joined in stems & self._pairs.keys():
+            stems |= self._pairs[joined] & self._stems
         term_count = len(self._stems - (self._repeating - stems)) + len(self._pieces)
         if not term_count:
             return 0.0

@@ -1,7 +1,9 @@
 """Reads questions: which terms the word index looks for."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from server.index.words import emoji, notations
 from server.index.words.normalization import normalize
@@ -21,6 +23,12 @@ MAX_QUESTION_TERMS = 32
 MAX_CANDIDATES = 200
 """The rarest terms are chosen from at most this many."""
 
+MOST_IN_PAIRS = 12
+"""Of a question with more words, no neighbors are looked for as one word, because they would displace other terms."""
+
+PARTICLES = frozenset(("in", "out", "up", "off", "on", "down", "over"))
+"""The stop words that end other words, such as `login`."""
+
 LEAST_BEGINNING, LEAST_FOREIGN_BEGINNING = 6, 4
 """The fewest letters or digits with which words may begin: in ASCII, and in other scripts."""
 
@@ -36,12 +44,14 @@ _LAST_SIGNS = re.compile(f"(?:\u0bae\u0bcd|[{MARKS}]+)$")
 class Question:
     """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
     ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ. `whole_of` has the
-    whole of each term that the question asks only as a part.
+    whole of each term that the question asks only as a part. `pairs` has the two words of each whole that a text may
+    have instead of them: `data base` has the whole database.
     """
 
     terms: list[str]
     wholes: frozenset[str]
     whole_of: dict[str, str]
+    pairs: dict[str, tuple[str, str]]
 
 
 def question_terms(question: str) -> list[str]:
@@ -60,8 +70,9 @@ def read_question(question: str) -> Question:
     latin_terms = _flat(_question_terms_of(latin))
     bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
     others = f"{spelled_out(f'{question} {latin}')} {notations.others(question)} {bare} {emoji.names(question)}"
-    other_terms = latin_terms | _flat(_question_terms_of(others))
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
+    pairs = {first + second: (first, second) for first, second in _pairs(by_compound) if first + second not in own}
+    other_terms = latin_terms | _flat(_question_terms_of(others)) | pairs.keys()
     terms = [*own, *sorted(other_terms.difference(own))]
     terms = [term for term in terms if term not in STOP_WORDS] or terms
     if len(terms) > MAX_CANDIDATES:
@@ -74,7 +85,17 @@ def read_question(question: str) -> Question:
     whole_of = {part: terms[-1] for terms in by_compound if terms[-1] in wholes for part in terms[:-1]}
     for part in {term for terms in by_compound if terms[-1] not in wholes for term in terms}:
         whole_of.pop(part, None)
-    return Question(terms, frozenset(wholes | repeats), whole_of)
+    return Question(terms, frozenset(wholes | repeats), whole_of, pairs)
+
+
+def _pairs(by_compound: list[list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield the neighboring words of a short question that a text may have as one, such as `data base` and `log in`."""
+    if len(by_compound) <= MOST_IN_PAIRS:
+        words = [terms[0] if len(terms) == 1 and terms[0].isalpha() else "" for terms in by_compound]
+        for first, second in pairwise(words):
+            can_follow = second not in STOP_WORDS or second in PARTICLES
+            if first not in STOP_WORDS and can_follow and first != first.upper() and second != second.upper():
+                yield first, second
 
 
 def _flat(by_compound: list[list[str]]) -> set[str]:

@@ -11,9 +11,10 @@ often a memory repeats a word does not count. Lengths are in characters, and the
 known only of projects that are scanned exactly; else `chance` is 1.
 
 A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these.
+A memory that has two neighboring words of a short question as one word holds both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -116,8 +117,10 @@ def search(
     if memory_count > MAX_ROWS:
         terms, matches = _rarest(session, index, project_id, terms, matches, allowed)
     most = np.where(matches.counts == 0, BEGINNING_CREDIT, 1.0)
-    matches = _with_beginnings(session, index, project_id, terms, matches)
+    words = ["" if term in asked.pairs else term for term in terms]
+    matches = _with_beginnings(session, index, project_id, words, matches)
     rows = _rows(matches, memory_count, _repeating(asked, terms, matches), most, known)
+    _credit_pairs(rows, terms, asked.pairs)
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
         positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
@@ -221,6 +224,16 @@ def _rows(
     chances = _chances(numbers, known)[positions]
     credits[positions, matches.terms] = most[matches.terms] * (least + (1 - least) * chances)
     return Rows(numbers, credits, rarities)
+
+
+def _credit_pairs(rows: Rows, terms: Sequence[str], pairs: Mapping[str, Sequence[str]]) -> None:
+    """Credit both words of a pair to the memories that have them as one word, which then counts no further."""
+    places = {term: place for place, term in enumerate(terms)}
+    for joined, pair in pairs.items():
+        words = [places[word] for word in pair if word in places]
+        if words and joined in places:
+            rows.credits[:, words] = np.maximum(rows.credits[:, words], rows.credits[:, [places[joined]]])
+            rows.rarities[places[joined]] = 0.0
 
 
 def _chances(numbers: NDArray[np.int64], known: Places) -> NDArray[np.float64]:

@@ -42,6 +42,7 @@ def test_other_spellings_of_a_word_do_not_count_as_missing(text: str, question: 
         ("ดื่มนํ้ากับเเมว", "น้ำ แมว", ["นํ้า", "เเมว"]),
         ("Живим у Београду", "Beogradu", ["Београду"]),
         ("by O´Brien", "obrien", ["O´Brien"]),
+        ("my Bitwarden vault", "bit warden", ["Bitwarden"]),
     ],
 )
 def test_words_are_marked_in_every_script(text: str, question: str, marked: list[str]) -> None:
