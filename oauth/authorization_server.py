@@ -42,15 +42,15 @@ class AuthorizationServer(BaseServer):
         row = clients.find(self.session, client_id)
         return None if row is None else Client(row)
 
-    def authenticate_client(self, request: FlowRequest, _methods: object, endpoint: str = "token") -> Client:
-        """Authenticate the client by a method that it may use at this endpoint. Raises ClientRefused."""
+    def authenticate_client(self, request: FlowRequest, _methods: object, _endpoint: str = "token") -> Client:
+        """Authenticate the client. Raises ClientRefused."""
         credentials = client_credentials(request)
         client = self.query_client(credentials.client_id)
         by_header = "authorization" in request.headers
         if client is None:
             raise ClientRefused(UNKNOWN_CLIENT, by_header=by_header)
-        if credentials.method not in (allowed := client.auth_methods(endpoint)):
-            methods = " or ".join(sorted(allowed))
+        if credentials.method not in client.auth_methods:
+            methods = " or ".join(sorted(client.auth_methods))
             raise ClientRefused(f"This client authenticates with {methods}.", by_header=by_header)
         if credentials.method is not AuthMethod.NONE and not clients.secret_matches(client.row, credentials.secret):
             raise ClientRefused("The client_secret is wrong.", by_header=by_header)

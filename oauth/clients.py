@@ -6,7 +6,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from server.domain.grants import redirect_uris
-from server.models import AuthMethod, ClientKind, OAuthClient
+from server.models import AuthMethod, OAuthClient
 from server.principal import Scope, with_implied
 from server.statuses import EVERYDAY_SCOPES
 
@@ -24,11 +24,12 @@ class Client(ClientMixin):
     def get_client_id(self) -> str:
         return self.row.id
 
-    def auth_methods(self, endpoint: str) -> Set[str]:
-        """Return the methods the client may use: at the token endpoint the one it registered, which says nothing about
-        other endpoints. A client that an administrator created may send its secret in both ways.
+    @property
+    def auth_methods(self) -> Set[str]:
+        """Return the methods the client may use. It may send its secret in both ways: many client libraries choose one
+        without regard to the registered method.
         """
-        if self.row.secret_hash is not None and (self.row.kind == ClientKind.CONFIGURED or endpoint != "token"):
+        if self.row.secret_hash is not None:
             return {AuthMethod.BASIC, AuthMethod.POST}
         return {self.row.auth_method}
 

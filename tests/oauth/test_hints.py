@@ -87,8 +87,8 @@ async def test_the_error_about_a_json_body_names_the_content_type(notes: App) ->
 async def test_the_error_names_the_client_s_way_to_authenticate(notes: App, backend: App) -> None:
     assert backend.secret
     given = {"grant_type": "refresh_token", "refresh_token": "sm_rt_x", "client_id": backend.client_id}
-    in_body = await notes.http.post("/oauth/token", data=given | {"client_secret": backend.secret})
-    assert hint_of(in_body, 401) == "This client authenticates with client_secret_basic."
+    without = await notes.http.post("/oauth/token", data=given)
+    assert hint_of(without, 401) == "This client authenticates with client_secret_basic or client_secret_post."
     assert hint_of(await notes.refresh("sm_rt_x", client_secret="x"), 401) == "This client authenticates with none."
     wrong = await notes.http.post("/oauth/token", data=given, headers=basic(backend.client_id, "x"))
     assert hint_of(wrong, 401) == "The client_secret is wrong."

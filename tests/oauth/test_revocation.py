@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import httpx
-import pytest
 from sqlmodel import select
 
 from server.database import Database
@@ -81,30 +80,6 @@ async def test_090_introspection_is_for_clients_and_their_own_tokens(
         for row in session.exec(select(AccessToken)):
             row.expires_at = now() - timedelta(seconds=1)
     assert (await backend.post("/oauth/introspect", {"token": tokens.access})).json() == INACTIVE
-
-
-@pytest.mark.parametrize("registered", ["client_secret_basic", "client_secret_post"])
-async def test_the_registered_method_is_for_the_token_endpoint_alone(
-    registered: str, register: Register, ann: Person
-) -> None:
-    """Authlib's client revokes with HTTP Basic by default, even if it registered another method."""
-    app = await register(token_endpoint_auth_method=registered)
-    assert app.secret
-    none: dict[str, str] = {}
-    in_header = (none, basic(app.client_id, app.secret))
-    in_body = ({"client_id": app.client_id, "client_secret": app.secret}, none)
-    as_registered = in_body if registered == "client_secret_post" else in_header
-    for own, headers in (in_header, in_body):
-        given = {"grant_type": "authorization_code", "code": await ann.allow(app.request())}
-        given |= {"code_verifier": app.verifier, **as_registered[0]}
-        issued = await app.http.post("/oauth/token", data=given, headers=as_registered[1])
-        token = {"token": issued.json()["access_token"]}
-        described = await app.http.post("/oauth/introspect", data=token | own, headers=headers)
-        assert described.json()["active"] is True
-        assert (await app.http.post("/oauth/revoke", data=token | own, headers=headers)).status_code == 200
-        assert not await app.works(token["token"])
-    wrong = await app.http.post("/oauth/revoke", data={"token": "x"}, headers=basic(app.client_id, "wrong"))
-    assert error_of(wrong, 401) == "invalid_client"
 
 
 async def test_091_introspection_describes_an_active_token(backend: App, ann: Person) -> None:

@@ -22,7 +22,7 @@ TOKENS: dict[str, Requirement] = {
     ),
     "072": Requirement("A token request for another resource gets invalid_target.", "RFC 8707 section 2.2"),
     "073": Requirement(
-        "A confidential client authenticates with its registered method, and a public client must not send a secret.",
+        "A confidential client sends its secret in the header or the body, and a public client must not send a secret.",
         "RFC 6749 sections 2.3.1, 3.2.1 and 5.2",
     ),
     "074": Requirement(
