@@ -10,6 +10,7 @@ from server import errors
 from server.logs import request_id
 from server.runtime import State
 from server.statuses import answered, challenge
+from server.urls import is_for_programs
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,13 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
     return JSONResponse({"detail": error.detail}, status, headers)
 
 
-async def answer_http(_request: Request[State], error: Exception) -> Response:
+async def answer_http(request: Request[State], error: Exception) -> Response:
     """Answer a request that the router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     detail = errors.NotFound.sentence if error.status_code == 404 else error.detail
+    path = request.scope["path"]
+    if path.startswith("/mcp/") or not is_for_programs(path):  # people often forget /mcp, or add to it
+        detail = f"{detail.removesuffix('.')}. MCP clients connect to {request.state['runtime'].settings.resource}."
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 

@@ -27,7 +27,7 @@ from server import data_folder, housekeeping, logs, open_files
 from server.activity_log import ActivityLog
 from server.cors import Cors
 from server.dashboard import errors as people
-from server.dashboard.errors import is_for_people
+from server.dashboard.errors import accepts_page, is_for_people
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance, mailed_links, second_step
 from server.database import Database, migrate
@@ -112,7 +112,7 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
 
 
 async def answer_http(request: Request[State], error: Exception) -> Response:
-    if is_for_people(request):
+    if accepts_page(request):
         return await people.answer_http(request, error)
     return await programs.answer_http(request, error)
 

@@ -15,9 +15,16 @@ from server.urls import is_for_programs, is_local_path
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
     """Return whether to show an error as a page. An unknown path gets a page if the client accepts HTML."""
-    if is_for_programs(connection.scope["path"]):
-        return False
-    return "endpoint" in connection.scope or "text/html" in connection.headers.get("accept", "")
+    return accepts_page(connection) or ("endpoint" in connection.scope and not _is_for_programs(connection))
+
+
+def accepts_page(connection: HTTPConnection[State]) -> bool:
+    """Return whether the client accepts HTML, outside of the paths that only programs call."""
+    return "text/html" in connection.headers.get("accept", "") and not _is_for_programs(connection)
+
+
+def _is_for_programs(connection: HTTPConnection[State]) -> bool:
+    return is_for_programs(connection.scope["path"])
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:

@@ -106,6 +106,15 @@ async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, pa
     assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here. Use one of POST, OPTIONS."}
 
 
+@rows("method, path", [("POST", "/"), ("POST", "/sse"), ("GET", "/sse"), ("POST", "/mcp/mcp"), ("POST", "//mcp")])
+async def test_another_address_names_the_one_for_mcp_clients(client: httpx.AsyncClient, method: str, path: str) -> None:
+    """Also without /mcp, as people paste it, and with what clients add."""
+    url = client.base_url.copy_with(raw_path=path.encode())
+    answer = await client.request(method, url, headers={"Accept": "application/json, text/event-stream"})
+    assert answer.status_code == (405 if path == "/" else 404)
+    assert answer.json()["detail"].endswith(" MCP clients connect to http://localhost:8081/mcp.")
+
+
 @rows(("tool", "arguments"), WRITES)
 async def test_a_read_only_credential_is_challenged_for_the_write_scope(
     mcp: Mcp, reader: Mcp, tool: str, arguments: dict[str, str]
