@@ -33,6 +33,12 @@ def with_port(uri: str, port: int | None) -> str:
     return urlunsplit(parts._replace(netloc=f"{host}" if port is None else f"{host}:{port}"))
 
 
+def without_port(uri: str) -> str:
+    """Return the URI with no port. An empty path is the path "/"."""
+    parts = urlsplit(with_port(uri, None))
+    return urlunsplit(parts._replace(path=parts.path or "/"))
+
+
 @given(ALLOWED)
 def test_a_usual_uri_may_be_registered_and_matches_itself(uri: str) -> None:
     assert redirect_uris.is_allowed(uri, PRIVATE_NETWORK)
@@ -54,7 +60,7 @@ def test_any_other_uri_matches_on_no_other_port(uri: str, port: int) -> None:
 def test_a_loopback_uri_matches_nothing_that_differs_in_more_than_the_port(uri: str, other: str) -> None:
     for requested in (other, uri + other):
         if redirect_uris.matches(uri, requested):
-            assert with_port(requested, None) == with_port(uri, None)
+            assert without_port(requested) == without_port(uri)
 
 
 @given(st.one_of(HTTPS, PRIVATE), ANY_TEXT)

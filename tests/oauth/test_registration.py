@@ -225,3 +225,12 @@ async def test_c06_a_loopback_redirect_uri_may_use_any_port(register: Register, 
         for uri in (registered, f"{base}:1/callback", f"{base}:65535/callback"):
             app.redirect_uri = uri
             assert await app.works((await app.connect(ann)).access), uri
+
+
+async def test_c06_no_path_is_the_path_slash(register: Register, ann: Person) -> None:
+    """VS Code tells people to register the first of these, and asks for the second."""
+    uris = "http://127.0.0.1:33418", "http://127.0.0.1:33418/"
+    for registered, asked in (uris, uris[::-1]):
+        app = await register(redirect_uris=[registered])
+        app.redirect_uri = asked
+        assert await app.works((await app.connect(ann)).access), asked

@@ -57,7 +57,7 @@ class Loopback:
         match = _LOOPBACK.fullmatch(uri)
         if match is None or not 1 <= int(match[2] or 80) <= 65535:
             return None
-        return cls(match[1], match[3] or "")
+        return cls(match[1], match[3] or "/")  # the same address (RFC 3986 section 6.2.3)
 
 
 def is_allowed(uri: str, public_url: str) -> bool:
