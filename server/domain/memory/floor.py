@@ -31,6 +31,6 @@ def weak_below(compared: int, *, by_words: bool = False) -> float:
     return BY_WORDS * level if by_words else level
 
 
-def floor_among(compared: int) -> float:
+def floor_among(compared: int, *, by_words: bool = False) -> float:
     """Return the threshold if the caller gives none."""
-    return FLOOR_OF_WEAK * weak_below(compared)
+    return FLOOR_OF_WEAK * weak_below(compared, by_words=by_words)

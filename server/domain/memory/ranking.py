@@ -13,9 +13,10 @@
 
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
-of the question itself has share 0 and window 0, even next to a match. Two exceptions: if the question has no
+of the question itself has share 0 and window 0, even next to a match. Three exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, or if it knows no word of the question,
-share and window alone make the score.
+share and window alone make the score; and if the model does not support the question's script, they make nearly all of
+it.
 
 Among memories whose scores differ by at most 0.005, the newer comes first (`newer_first`). The scores are then given
 out again in descending order. A search shows equal texts of one user once, as the newest (`folding`).
@@ -40,6 +41,11 @@ SIMILARITY_WEIGHT = 0.6 / 1.3
 SHARE_WEIGHT = 0.15 / 1.3
 WINDOW_WEIGHT = 0.55 / 1.3
 
+MISREAD_WEIGHT = 0.03
+"""The weight of the similarity if the model does not support the question's script. To such a model, all texts in that
+script are similar, so the similarity only sorts memories with the same words.
+"""
+
 NEAR = 0.005
 """Scores that differ by at most this much are near equals: the newer memory comes first."""
 
@@ -63,15 +69,15 @@ class Ranking:
     ranking.
     """
 
-    best: float
-    """The best score, even if it is below the threshold; 1 if nothing was compared."""
+    judged: Scores
+    """The scores that decide whether the answer is weak: those of the words alone if the question is misread."""
 
-    def best_of(self, existing: Iterable[int], *, by_words: bool = False) -> float:
-        """Return the best score of these positions, or the best score that missed the threshold. With `by_words`,
-        similarities do not count.
-        """
-        scores = _by_words_alone(self.shares, self.windows) if by_words else self.scores
-        return max((float(scores[position]) for position in existing), default=self.best)
+    best: float
+    """The best of these, even if its memory is below the threshold; 1 if nothing was compared."""
+
+    def best_of(self, existing: Iterable[int]) -> float:
+        """Return the best of `judged` at these positions, or the best one that missed the threshold."""
+        return max((float(self.judged[position]) for position in existing), default=self.best)
 
 
 def best_by_words(matches: WordMatches, count: int) -> Numbers:
@@ -79,17 +85,22 @@ def best_by_words(matches: WordMatches, count: int) -> Numbers:
     return best_of(matches.numbers, _by_words(matches.shares, matches.windows), count)
 
 
-def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
-    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these."""
-    likely = _likely(similar, matches, threshold)
+def rank(
+    similar: SimilarMemories, matches: WordMatches, threshold: float, width: int, *, is_misread: bool = False
+) -> Ranking:
+    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these.
+
+    `is_misread`: the model does not support the question's script.
+    """
+    weight = _weight(similar, matches, is_misread)
+    likely = _likely(similar, matches, threshold, weight)
     numbers = union(likely.numbers, matches.numbers)
     similarities = _spread(numbers, likely.numbers, likely.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
     windows = _spread(numbers, matches.numbers, matches.windows)
-    scores = _weight(matches) * similarities + _by_words(shares, windows)
-    if similar is NOTHING_SIMILAR:  # the question has no vector
-        scores = _by_words_alone(shares, windows)
-    scores = np.clip(scores, 0.0, 1.0)
+    by_words = _by_words_alone(shares, windows)
+    scores = np.clip(weight * similarities + (1 - weight) * by_words, 0.0, 1.0)
+    judged = by_words if is_misread else scores
     passing = np.flatnonzero(scores >= threshold)
     lowest = np.partition(scores[passing], -width)[-width] if width < len(passing) else threshold
     best = passing[scores[passing] >= lowest - NEAR]
@@ -103,7 +114,8 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
         shares[chosen],
         windows[chosen],
         is_final=len(best) == len(passing) and (similar.complete or len(passing) < min(width, len(scores))),
-        best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
+        judged=judged[chosen],
+        best=float(judged.max()) if len(judged) else 1.0,
     )
 
 
@@ -122,21 +134,26 @@ def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDA
     return np.array(numbers, np.intp)
 
 
-def _likely(similar: SimilarMemories, matches: WordMatches, threshold: float) -> SimilarMemories:
+def _likely(similar: SimilarMemories, matches: WordMatches, threshold: float, weight: float) -> SimilarMemories:
     """Leave out the memories that cannot reach the threshold: those that hold no term and are not similar enough. Keep
     the most similar one, for the best score.
     """
     if not similar.complete or len(similar.numbers) < MANY:
         return similar
-    is_likely = _weight(matches) * similar.similarities >= threshold
+    is_likely = weight * similar.similarities >= threshold
     is_likely[similar.similarities.argmax()] = True
     positions, is_similar = positions_of(matches.numbers, similar.numbers)
     is_likely[positions[is_similar]] = True
     return replace(similar, numbers=similar.numbers[is_likely], similarities=similar.similarities[is_likely])
 
 
-def _weight(matches: WordMatches) -> float:
-    return SIMILARITY_WEIGHT if matches.asked else 1.0
+def _weight(similar: SimilarMemories, matches: WordMatches, is_misread: bool) -> float:
+    """Return the part of the score that the similarity makes. Words make the rest."""
+    if similar is NOTHING_SIMILAR:  # the question has no vector
+        return 0.0
+    if not matches.asked:
+        return 1.0
+    return MISREAD_WEIGHT if is_misread else SIMILARITY_WEIGHT
 
 
 def _by_words(shares: Scores, windows: Scores) -> Scores:

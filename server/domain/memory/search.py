@@ -131,17 +131,17 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
         by_words = best_by_words(matches, width)
         similar = index.find_similar(session, project, question, Candidates(allowed, by_words, width))
         ranked = matches if similar.complete else matches.only(union(similar.numbers, by_words))
-        floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
+        floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared, by_words=question.is_misread)
         threshold = floor if request.threshold is None else request.threshold
-        ranking = rank(similar, ranked, threshold, width)
+        ranking = rank(similar, ranked, threshold, width, is_misread=question.is_misread)
         existing = _existing(session, project.id, unchecked, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, project.id, narrow, page)
-    best = ranking.best_of(existing, by_words=question.is_misread)
-    page = page._replace(best=best, weak_below=weak_below(compared, by_words=question.is_misread))
+    level = weak_below(compared, by_words=question.is_misread)
+    page = page._replace(best=ranking.best_of(existing), weak_below=level)
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page

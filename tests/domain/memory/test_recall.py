@@ -194,6 +194,15 @@ def test_to_a_model_that_reads_only_english_a_common_script_is_no_answer(
         assert (found.weak, strengths_of(found, unrelated)) == (True, [Strength.WEAK])
 
 
+def test_to_a_model_that_reads_only_english_words_of_another_script_count_more_than_meaning(world: World) -> None:
+    right = "할머니 생신은 오월 십이일이다"
+    for day, text in enumerate([right, "우리 고양이", "민수는 땅콩을 못 먹는다", "목요일에 치과에 간다"]):
+        world.add(text, at=MAY + timedelta(days=day))
+    assert page(world, "우리 할머니생신").results[0].memory.content == right
+    found = page(world, "양자역학")
+    assert (found.results, found.weak) == ([], True)
+
+
 def test_nothing_is_weak_in_an_empty_project(world: World) -> None:
     found = page(world, "red canoe")
     assert (found.results, found.weak) == ([], False)
