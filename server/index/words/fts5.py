@@ -7,14 +7,11 @@ it finds by their vowels; with such a prefix it counts the syllables of the word
 FTS5's own score, bm25(), is not used: it weighs a word by its rarity in the whole table, and compares the length of a
 memory with the mean length of all projects' memories.
 
-The matches of a term come as a list in one row. A row for each match would take longer, and the thread would give up
-the GIL to other requests at each of them.
-
 The column `context` is empty. Earlier versions kept the end of the previous memory there.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import sqlalchemy as sa
@@ -22,7 +19,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.index.words import fts5_purge
-from server.index.words.protocol import TermMatches, WordRow
+from server.index.words.protocol import TermMatches, WordIndex, WordRow, WordSql, union
 from server.statements import Query, as_json
 
 WORDS_PER_MEMORY = 4
@@ -31,8 +28,18 @@ WORDS_PER_MEMORY = 4
 _CONSONANTS = "bcdfghjklmnpqrst"
 
 
-class Fts5:
-    """`WordIndex` on SQLite."""
+class Fts5(WordIndex):
+    sql = WordSql(
+        number="rowid",
+        numbers="group_concat(rowid)",
+        holding="FROM memory_words WHERE memory_words MATCH :t{term}",
+        is_allowed=" AND +rowid IN (SELECT value FROM json_each(:allowed))",
+    )
+
+    def parameters(self, project_id: str, terms: Sequence[str]) -> dict[str, str]:
+        """Return an FTS5 query for each term, quoted so that no term is an operator."""
+        prefix = _prefix_of(project_id)
+        return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)
@@ -47,24 +54,6 @@ class Fts5:
 
     def remove_orphans(self, session: Session) -> None:
         session.execute(_REMOVE_ORPHANS)
-
-    def counts(
-        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
-    ) -> Sequence[int]:
-        values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": -1 if at_most is None else at_most}
-        return _count_query(len(terms)).rows(session, **values)[0]
-
-    def matches(self, session: Session, project_id: str, terms: Sequence[str], at_most: int) -> TermMatches:
-        values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": at_most + 1}
-        return TermMatches.of_rows(_match_query(len(terms)).rows(session, **values), len(terms), at_most)
-
-    def newest(
-        self, session: Session, project_id: str, term: str, at_most: int, allowed: Sequence[int] | None
-    ) -> TermMatches:
-        values: dict[str, str | int] = {**_queries(project_id, [term]), "at_most": at_most}
-        if allowed is not None:
-            values["allowed"] = as_json(allowed)
-        return TermMatches.of_rows(_newest_query(allowed is not None).rows(session, **values), 1, at_most)
 
     def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
         prefix = _prefix_of(project_id)
@@ -90,53 +79,15 @@ def _prefixed(prefix: str, terms: Sequence[str]) -> str:
     return prefix + f" {prefix}".join(terms) if terms else ""
 
 
-def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:
-    """Return the parameters `t0`, `t1`, …: an FTS5 query for each term, quoted so that no term is an operator."""
-    prefix = _prefix_of(project_id)
-    return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
-
-
-@cache
-def _match_query(term_count: int) -> Query:
-    parts = (
-        f"SELECT {term}, count(*), group_concat(rowid) FROM"  # noqa: S608 - numbers
-        f" (SELECT rowid FROM memory_words WHERE memory_words MATCH :t{term} LIMIT :at_most)"
-        for term in range(term_count)
-    )
-    return Query(sa.text(" UNION ALL ".join(parts)))
-
-
-@cache
-def _newest_query(is_narrowed: bool) -> Query:
-    narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if is_narrowed else ""
-    return Query(
-        sa.text(
-            "SELECT 0, count(*), group_concat(rowid) FROM"  # noqa: S608 - no input
-            f" (SELECT rowid FROM memory_words WHERE memory_words MATCH :t0{narrow}"
-            " ORDER BY rowid DESC LIMIT :at_most)"
-        )
-    )
-
-
-@cache
-def _count_query(term_count: int) -> Query:
-    parts = (
-        f"(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH :t{term} LIMIT :at_most))"  # noqa: S608 - numbers
-        for term in range(term_count)
-    )
-    return Query(sa.text("SELECT " + ", ".join(parts)))
-
-
 @cache
 def _beginnings_query(count: int) -> Query:
-    parts = (
+    return union(
         f"SELECT {position}, CASE WHEN sum(words) > :most_words THEN :at_most ELSE count(*) END, group_concat(doc) FROM"  # noqa: S608 - numbers
         " (SELECT doc, count(*) AS words FROM (SELECT doc FROM memory_vocabulary"
         f" WHERE term >= :t{position} AND term < :t{position} || char(1114111) LIMIT :most_words + 1)"
         " GROUP BY doc LIMIT :at_most)"
         for position in range(count)
     )
-    return Query(sa.text(" UNION ALL ".join(parts)))
 
 
 _CREATE_VOCABULARY = Query(

@@ -9,19 +9,27 @@ A row's foreign key deletes it together with its memory, and autovacuum erases d
 remove and purge therefore do nothing here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
-from server.index.words.protocol import TermMatches, WordRow
-from server.statements import Query, as_json
+from server.index.words.protocol import TermMatches, WordIndex, WordRow, WordSql, union
+from server.statements import Query
 
 
-class Tsvector:
-    """`WordIndex` on Postgres."""
+class Tsvector(WordIndex):
+    sql = WordSql(
+        number="memory_number",
+        numbers="string_agg(memory_number::text, ',')",
+        holding="FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term})",
+        is_allowed=" AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))",
+    )
+
+    def parameters(self, project_id: str, terms: Sequence[str]) -> dict[str, str]:
+        return {"project": project_id} | {f"t{position}": term for position, term in enumerate(terms)}
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         values = [
@@ -35,27 +43,9 @@ class Tsvector:
     def remove_orphans(self, session: Session) -> None:
         """Do nothing: the foreign key prevents orphans."""
 
-    def counts(
-        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
-    ) -> Sequence[int]:
-        values = {**_parameters(project_id, terms), "at_most": at_most}
-        return _count_query(len(terms)).rows(session, **values)[0]
-
-    def matches(self, session: Session, project_id: str, terms: Sequence[str], at_most: int) -> TermMatches:
-        values = {**_parameters(project_id, terms), "at_most": at_most + 1}
-        return TermMatches.of_rows(_match_query(len(terms)).rows(session, **values), len(terms), at_most)
-
-    def newest(
-        self, session: Session, project_id: str, term: str, at_most: int, allowed: Sequence[int] | None
-    ) -> TermMatches:
-        values: dict[str, str | int] = {**_parameters(project_id, [term]), "at_most": at_most}
-        if allowed is not None:
-            values["allowed"] = as_json(allowed)
-        return TermMatches.of_rows(_newest_query(allowed is not None).rows(session, **values), 1, at_most)
-
     def beginnings(self, session: Session, project_id: str, beginnings: Sequence[str], at_most: int) -> TermMatches:
-        values = {**_parameters(project_id, beginnings), "at_most": at_most + 1}
-        rows = _beginnings_query(len(beginnings)).rows(session, **values)
+        values = self.parameters(project_id, beginnings)
+        rows = _beginnings_query(len(beginnings)).rows(session, **values, at_most=at_most + 1)
         return TermMatches.of_rows(rows, len(beginnings), at_most)
 
     def prepare(self, _database: Database, /) -> None:
@@ -66,56 +56,15 @@ class Tsvector:
         return True
 
 
-def _parameters(project_id: str, terms: Iterable[str]) -> dict[str, str]:
-    return {"project": project_id} | {f"t{position}": term for position, term in enumerate(terms)}
-
-
-@cache
-def _match_query(term_count: int) -> Query:
-    parts = (
-        f"SELECT {term}, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - numbers
-        " (SELECT memory_number FROM memory_words WHERE project_id = :project"
-        f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT :at_most) AS matches"
-        for term in range(term_count)
-    )
-    return Query(sa.text(" UNION ALL ".join(parts)))
-
-
-@cache
-def _newest_query(is_narrowed: bool) -> Query:
-    narrow = (
-        " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
-    )
-    return Query(
-        sa.text(
-            "SELECT 0, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - no input
-            " (SELECT memory_number FROM memory_words WHERE project_id = :project"
-            f" AND words @@ plainto_tsquery('memory_words', :t0){narrow}"
-            " ORDER BY memory_number DESC LIMIT :at_most) AS matches"
-        )
-    )
-
-
-@cache
-def _count_query(term_count: int) -> Query:
-    parts = (
-        "(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
-        f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT CAST(:at_most AS bigint)) AS matches)"
-        for term in range(term_count)
-    )
-    return Query(sa.text("SELECT " + ", ".join(parts)))
-
-
 @cache
 def _beginnings_query(count: int) -> Query:
-    parts = (
+    return union(
         f"SELECT {position}, count(*), string_agg(memory_number::text, ',') FROM"  # noqa: S608 - numbers
         " (SELECT memory_number FROM memory_words WHERE project_id = :project"
         f" AND words @@ CAST(NULLIF(CAST(plainto_tsquery('simple', :t{position}) AS text), '') || ':*' AS tsquery)"
         " LIMIT :at_most) AS matches"
         for position in range(count)
     )
-    return Query(sa.text(" UNION ALL ".join(parts)))
 
 
 _WRITE = Query(
