@@ -14,6 +14,7 @@ from server.database import Database
 from server.domain.memory import imports, unfinished
 from server.domain.memory.duplicates import NumberedLine
 from server.domain.memory.exchange.lines import Line, memory_of
+from server.domain.memory.publishing import Staged
 from server.errors import Unavailable
 from server.index.types import UNEMBEDDED
 from server.models import BrowserSession, Import, Memory
@@ -81,7 +82,7 @@ async def test_what_an_import_skips_can_be_found(
     with database.write() as session:
         import_id = imports.begin(session, None, ann.tenant.project_id)
         tea = Line(content="Tea.")
-        imports.keep(session, import_id, [imports.Staged(1, tea, memory_of(tea, ""), UNEMBEDDED)])
+        imports.keep(session, import_id, [Staged(1, tea, memory_of(tea), UNEMBEDDED)])
         imports.commit(session, None, import_id)
     assert "0 memories imported. 1 memory skipped" in seen(await import_all(ann, line("Tea.")))
     assert "Tea." in await ann.see(f"{ann.project}/memories")

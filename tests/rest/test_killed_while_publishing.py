@@ -18,6 +18,7 @@ from server.app import create_app
 from server.database import Database
 from server.domain.memory import imports, unfinished
 from server.domain.memory.exchange.lines import Line, memory_of
+from server.domain.memory.publishing import Staged
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.index.types import UNEMBEDDED
@@ -61,7 +62,7 @@ def commit_damaged_and_whole(world: World) -> None:
         for content in ("damaged", "whole"):
             import_id = imports.begin(session, None, world.project_id)
             line = Line(content=content)
-            imports.keep(session, import_id, [imports.Staged(1, line, memory_of(line, ""), UNEMBEDDED)])
+            imports.keep(session, import_id, [Staged(1, line, memory_of(line), UNEMBEDDED)])
             imports.commit(session, None, import_id)
         damaged = col(StagedMemory.line).contains("damaged")
         session.execute(sa.update(StagedMemory).where(damaged).values(line="{"))

@@ -23,15 +23,14 @@ from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_k
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
 from server.domain.memory.portions import STAGED_WEIGHT, portions, weight_of
-from server.domain.memory.publishing import Wordless
+from server.domain.memory.publishing import Staged, Wordless
 from server.domain.memory.storing import embed, embedding_input
 from server.domain.memory.usage import require_room
 from server.domain.turns import end_turn
 from server.errors import NotFound
 from server.index import Index, chunks
-from server.index.types import Embedded
 from server.index.words.titles import memory_terms, names_in
-from server.models import Import, Memory, Project, StagedMemory, metadata
+from server.models import Import, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.sources import Source
@@ -51,19 +50,6 @@ class Imported(NamedTuple):
     stored: int = 0
     known: int = 0
     expired: int = 0
-
-
-class Staged(NamedTuple):
-    """A memory to stage, as a row and as a line. `position` is its place in the import."""
-
-    position: int
-    line: Line
-    memory: Memory
-    embedded: Embedded
-
-    @property
-    def weight(self) -> int:
-        return weight_of(self.line.content, len(self.embedded.spans))
 
 
 def begin(
@@ -110,7 +96,7 @@ def stage(
     new: list[Staged] = []
     for (number, whole), result in zip(lines, embedded, strict=True):
         line, history = histories.split(whole)
-        new.append(Staged(number * histories.ROWS_PER_LINE, line, memory_of(line, ""), result))
+        new.append(Staged(number * histories.ROWS_PER_LINE, line, memory_of(line), result))
         parts += histories.staged_rows(import_id, new[-1].position, new[-1].memory.id, history)
     keep(session, import_id, new)
     for part in parts:

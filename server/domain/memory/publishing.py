@@ -5,7 +5,7 @@ as the other two. A small row marks the memory as stored, so that a crash or ano
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -28,25 +28,24 @@ from server.models.imports import HISTORY, STORED
 from server.models.stored_size import size_of_memory
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A staged line with its vectors, and the memory that it becomes."""
+class Staged(NamedTuple):
+    """A line of an import with its vectors, and the memory that it becomes. `position` is its place in the import."""
 
-    staged: StagedMemory
+    position: int
     line: Line
-    embedded: Embedded
     memory: Memory
+    embedded: Embedded
 
     @staticmethod
-    def of(staged: StagedMemory) -> "Entry":
-        line = Line.model_validate_json(staged.line)
-        memory = memory_of(line, "")
-        memory.id = staged.memory_id or memory.id
-        return Entry(staged, line, embedded(staged.embedding_model, staged.spans, staged.vectors), memory)
+    def of(row: StagedMemory) -> "Staged":
+        line = Line.model_validate_json(row.line)
+        memory = memory_of(line)
+        memory.id = row.memory_id or memory.id
+        return Staged(row.position, line, memory, embedded(row.embedding_model, row.spans, row.vectors))
 
     @property
     def weight(self) -> int:
-        return weight_of(self.memory.content, len(self.embedded.spans), histories.length_of(self.line.history))
+        return weight_of(self.line.content, len(self.embedded.spans), histories.length_of(self.line.history))
 
 
 class Wordless(NamedTuple):
@@ -65,27 +64,27 @@ def wordless(session: Session, import_id: str) -> Wordless | None:
     return Wordless(*row) if row else None
 
 
-def next_entries(session: Session, import_id: str) -> list[Entry]:
+def next_entries(session: Session, import_id: str) -> list[Staged]:
     """Return the next lines of the import, none after the last."""
     query = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
     query = query.order_by(col(StagedMemory.position)).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(query) as rows:
-        entries = map(Entry.of, takewhile(lambda row: row.content_hash != HISTORY, rows))
+        entries = map(Staged.of, takewhile(lambda row: row.content_hash != HISTORY, rows))
         return next(portions(entries, lambda entry: entry.weight, PUBLISHED_WEIGHT), [])
 
 
-def is_long(entries: Sequence[Entry]) -> bool:
+def is_long(entries: Sequence[Staged]) -> bool:
     """Return whether this memory takes several transactions."""
     return entries[0].weight > LONG_WEIGHT
 
 
-def are_next(session: Session, import_id: str, entries: Sequence[Entry]) -> bool:
+def are_next(session: Session, import_id: str, entries: Sequence[Staged]) -> bool:
     """Return whether the import still begins with these lines."""
     positions = sa.select(sa.func.min(StagedMemory.position)).where(col(StagedMemory.import_id) == import_id)
-    return session.scalar(positions) == entries[0].staged.position
+    return session.scalar(positions) == entries[0].position
 
 
-def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
+def store(session: Session, row: Import, entries: Sequence[Staged]) -> None:
     """Store the memories with their earlier versions. Delete their staged rows, except that of a long memory."""
     memories = [entry.memory for entry in entries]
     for entry in entries:
@@ -100,9 +99,9 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
     for memory, entry in zip(memories, entries, strict=True):
         session.add_all(versions_of(entry.line, memory.number, row.id))
     if is_long(entries):
-        mark_stored(session, row.id, entries[0].staged.position, memories[0])
+        mark_stored(session, row.id, entries[0].position, memories[0])
     else:
-        unstage(session, row.id, 0, entries[-1].staged.position)
+        unstage(session, row.id, 0, entries[-1].position)
 
 
 def text_of(session: Session, row: Wordless) -> tuple[str, JsonObject] | None:

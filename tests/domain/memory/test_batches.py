@@ -203,7 +203,7 @@ def test_a_small_batch_is_one_transaction(world: World, monkeypatch: pytest.Monk
 def test_a_batch_whose_project_is_gone_finds_no_project(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = imports.keep
 
-    def without_project(session: Session, import_id: str, staged: Sequence[imports.Staged]) -> None:
+    def without_project(session: Session, import_id: str, staged: Sequence[publishing.Staged]) -> None:
         session.execute(sa.delete(Import))  # as the removal of a deleted project does
         keep(session, import_id, staged)
 

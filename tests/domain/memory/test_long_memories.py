@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from server.database import paused
-from server.domain.memory import batches, deletions, imports, memories, trash
+from server.domain.memory import batches, deletions, imports, memories, publishing, trash
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import NewMemory
@@ -243,7 +243,7 @@ def test_long_texts_without_vectors_are_written_a_few_at_a_time(world: World, mo
     sizes: dict[str, list[int]] = {"kept": [], "stored": []}
     keep, added = imports.keep, outbox.memories_added
 
-    def kept(session: Session, import_id: str, new: Sequence[imports.Staged]) -> None:
+    def kept(session: Session, import_id: str, new: Sequence[publishing.Staged]) -> None:
         sizes["kept"].append(len(new))
         keep(session, import_id, new)
 

@@ -36,17 +36,8 @@ from server.models.base import JsonObject, new_id, now
 from server.models.sources import Source
 from server.reasons import reason_of
 
-MEMORY_ATTRIBUTES = {
-    "content": "content",
-    "metadata": "details",
-    "user_id": "user_id",
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-    "messages": "messages",
-    "version": "version",
-    "pinned": "pinned",
-    "expires_at": "expires_at",
-}
+_SAME = ("content", "user_id", "created_at", "updated_at", "messages", "version", "pinned", "expires_at")
+MEMORY_ATTRIBUTES = {**dict(zip(_SAME, _SAME, strict=True)), "metadata": "details"}
 """The attribute of `Memory` for each field of `Line`, except history and sources. Used for reading and writing."""
 
 
@@ -181,15 +172,15 @@ def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
     return Line.model_construct(id=memory.id, **fields, history=history)
 
 
-def memory_of(line: Line, project_id: str) -> Memory:
-    """Return the new row of an imported memory, which has no source yet."""
+def memory_of(line: Line) -> Memory:
+    """Return the new row of an imported memory, which has no project and no source yet."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
     attributes["messages"] = [message.stored for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
     return Memory(
         **attributes,
         id=new_id("mem_", attributes["created_at"]),
-        project_id=project_id,
+        project_id="",
         content_hash=hash_content(line.content),
     )
 
