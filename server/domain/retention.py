@@ -84,9 +84,9 @@ def delete_chunks(session: Session, conditions: Sequence[tuple[type[SQLModel], s
 
 def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
     """Delete up to CHUNK_ROWS rows of a table that meet the condition, and return how many."""
-    (key,) = sa.inspect(table).primary_key
-    chunk = sa.select(key).where(condition).limit(CHUNK_ROWS)
-    return session.connection().execute(sa.delete(table).where(key.in_(chunk))).rowcount
+    key = sa.inspect(table).primary_key
+    chunk = sa.select(*key).where(condition).limit(CHUNK_ROWS)
+    return session.connection().execute(sa.delete(table).where(sa.tuple_(*key).in_(chunk))).rowcount
 
 
 def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from server.database import insert_for, is_sqlite
 from server.domain.memory.inputs import NewMemory
+from server.domain.retention import delete_chunk
 from server.errors import Conflict
 from server.models import IdempotencyKey
 from server.models.base import is_within, now, was_within
@@ -17,9 +18,6 @@ from server.principal import Principal
 
 KEY_LIFETIME = timedelta(hours=24)
 """A key can be reused for another request after this time."""
-
-REMOVED_AT_ONCE = 500
-"""How many expired keys one transaction of the hourly housekeeping deletes."""
 
 
 class KeyUsedForAnother(Conflict):
@@ -98,11 +96,5 @@ def claim(session: Session, request: CreateRequest | None, memory_ids: Sequence[
 
 
 def remove_expired(session: Session) -> int:
-    """Delete at most `REMOVED_AT_ONCE` expired keys of all callers. Return how many were deleted."""
-    table = IdempotencyKey
-    key = sa.tuple_(col(table.project_id), col(table.created_by), col(table.key_hash))
-    expired = sa.select(col(table.project_id), col(table.created_by), col(table.key_hash)).where(
-        col(table.created_at) <= now() - KEY_LIFETIME
-    )
-    deletion = sa.delete(table).where(key.in_(expired.limit(REMOVED_AT_ONCE)))
-    return session.connection().execute(deletion).rowcount
+    """Delete some expired keys of all callers. Return how many were deleted."""
+    return delete_chunk(session, IdempotencyKey, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME)
