@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlencode, urlsplit
 
 from server.assistants.instructions import (
+    ADD_TO_FILE,
     SERVER_NAME,
     Assistant,
     ConfigFile,
@@ -10,7 +11,6 @@ from server.assistants.instructions import (
     Target,
     encoded,
     install_step,
-    same_path,
 )
 from server.urls import is_loopback
 
@@ -26,23 +26,23 @@ def claude_desktop(target: Target) -> Assistant:
         "args": [*args, "--header", "Authorization:${AUTHORIZATION}"],
         "env": {"AUTHORIZATION": target.bearer},
     }
-    paths = {
-        "linux": "~/.config/Claude/claude_desktop_config.json",
-        "darwin": "~/Library/Application Support/Claude/claude_desktop_config.json",
-        "win32": "%APPDATA%/Claude/claude_desktop_config.json",
-    }
-    config = ConfigFile("json", paths, ("mcpServers", SERVER_NAME), with_key, {"command": "npx", "args": args})
-    where = "In Claude Desktop, open Settings, then Developer, then “Edit Config”, and add this. It needs Node.js."
     name = "claude_desktop_config.json"
+    elsewhere = {
+        "darwin": f"~/Library/Application Support/Claude/{name}",
+        "win32": f"%APPDATA%/Claude/{name}",
+    }
+    sign_in = {"command": "npx", "args": args}
+    config = ConfigFile(f"~/.config/Claude/{name}", sign_in, with_key, elsewhere=elsewhere)
+    where = "In Claude Desktop, open Settings, then Developer, then “Edit Config”, and add this. It needs Node.js."
     return Assistant(
         "claude-desktop",
         "Claude Desktop",
         sign_in=(
-            Step(where, config.snippet(with_key=False), name),
+            config.step(where, with_key=False, target=name),
             Step("Restart Claude Desktop. Sign in when your browser opens, choose a project and allow access."),
         ),
         with_key=(
-            Step(where, config.snippet(with_key=True), name),
+            config.step(where, with_key=True, target=name),
             Step("Restart Claude Desktop."),
         ),
         config=config,
@@ -59,8 +59,14 @@ def goose(target: Target) -> Assistant:
         "uri": target.url,
         "timeout": 300,
     }
-    paths = same_path("~/.config/goose/config.yaml") | {"win32": "%APPDATA%/Block/goose/config/config.yaml"}
-    config = ConfigFile("yaml", paths, ("extensions", SERVER_NAME), {**entry, "headers": target.headers}, entry)
+    config = ConfigFile(
+        "~/.config/goose/config.yaml",
+        entry,
+        target.with_headers(entry),
+        format="yaml",
+        key="extensions",
+        elsewhere={"win32": "%APPDATA%/Block/goose/config/config.yaml"},
+    )
     query = {
         "url": target.url,
         "type": "streamable_http",
@@ -73,28 +79,27 @@ def goose(target: Target) -> Assistant:
         "Goose",
         sign_in=(
             install_step("Goose", f"goose://extension?{urlencode(query, quote_via=quote)}"),
-            Step("Or add it to the configuration file yourself.", config.snippet(with_key=False), config.shown_path),
+            config.step("Or add it to the configuration file yourself.", with_key=False),
             Step("Sign in when your browser opens, choose a project and allow access."),
         ),
-        with_key=(Step("Add this to the configuration file.", config.snippet(with_key=True), config.shown_path),),
+        with_key=(config.step(ADD_TO_FILE, with_key=True),),
         config=config,
         guide="https://goose-docs.ai/docs/getting-started/using-extensions",
     )
 
 
 def lm_studio(target: Target) -> Assistant:
-    entry = {"url": target.url, "headers": target.headers}
-    config = ConfigFile("json", same_path("~/.lmstudio/mcp.json"), ("mcpServers", SERVER_NAME), entry)
+    entry = target.with_headers({"url": target.url})
+    config = ConfigFile("~/.lmstudio/mcp.json", None, entry)
     link = f"lmstudio://add_mcp?name={SERVER_NAME}&config={encoded(entry)}"
+    begin = "Or open" if target.has_key else "Open"
     return Assistant(
         "lm-studio",
         "LM Studio",
         with_key=(
             *([install_step("LM Studio", link)] if target.has_key else []),
-            Step(
-                f"{'Or open' if target.has_key else 'Open'} Program, then Install, then “Edit mcp.json”, and add this.",
-                config.snippet(with_key=True),
-                "mcp.json",
+            config.step(
+                f"{begin} Program, then Install, then “Edit mcp.json”, and add this.", with_key=True, target="mcp.json"
             ),
         ),
         config=config,
@@ -105,22 +110,17 @@ def lm_studio(target: Target) -> Assistant:
 
 def librechat(target: Target) -> Assistant:
     entry = {"type": "streamable-http", "url": target.url}
-    config = ConfigFile(
-        "yaml",
-        same_path("librechat.yaml"),
-        ("mcpServers", SERVER_NAME),
-        {**entry, "headers": target.headers},
-        {**entry, "requiresOAuth": True},
-    )
+    sign_in = {**entry, "requiresOAuth": True}
+    config = ConfigFile("librechat.yaml", sign_in, target.with_headers(entry), format="yaml")
     return Assistant(
         "librechat",
         "LibreChat",
         sign_in=(
-            Step("Add this to librechat.yaml.", config.snippet(with_key=False), "librechat.yaml"),
+            config.step("Add this to librechat.yaml.", with_key=False),
             Step("Restart LibreChat. Each person signs in when they first select selfmemory in a chat."),
         ),
         with_key=(
-            Step("Add this to librechat.yaml.", config.snippet(with_key=True), "librechat.yaml"),
+            config.step("Add this to librechat.yaml.", with_key=True),
             Step("Restart LibreChat."),
         ),
         config=config,

@@ -20,7 +20,7 @@ Tree = dict[str, object]
 
 def path_of(config: ConfigFile, platform: str) -> Path:
     """Return the path of the file on `platform`, a value of `sys.platform`."""
-    path = config.paths.get(platform, config.paths["linux"])
+    path = config.elsewhere.get(platform, config.path)
     path = path.replace("%APPDATA%", os.path.expandvars("%APPDATA%"))
     return Path(path).expanduser()
 

@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import quote
 
 SERVER_NAME = "selfmemory"
+ADD_TO_FILE = "Add this to the configuration file."
 KEY_PLACEHOLDER = "YOUR_API_KEY"
 
 Entry = Mapping[str, object]
@@ -37,6 +38,9 @@ class Target:
     def headers(self) -> Entry:
         return {"Authorization": self.bearer}
 
+    def with_headers(self, entry: Entry) -> Entry:
+        return {**entry, "headers": self.headers}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -54,20 +58,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file in which a client lists its servers. `paths` are keyed by `sys.platform`, and begin with `~`, an
-    environment variable or the working folder. `keys` lead to the entry of this server: `sign_in` for a client that
-    signs in, `with_key` with an API key.
+    """A file in which a client lists its servers, below `key`. The entry of this server is `sign_in` for a client that
+    signs in, and `with_key` with an API key. `path` begins with `~` or the working folder. `elsewhere` has other paths
+    by `sys.platform`, which may begin with an environment variable.
     """
 
-    format: Literal["json", "toml", "yaml"]
-    paths: Mapping[str, str]
-    keys: tuple[str, ...]
+    path: str
+    sign_in: Entry | None
     with_key: Entry
-    sign_in: Entry | None = None
+    format: Literal["json", "toml", "yaml"] = "json"
+    key: str = "mcpServers"
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def shown_path(self) -> str:
-        return self.paths["linux"]
+    def keys(self) -> tuple[str, str]:
+        """What leads to the entry."""
+        return self.key, SERVER_NAME
 
     def entry(self, *, with_key: bool) -> Entry:
         return self.with_key if with_key or self.sign_in is None else self.sign_in
@@ -75,6 +81,10 @@ class ConfigFile:
     def snippet(self, *, with_key: bool) -> str:
         """Return the full text of a file that holds only this entry."""
         return written(self.format, self.keys, self.entry(with_key=with_key))
+
+    def step(self, instruction: str, *, with_key: bool, target: str = "") -> Step:
+        """Return the step that adds the entry. `target` is what the client calls the file."""
+        return Step(instruction, self.snippet(with_key=with_key), target or self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +116,6 @@ def install_step(client: str, link: str) -> Step:
         link_name=f"Add to {client}",
         printed=f"Open this link in your browser; {client} asks whether to install the server.",
     )
-
-
-def same_path(path: str) -> dict[str, str]:
-    """Return the paths of a file that has the same path on every system."""
-    return {"linux": path, "darwin": path, "win32": path}
 
 
 def written(form: str, keys: Sequence[str], entry: Entry) -> str:

@@ -1,7 +1,7 @@
 """Coding assistants in a terminal. Each has a command that adds a server, and a file that lists its servers."""
 
 from server.assistants import start
-from server.assistants.instructions import SERVER_NAME, Assistant, ConfigFile, Step, Target, same_path
+from server.assistants.instructions import ADD_TO_FILE, SERVER_NAME, Assistant, ConfigFile, Step, Target
 
 SIGN_IN = Step("Sign in when your browser opens, choose a project and allow access.")
 
@@ -18,26 +18,16 @@ def claude_code(target: Target) -> Assistant:
             SIGN_IN,
         ),
         with_key=(Step("Run this in a terminal.", f'{command} --header "Authorization: {target.bearer}"', "Terminal"),),
-        config=ConfigFile(
-            "json",
-            same_path("~/.claude.json"),
-            ("mcpServers", SERVER_NAME),
-            with_key={**entry, "headers": target.headers},
-            sign_in=entry,
-        ),
+        config=ConfigFile("~/.claude.json", entry, target.with_headers(entry)),
         guide="https://code.claude.com/docs/en/mcp",
         start=start.hook(target),
     )
 
 
 def codex(target: Target) -> Assistant:
-    config = ConfigFile(
-        "toml",
-        same_path("~/.codex/config.toml"),
-        ("mcp_servers", SERVER_NAME),
-        with_key={"url": target.url, "http_headers": target.headers},
-        sign_in={"url": target.url},
-    )
+    entry = {"url": target.url}
+    with_key = {**entry, "http_headers": target.headers}
+    config = ConfigFile("~/.codex/config.toml", entry, with_key, format="toml", key="mcp_servers")
     return Assistant(
         "codex",
         "Codex",
@@ -46,7 +36,7 @@ def codex(target: Target) -> Assistant:
             Step("If your browser does not open by itself, run this.", f"codex mcp login {SERVER_NAME}", "Terminal"),
             SIGN_IN,
         ),
-        with_key=(Step("Add this to the configuration file.", config.snippet(with_key=True), config.shown_path),),
+        with_key=(config.step(ADD_TO_FILE, with_key=True),),
         config=config,
         guide="https://developers.openai.com/codex/mcp",
         start=start.line(),
@@ -55,6 +45,7 @@ def codex(target: Target) -> Assistant:
 
 def gemini(target: Target) -> Assistant:
     command = f"gemini mcp add --transport http --scope user {SERVER_NAME} {target.url}"
+    entry = {"httpUrl": target.url}
     return Assistant(
         "gemini",
         "Gemini CLI",
@@ -66,36 +57,24 @@ def gemini(target: Target) -> Assistant:
             SIGN_IN,
         ),
         with_key=(Step("Run this in a terminal.", f'{command} --header "Authorization: {target.bearer}"', "Terminal"),),
-        config=ConfigFile(
-            "json",
-            same_path("~/.gemini/settings.json"),
-            ("mcpServers", SERVER_NAME),
-            with_key={"httpUrl": target.url, "headers": target.headers},
-            sign_in={"httpUrl": target.url},
-        ),
+        config=ConfigFile("~/.gemini/settings.json", entry, target.with_headers(entry)),
         guide="https://geminicli.com/docs/tools/mcp-server",
     )
 
 
 def opencode(target: Target) -> Assistant:
     entry = {"type": "remote", "url": target.url}
-    config = ConfigFile(
-        "json",
-        same_path("~/.config/opencode/opencode.json"),
-        ("mcp", SERVER_NAME),
-        with_key={**entry, "oauth": False, "headers": target.headers},
-        sign_in=entry,
-    )
-    instruction = "Add this to the configuration file."
+    with_key = target.with_headers({**entry, "oauth": False})
+    config = ConfigFile("~/.config/opencode/opencode.json", entry, with_key, key="mcp")
     return Assistant(
         "opencode",
         "opencode",
         sign_in=(
-            Step(instruction, config.snippet(with_key=False), config.shown_path),
+            config.step(ADD_TO_FILE, with_key=False),
             Step("Run this in a terminal.", f"opencode mcp auth {SERVER_NAME}", "Terminal"),
             SIGN_IN,
         ),
-        with_key=(Step(instruction, config.snippet(with_key=True), config.shown_path),),
+        with_key=(config.step(ADD_TO_FILE, with_key=True),),
         config=config,
         guide="https://opencode.ai/docs/mcp-servers",
     )
