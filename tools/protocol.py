@@ -63,8 +63,8 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     if sentence := wrong_parameter(corrected or message, named if has_revision else DEFAULT_NEGOTIATED_VERSION):
         status = 400 if is_modern else 200
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
-    inner = replaying(app, body if corrected is None else to_json(corrected))
-    return accepting(with_revision(inner, named if has_revision else None), headers)
+    whole = body if corrected is None else to_json(corrected)
+    return accepting(replaying(app, whole, named if has_revision else None), headers)
 
 
 def named_revision(headers: Headers) -> str:
@@ -144,16 +144,13 @@ def _handshake(params: object) -> dict[str, object]:
 
 def _arguments_in(written: object) -> object:
     """Parse JSON text. Return None for blank text and an empty list. Other values stay, to be refused later."""
-    try:
-        value = _parse(written) if isinstance(written, str) and written.strip() else written
-    except Invalid:
-        return written
+    value = written
+    if isinstance(written, str) and written.strip():
+        try:
+            value = parse_json(written.encode(), allow_inf_nan=True, most_parts=MOST_PARTS)
+        except Invalid:
+            return written
     return None if value == [] or (isinstance(value, str) and not value.strip()) else value
-
-
-def _parse(text: str) -> object:
-    """Raises Invalid."""
-    return parse_json(text.encode(), allow_inf_nan=True, most_parts=MOST_PARTS)
 
 
 def failure(
@@ -164,8 +161,8 @@ def failure(
     return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, status)
 
 
-def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
-    """Return `app` with a `receive` that delivers the body, as JSON."""
+def replaying(app: ASGIApp, body: bytes, revision: str | None) -> ASGIApp:
+    """Return `app` with a `receive` that delivers the body, as JSON of this revision, or of none if it is None."""
 
     async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -173,19 +170,11 @@ def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
         async def receive_body() -> Message:
             return messages.pop() if messages else await receive()
 
+        connection = with_header(connection, MCP_PROTOCOL_VERSION_HEADER, revision)
         # The SDK compares the media type with its own spelling.
         await app(with_header(connection, "content-type", JSON), receive_body, send)
 
     return replayed
-
-
-def with_revision(app: ASGIApp, revision: str | None) -> ASGIApp:
-    """Return `app` with the header that names this revision, or without that header if it is None."""
-
-    async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        await app(with_header(connection, MCP_PROTOCOL_VERSION_HEADER, revision), receive, send)
-
-    return run
 
 
 def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
