@@ -1,7 +1,5 @@
 """The tools that read. A docstring is a prompt: a model reads it to decide when to use the tool."""
 
-from collections.abc import Iterator, Sequence
-
 from server.domain.memory import context, memories, search
 from server.domain.memory.context import one_line, text_of
 from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
@@ -25,7 +23,6 @@ from tools.views import (
     Match,
     Matches,
     Page,
-    as_json,
     as_lines,
     fields_of,
     fitting,
@@ -59,7 +56,7 @@ async def fetch_memory(call: Call, arguments: FetchArguments) -> Answer:
     """Read one memory in full by its id."""
     memory = await call.read(memories.get, arguments.id)
     document = Document.model_validate(fields_of(memory, call.runtime.settings, memory.content))
-    return Answer(document, as_json(document))
+    return Answer(document, document.model_dump_json())
 
 
 async def list_memories(call: Call, arguments: ListArguments) -> Answer:
@@ -73,7 +70,11 @@ async def list_memories(call: Call, arguments: ListArguments) -> Answer:
     )
     request = ListRequest(filters, limit=arguments.limit, offset=arguments.offset)
     memory_page = await call.read(memories.list_memories, request)
-    entries = fitting(_entries(memory_page.memories, call.runtime.settings), as_lines)
+    views = (
+        Entry.model_validate(_entry_fields(memory, call.runtime.settings, beginning_of(memory.content)))
+        for memory in memory_page.memories
+    )
+    entries = fitting(views, as_lines)
     expected = min(arguments.limit, max(0, memory_page.total - arguments.offset))
     page = Page(results=entries, total=memory_page.total, omitted=max(0, expected - len(entries)))
     return Answer(page, page_text(page, arguments.offset))
@@ -130,16 +131,11 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
         )
         for result in page.results
     )
-    fitted = fitting(matches, as_json)
+    fitted = fitting(matches, Match.model_dump_json)
     omitted = page.omitted + len(page.results) - len(fitted)
     note = BY_ID if MEMORY_ID.search(query) else WEAK if page.weak else ""
     view = Matches(results=fitted, omitted=omitted, weak=page.weak, note=note)
-    return Answer(view, as_json(view))
-
-
-def _entries(rows: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
-    for memory in rows:
-        yield Entry.model_validate(_entry_fields(memory, settings, beginning_of(memory.content)))
+    return Answer(view, view.model_dump_json())
 
 
 def _entry_fields(memory: Memory, settings: Settings, text: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The answers of the tools: models for the structured content, and the same as text."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -122,10 +122,6 @@ def instant(moment: datetime) -> str:
     return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic types it as Any
 
 
-def as_json(view: BaseModel) -> str:
-    return view.model_dump_json()
-
-
 def as_lines(entry: Entry) -> str:
     """Return all fields of the entry for clients that read only text.
 
@@ -145,13 +141,10 @@ def as_lines(entry: Entry) -> str:
 
 def page_text(page: Page, offset: int) -> str:
     """Return a first line about the page, then the lines of each memory."""
-    return "\n\n".join([_first_line(page.results, page.total, page.omitted, offset), *map(as_lines, page.results)])
-
-
-def _first_line(results: Sequence[Entry], total: int, omitted: int, offset: int) -> str:
-    line = f"{len(results)} of {count(total, 'memory', 'memories')}, newest first."
-    if omitted:
-        line += f" {omitted} more did not fit."
-    if results and offset + len(results) < total:
-        line += f" Continue with offset {offset + len(results)}."
-    return line
+    shown = len(page.results)
+    line = f"{shown} of {count(page.total, 'memory', 'memories')}, newest first."
+    if page.omitted:
+        line += f" {page.omitted} more did not fit."
+    if shown and offset + shown < page.total:
+        line += f" Continue with offset {offset + shown}."
+    return "\n\n".join([line, *map(as_lines, page.results)])
