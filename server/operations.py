@@ -140,9 +140,9 @@ class Limit(NamedTuple):
 
 
 LIMITS: dict[Callable[..., object], Limit] = {
-    memories.add: Limit(Bucket.MEMORY_ADD, charges.of_addition),
+    memories.add: Limit(Bucket.MEMORY_ADD, charges.of_request),
     memories.add_many: Limit(Bucket.MEMORY_ADD, charges.of_batch),
-    repeats.remember: Limit(Bucket.MEMORY_ADD, charges.of_addition),
+    repeats.remember: Limit(Bucket.MEMORY_ADD, charges.of_request),
     examples.add: Limit(Bucket.MEMORY_ADD, charges.of_examples),
     memories.update: Limit(Bucket.MEMORY_CHANGE, charges.of_change),
     changes.edit: Limit(Bucket.MEMORY_CHANGE, charges.of_change),
@@ -153,10 +153,10 @@ LIMITS: dict[Callable[..., object], Limit] = {
     selection.pin: Limit(Bucket.MEMORY_CHANGE, charges.of_selection),
     selection.tag: Limit(Bucket.MEMORY_CHANGE, charges.of_selection),
     selection.move: Limit(Bucket.MEMORY_CHANGE, charges.of_selection),
-    selection.merge: Limit(Bucket.MEMORY_CHANGE, charges.of_merging),
+    selection.merge: Limit(Bucket.MEMORY_CHANGE, charges.of_selection),
     selection.delete: Limit(Bucket.MEMORY_CHANGE, charges.of_selection),
     trash.restore: Limit(Bucket.MEMORY_CHANGE, charges.of_one),
-    search.search: Limit(Bucket.MEMORY_SEARCH, charges.of_search),
+    search.search: Limit(Bucket.MEMORY_SEARCH, charges.of_request),
     organizations.create: Limit(Bucket.ORGANIZATION_CREATE),
     projects.create: Limit(Bucket.PROJECT_CREATE),
     invitations.invite: Limit(Bucket.INVITATION),

@@ -52,5 +52,5 @@ async def merge(request: PageRequest) -> Response:
     ids, keep = request.texts("ids"), request.text("keep")
     if not keep or not set(ids) - {keep}:
         raise Invalid("Select the memories to merge, and the one to keep.")
-    merged = await request.call.run(selection.merge, request.project_id, keep, ids, request.call.index)
+    merged = await request.call.run(selection.merge, request.project_id, ids, keep, request.call.index)
     return redirect(f"{request.project_path}/similar", "merged", count=merged)

@@ -25,8 +25,8 @@ class Charge(NamedTuple):
     size: int = 1
 
 
-def of_addition(_session: Session, _principal: Principal, new: NewMemory, *_more: object) -> Charge:
-    return Charge(new.project_id)
+def of_request(_session: Session, _principal: Principal, request: NewMemory | SearchRequest, *_more: object) -> Charge:
+    return Charge(request.project_id)
 
 
 def of_batch(_session: Session, _principal: Principal, new_memories: Sequence[NewMemory], *_more: object) -> Charge:
@@ -35,10 +35,6 @@ def of_batch(_session: Session, _principal: Principal, new_memories: Sequence[Ne
 
 def of_examples(_session: Session, _principal: Principal, project_id: str, *_more: object) -> Charge:
     return Charge(project_id, examples.COUNT)
-
-
-def of_search(_session: Session, _principal: Principal, request: SearchRequest, *_more: object) -> Charge:
-    return Charge(request.project_id)
 
 
 def of_change(session: Session, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
@@ -81,11 +77,5 @@ def of_deletion_of_all(_session: Session, _principal: Principal, project_id: str
 
 def of_selection(
     _session: Session, _principal: Principal, project_id: str, ids: Sequence[str], *_more: object
-) -> Charge:
-    return Charge(project_id, max(1, len(ids)))
-
-
-def of_merging(
-    _session: Session, _principal: Principal, project_id: str, _keep_id: str, ids: Sequence[str], *_more: object
 ) -> Charge:
     return Charge(project_id, max(1, len(ids)))

@@ -103,7 +103,7 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
 
 
 def merge(
-    session: Session, principal: Principal, project_id: str, keep_id: str, ids: Sequence[str], index: Index
+    session: Session, principal: Principal, project_id: str, ids: Sequence[str], keep_id: str, index: Index
 ) -> int:
     """Keep one of the memories, give it the tags, people and pin of the others and the latest expiry of all, and delete
     the others as `delete` does.
