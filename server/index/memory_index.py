@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -104,29 +103,18 @@ class MemoryIndex:
             for group, (start, end) in zip(pieces, edges, strict=True)
         ]
 
-    def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
-        """Embed a question. In a large project, also find the `wanted` memories near it, unless `wanted` is None."""
-        return self.question_with(session, project, text, wanted, self._vector(project.id, text))
+    def embed_question(self, session: Session, project: Project, text: str) -> Question:
+        return self.question_with(session, project, text, self._vector(project.id, text))
 
-    def question_with(
-        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
-    ) -> Question:
+    def question_with(self, session: Session, project: Project, text: str, vector: Vector | None) -> Question:
         """Like `embed_question`, with the vector that is already known; None if the model has none for this text."""
         self._pace.note_search()
         is_misread = languages.misreads(self._settings.embedding_model, text)
-        question = self._question(session, project, vector, wanted)
-        return replace(question, is_misread=is_misread, earlier=self._earlier.ask(text))
+        return Question(vector, self._collection(session, project), self._earlier.ask(text), is_misread)
 
-    def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
+    def question_of(self, session: Session, project: Project, model: str, vector: Vector) -> Question:
         """Return a stored vector as a question. A vector of another model finds nothing."""
-        return self._question(session, project, vector if model == self.embedder.name else None, wanted)
-
-    def _question(self, session: Session, project: Project, vector: Vector | None, wanted: int | None) -> Question:
-        collection = self._collection(session, project)
-        near = None
-        if collection is not None and vector is not None and wanted is not None:
-            near = self._find_nearest(session, project, collection, vector, wanted)
-        return Question(vector, wanted, collection, near)
+        return Question(vector if model == self.embedder.name else None, self._collection(session, project))
 
     def places(self, session: Session, project: Project, question: Question) -> Places:
         """Return the places of all memories of a project, if it is scanned exactly."""
@@ -146,18 +134,17 @@ class MemoryIndex:
     def _find_similar(
         self, session: Session, project: Project, question: Question, candidates: Candidates
     ) -> SimilarMemories:
-        vector = question.vector
+        vector, collection, allowed = question.vector, question.collection, candidates.allowed
         if vector is None:
             return NOTHING_SIMILAR
-        allowed = candidates.allowed
-        near = question.collection and self._find_with_collection(session, project, question, candidates)
+        near = collection and self._find_with_collection(session, project, collection, vector, candidates)
         if near:
             self._matrices.forget(project.id)
             return near
         if self._matrices.fits(project.piece_count):
             similar = self._matrices.scan_project(session, project).compare(vector)
             return similar if allowed is None else similar.only(allowed)
-        center = question.collection.center if question.collection else Center(self._matrices.mean)
+        center = collection.center if collection else Center(self._matrices.mean)
         if allowed is None:
             also, wanted = candidates.also, candidates.wanted
             return self._matrices.scan_in_parts(session, project.id, vector, center, also, wanted)
@@ -211,27 +198,17 @@ class MemoryIndex:
         self.question_cache.put(project_id, text, vector)
         return vector
 
-    def _find_nearest(
-        self, session: Session, project: Project, collection: Collection, vector: Vector, wanted: int
-    ) -> set[int] | None:
-        if wanted > MAX_CHROMA_MEMORIES:
-            return None
-        pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), MAX_PIECES_PER_MEMORY)
-        return self._collections.find_nearest(session, project.id, collection, vector, wanted, pieces)
-
     def _find_with_collection(
-        self, session: Session, project: Project, question: Question, candidates: Candidates
+        self, session: Session, project: Project, collection: Collection, vector: Vector, candidates: Candidates
     ) -> SimilarMemories | None:
         """Return None if the whole project must be scanned."""
-        assert question.collection is not None  # noqa: S101 - the caller has checked it
-        vector, near = question.vector, question.near
-        assert vector is not None  # noqa: S101 - the same
-        center = question.collection.center
         if candidates.allowed is not None:
-            return self._matrices.scan_memories(session, candidates.allowed, center).compare(vector)
-        if candidates.wanted != question.wanted:
-            near = self._find_nearest(session, project, question.collection, vector, candidates.wanted)
+            return self._matrices.scan_memories(session, candidates.allowed, collection.center).compare(vector)
+        if candidates.wanted > MAX_CHROMA_MEMORIES:
+            return None
+        pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), MAX_PIECES_PER_MEMORY)
+        near = self._collections.find_nearest(session, project.id, collection, vector, candidates.wanted, pieces)
         if near is None:
             return None
-        scan = self._matrices.scan_memories(session, sorted(near.union(candidates.also.tolist())), center)
+        scan = self._matrices.scan_memories(session, sorted(near.union(candidates.also.tolist())), collection.center)
         return scan.compare(vector, complete=len(scan.matrix.numbers) >= project.memory_count)

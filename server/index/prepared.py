@@ -60,21 +60,21 @@ class PreparedIndex:
                 return [self._texts[texts[0]]]
         raise VectorsMissing(lambda: self._learn_texts(texts))
 
-    def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
+    def embed_question(self, session: Session, project: Project, text: str) -> Question:
         """Like `MemoryIndex.embed_question`, for a known question or an idle model. Otherwise raises VectorsMissing."""
         if text in self._questions:
-            return self._index.question_with(session, project, text, wanted, self._questions[text])
+            return self._index.question_with(session, project, text, self._questions[text])
         known = self._index.question_cache.get(project.id, text)
         if known is not None:
-            return self._index.question_with(session, project, text, wanted, known)
+            return self._index.question_with(session, project, text, known)
         self._index.embedder.expect(self._caller)
         if self._index.embedder.is_idle():
-            return self._index.embed_question(session, project, text, wanted)
+            return self._index.embed_question(session, project, text)
         project_id = project.id  # by the time the vector arrives, the session has ended
         raise VectorsMissing(lambda: self._learn_question(project_id, text))
 
-    def question_of(self, session: Session, project: Project, model: str, vector: Vector, wanted: int) -> Question:
-        return self._index.question_of(session, project, model, vector, wanted)
+    def question_of(self, session: Session, project: Project, model: str, vector: Vector) -> Question:
+        return self._index.question_of(session, project, model, vector)
 
     def places(self, session: Session, project: Project, question: Question) -> Places:
         return self._index.places(session, project, question)

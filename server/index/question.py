@@ -10,16 +10,13 @@ from server.index.types import Numbers, Vector
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its vector, and in a large project the `wanted` memories near it.
+    """A question with its vector, and in a large project the collection to ask.
 
     `vector` is None while the model is away, or if it knows no word of the question: then the search uses only words.
-    `near` is None if no memories were wanted or SQL must be scanned.
     """
 
     vector: Vector | None
-    wanted: int | None
     collection: Collection | None = None
-    near: set[int] | None = None
     earlier: EarlierVector | None = None
     """Its vector from the earlier model, as long as memories have such vectors."""
 

@@ -138,7 +138,7 @@ def test_a_question_is_compared_with_the_vectors_of_the_model_that_embedded_it(
         eventually(lambda: after.found("canoe")[0].similarity > 0.5)
         with after.database.write() as session:
             project = session.get_one(Project, after.project_id)
-            question = after.index.embed_question(session, project, "canoe", None)
+            question = after.index.embed_question(session, project, "canoe")
             assert question.earlier is not None
             assert question.earlier.result() is not None
             session.execute(sa.delete(Piece))

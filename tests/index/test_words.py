@@ -26,7 +26,7 @@ def shares(world: World, question: str) -> dict[str, float]:
     """Search by words and return the share of each matching memory, by its text."""
     with world.database.read() as session:
         project = session.get_one(Project, world.project_id)
-        known = world.index.places(session, project, world.index.embed_question(session, project, question, None))
+        known = world.index.places(session, project, world.index.embed_question(session, project, question))
         matches = word_search.search(session, project.id, project.memory_count, question, None, known)
         pairs = zip(matches.numbers.tolist(), matches.shares.tolist(), strict=True)
         return {_text(session, number): share for number, share in pairs}

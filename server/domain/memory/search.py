@@ -122,12 +122,11 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     is_filtered = not request.filters.is_empty
     allowed = counting.numbers_of(session, project, request.filters, MOST_ALLOWED) if is_filtered else None
     unchecked = narrow if allowed is None else []
-    widths = _widths(request.limit)
-    question = index.embed_question(session, project, request.query, widths[0] if allowed is None else None)
+    question = index.embed_question(session, project, request.query)
     known = index.places(session, project, question)
     matches = word_search.search(session, project.id, project.memory_count, request.query, allowed, known)
     compared = project.memory_count if allowed is None else len(allowed)
-    for width in widths:
+    for width in _widths(request.limit):
         by_words = best_by_words(matches, width)
         similar = index.find_similar(session, project, question, Candidates(allowed, by_words, width))
         ranked = matches if similar.complete else matches.only(union(similar.numbers, by_words))

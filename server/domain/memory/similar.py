@@ -84,7 +84,7 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
     means = _means(session, [memory.number])
     if not means:
         return []
-    question = index.question_of(session, project, memory.embedding_model, means[memory.number], limit + 1)
+    question = index.question_of(session, project, memory.embedding_model, means[memory.number])
     similar_memories = index.find_similar(session, project, question, Candidates(None, _NO_NUMBERS, limit + 1))
     best = sorted(
         zip(similar_memories.similarities.tolist(), similar_memories.numbers.tolist(), strict=True), reverse=True
