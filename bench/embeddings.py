@@ -9,9 +9,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench.timing import rate
 from server.index.model import bundled
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.onnx_model import Exported, OnnxModel
@@ -27,14 +27,6 @@ def milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> list[fl
         call(text)
         times.append((time.perf_counter() - began) * 1000)
     return times
-
-
-def rate(call: Callable[[str], object], texts: Sequence[str], threads: int) -> float:
-    """Return how many texts per second."""
-    began = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(call, texts))
-    return len(texts) / (time.perf_counter() - began)
 
 
 def row(name: str, value: float, unit: str, ratio: float) -> None:
@@ -58,12 +50,12 @@ def latency(model: OnnxModel, embedder: BatchingEmbedder) -> None:
 
 
 def throughput(model: OnnxModel, embedder: BatchingEmbedder) -> None:
-    base = rate(lambda text: model.encode([text]), MEMORIES, model.threads)
+    base = rate([lambda text: model.encode([text])] * model.threads, MEMORIES)
     row(f"memories, the bare model on {model.threads} threads", base, "texts/s", 1)
     for threads in (1, 16):
-        queued = rate(lambda text: embedder.embed([text]), MEMORIES, threads)
+        queued = rate([lambda text: embedder.embed([text])] * threads, MEMORIES)
         row(f"memories, {threads} callers through the queue", queued, "texts/s", queued / base)
-    unguarded = rate(lambda text: model.encode([text]), MEMORIES, 16)
+    unguarded = rate([lambda text: model.encode([text])] * 16, MEMORIES)
     row("memories, 16 callers without the queue", unguarded, "texts/s", unguarded / base)
 
 

@@ -26,6 +26,7 @@ from bench.filling import TextLikeVectors, build_collection
 from bench.latency import adding, fill, in_turn, question, searching, sentence, wait_for_collection
 from bench.server import Caller, Server, create_key, environment_of, launched
 from bench.sizes import disk_mb, resident_mb
+from bench.timing import p50_and_p95
 from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
@@ -102,7 +103,7 @@ class Growth:
     def _measure(self, server: Server, keys: Sequence[str], row: Row) -> None:
         for name, asking, texts in (("search", searching, question), ("add", adding, _text)):
             base, ours = self._in_turn(server, asking, texts, keys)
-            p50, p95 = statistics.median(ours), statistics.quantiles(ours, n=20)[-1]
+            p50, p95 = p50_and_p95(ours)
             row |= {f"{name}_p50_ms": p50, f"{name}_p95_ms": p95, f"{name}_ratio": p50 / statistics.median(base)}
         self._rows.append(row | {"memory_mb": sum(resident_mb(server.process.pid))})
         print(line(self._rows[-1]), flush=True)

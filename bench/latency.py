@@ -12,14 +12,14 @@ import itertools
 import json
 import random
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sqlmodel import select
 
 from bench.server import Caller, Server, started
+from bench.timing import p50_and_p95, rate
 from server.database import Database
 from server.domain.memory import storing
 from server.hashing import token_hash
@@ -114,29 +114,6 @@ def in_turn(
     return times
 
 
-def rate(call: Callable[[], Callable[[str], object]], texts: list[str], threads: int) -> float:
-    """Return how many texts per second `threads` threads process. `call` creates each thread's function."""
-    left: Iterator[str] = iter(texts)
-    lock = threading.Lock()
-
-    def work() -> None:
-        run = call()
-        while True:
-            with lock:
-                text = next(left, None)
-            if text is None:
-                return
-            run(text)
-
-    began = time.perf_counter()
-    workers = [threading.Thread(target=work) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return len(texts) / (time.perf_counter() - began)
-
-
 def searching(caller: Caller) -> Callable[[str], object]:
     return lambda text: caller.post("/api/memories/search", {"query": text, "limit": 10})
 
@@ -181,13 +158,13 @@ def _is_ready(database: Database, project_id: str) -> bool:
 
 
 def _row(name: str, ours: list[float], base: float) -> None:
-    p50, p95 = statistics.median(ours), statistics.quantiles(ours, n=20)[-1]
+    p50, p95 = p50_and_p95(ours)
     print(f"{name:<28}{base:>8.2f} ms{p50:>12.2f} ms{p95:>9.2f}{p50 / base:>9.2f}", flush=True)
 
 
 def _rates(name: str, model: OnnxModel, caller: Callable[[], Callable[[str], object]], texts: list[str]) -> None:
-    alone = rate(lambda: lambda text: model.encode([text]), texts, model.threads)
-    together = rate(caller, texts, CLIENTS)
+    alone = rate([lambda text: model.encode([text])] * model.threads, texts)
+    together = rate([caller() for _ in range(CLIENTS)], texts)
     print(
         f"{f'{name}, {CLIENTS} clients':<28}{alone:>9.0f}/s{together:>13.0f}/s{'':>9}{together / alone:>9.2f}",
         flush=True,

@@ -8,16 +8,16 @@ questions with at least one memory of their evidence among the first ten results
 
 import argparse
 import itertools
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, median, quantiles
+from statistics import fmean, median
 
-from bench.retrieval import ADVERSARIAL, DEFAULT_FOLDER, store
+from bench.retrieval import ADVERSARIAL, DEFAULT_FOLDER, read_lines, store
 from bench.server import Caller, environment_of, launched
+from bench.timing import p50_and_p95
 
 PAUSE_SECONDS = 0.02
 """Between two searches, because people and assistants pause too."""
@@ -32,8 +32,8 @@ class Asked:
     hits: list[bool] = field(default_factory=list)
 
     def __str__(self) -> str:
-        p95 = quantiles(self.milliseconds, n=20)[-1]
-        times = f"median {median(self.milliseconds):.1f} ms, mean {fmean(self.milliseconds):.1f}, p95 {p95:.1f}"
+        p50, p95 = p50_and_p95(self.milliseconds)
+        times = f"median {p50:.1f} ms, mean {fmean(self.milliseconds):.1f}, p95 {p95:.1f}"
         return f"{len(self.hits)} searches: {times}; hit@10 {fmean(self.hits):.1%}"
 
 
@@ -42,8 +42,7 @@ Question = tuple[str, str, frozenset[str]]
 
 
 def read_data(folder: Path) -> tuple[list[dict[str, object]], list[Question]]:
-    lines = (folder / "locomo" / "conversations.jsonl").read_text("utf-8").splitlines()
-    conversations = [json.loads(line) for line in lines]
+    conversations = read_lines(folder / "locomo" / "conversations.jsonl")
     questions: list[Question] = []
     for conversation in conversations:
         texts = {memory["id"]: memory["text"] for memory in conversation["memories"]}

@@ -93,10 +93,15 @@ def store(caller: Caller, memories: Sequence[dict[str, str]], user_id: str | Non
     return names
 
 
+def read_lines(file: Path) -> list[Any]:
+    """Return the JSON value of each line."""
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
 def locomo(server: Server, file: Path) -> tuple[list[Answer], list[Answer]]:
     """Return the answers to all questions, and another conversation's answers to the same questions."""
     caller = server.caller(server.key("Conversations"))
-    conversations = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    conversations = read_lines(file)
     names: dict[str, str] = {}
     for conversation in conversations:
         names |= store(caller, conversation["memories"], conversation["id"])
@@ -116,7 +121,7 @@ def locomo(server: Server, file: Path) -> tuple[list[Answer], list[Answer]]:
 
 def multilingual(server: Server, file: Path) -> dict[str, list[Answer]]:
     caller = server.caller(server.key("Languages"))
-    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    lines = read_lines(file)
     names = store(caller, [{"id": str(place), "text": line["memory"]} for place, line in enumerate(lines)], None)
     asked: dict[str, list[Answer]] = {}
     for field, name in (("question", "in the same language"), ("question_in_english", "in English")):
@@ -198,8 +203,7 @@ def report_languages(asked: dict[str, list[Answer]]) -> None:
 
 def questions_of(file: Path) -> list[parts.Question]:
     """Return the questions, taking the conversations in turn."""
-    conversations = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    asked = [[(question["question"], one["id"]) for question in one["questions"]] for one in conversations]
+    asked = [[(question["question"], one["id"]) for question in one["questions"]] for one in read_lines(file)]
     return [question for group in zip(*asked, strict=False) for question in group]
 
 

@@ -7,14 +7,13 @@ conversation. The memories of one language are a project too, but for one, whose
 """
 
 import argparse
-import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.retrieval import DEFAULT_FOLDER, store
+from bench.retrieval import DEFAULT_FOLDER, read_lines, store
 from bench.server import Caller, started
 
 SIZES = (3, 6, 10, 30, 100)
@@ -84,12 +83,8 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--model", help="instead of the default model")
     options = parser.parse_args()
-    conversations = [
-        json.loads(line) for line in (options.folder / "locomo/conversations.jsonl").read_text("utf-8").splitlines()
-    ]
-    lines = [
-        json.loads(line) for line in (options.folder / "multilingual/memories.jsonl").read_text("utf-8").splitlines()
-    ]
+    conversations = read_lines(options.folder / "locomo/conversations.jsonl")
+    lines = read_lines(options.folder / "multilingual/memories.jsonl")
     settings = {"embedding_model": options.model} if options.model else {}
     with started(**settings) as server:
         caller = server.caller(server.key("Small"))

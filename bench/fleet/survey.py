@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import random
-import statistics
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from bench.fleet.callers import LOST, UNAVAILABLE, Tally
 from bench.fleet.faults import Fleet
 from bench.ledger import Ledger
 from bench.sizes import resident_mb
+from bench.timing import p50_and_p95
 from tests.support.server_process import workers_of
 
 SAMPLE_SECONDS = 2.0
@@ -49,7 +49,7 @@ class Minutes:
     def _print(self, minute: int, memory: list[float]) -> None:
         statuses, milliseconds = self._tally.since_last()
         self.statuses += statuses
-        p50, p95 = statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
+        p50, p95 = p50_and_p95(milliseconds)
         answered = statuses.total() - statuses[LOST] - statuses[UNAVAILABLE]
         sizes = ", ".join(f"{size:.0f}" for size in memory)
         print(

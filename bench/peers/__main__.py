@@ -9,7 +9,6 @@ and Chroma without anything around them. server-memory has no vectors: it looks 
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 from bench.latency import question, sentence
 from bench.peers.candidates import MAKERS, Candidate, candidates
 from bench.sizes import disk_mb, resident_mb
+from bench.timing import p50_and_p95
 
 CLIENTS = (1, 16)
 CALLS = {1: 10, 16: 48}
@@ -69,7 +69,7 @@ class Run:
         row["start_s"] = time.perf_counter() - began
         row["disk_mb"] = disk_mb(self.candidate.folder)
         for (name, clients), times in self.times.items():
-            row[f"{name}_{clients}_ms"] = [statistics.median(times), statistics.quantiles(times, n=20)[-1]]
+            row[f"{name}_{clients}_ms"] = p50_and_p95(times)
         return row
 
 

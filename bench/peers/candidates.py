@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from bench import latency
 from bench.peers.installing import Missing, node_script, python_of
 from bench.peers.stdio import StdioServer
-from bench.peers.timing import Timed, timed, timed_by
 from bench.server import ROOT, Caller, Server, environment_of, launched
+from bench.timing import Timed, timed, timed_by
 from server.database import Database
 from server.index.model import bundled
 

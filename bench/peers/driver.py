@@ -21,7 +21,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.peers.timing import timed
+from bench.timing import timed
 
 USER = "bench"
 LIMIT = 10

@@ -1,5 +1,6 @@
 """Times calls of several clients. Needs only the standard library, because the drivers of other programs use it too."""
 
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,17 @@ def timed_by(calls: Sequence[Callable[[Any], Any]], items: Sequence[Any]) -> Tim
     if failures:
         raise failures[0]
     return Timed(results, milliseconds)
+
+
+def rate(calls: Sequence[Callable[[Any], Any]], items: Sequence[Any]) -> float:
+    """Return how many items a second the functions are called with, each in a thread of its own."""
+    began = time.perf_counter()
+    timed_by(calls, items)
+    return len(items) / (time.perf_counter() - began)
+
+
+def p50_and_p95(times: Sequence[float]) -> tuple[float, float]:
+    return statistics.median(times), statistics.quantiles(times, n=20)[-1]
 
 
 def _next(places: Iterator[int], lock: threading.Lock) -> int | None:
