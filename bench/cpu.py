@@ -9,7 +9,6 @@ milliseconds. The ratio compares this checkout with the commit; it is the median
 
 import argparse
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from pathlib import Path
 
 from bench.latency import question, sentence
 from bench.server import ROOT, Caller, Server, environment_of, launched
+from bench.sizes import cpu_seconds
 
-TICK = os.sysconf("SC_CLK_TCK")
 QUIET_SECONDS = 3
 FILL = """
 import sys
@@ -50,8 +49,7 @@ class Side:
         return self.server.caller(key)  # the server has closed the first connection by now
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.server.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK  # utime and stime, proc(5)
+        return cpu_seconds(self.server.process.pid)
 
     def _wait_until_quiet(self) -> None:
         used = -1.0

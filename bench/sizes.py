@@ -1,6 +1,7 @@
 """What processes and folders take (Linux)."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ def resident_mb(pid: int) -> Iterator[float]:
         with contextlib.suppress(OSError):  # the thread or the child has just ended
             for child in (task / "children").read_text("ascii").split():
                 yield from resident_mb(int(child))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and of its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
+    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 def disk_mb(folder: Path) -> float:

@@ -10,9 +10,9 @@ import argparse
 import http.client
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.ledger import Ledger
@@ -26,7 +26,7 @@ MAX_ROUND_SECONDS = 25.0
 
 def add_one(caller: Caller, ledger: Ledger) -> None:
     text = ledger.text_to_add()
-    ledger.added(caller.post("/api/memories", message(text))["memory_id"], text)
+    ledger.added(caller.post("/api/memories", {"content": text})["memory_id"], text)
     if memory_id := ledger.to_delete():
         caller.delete(f"/api/memories/{memory_id}")
         ledger.has_now(memory_id, None)
@@ -34,13 +34,9 @@ def add_one(caller: Caller, ledger: Ledger) -> None:
 
 def add_many(caller: Caller, ledger: Ledger) -> None:
     texts = [ledger.text_to_add() for _ in range(BATCH)]
-    results = caller.post("/api/memories/batch", {"memories": [message(text) for text in texts]})["results"]
+    results = caller.post("/api/memories/batch", {"memories": [{"content": text} for text in texts]})["results"]
     for text, result in zip(texts, results, strict=True):
         ledger.added(result["memory_id"], text)
-
-
-def message(text: str) -> dict[str, object]:
-    return {"messages": [{"role": "user", "content": text}]}
 
 
 def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledger) -> None:
@@ -54,23 +50,20 @@ def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledge
 
 def work_until_killed(server: Server, key: str, ledger: Ledger, seconds: float | None) -> str:
     """Kill the server after `seconds`, or (None) when Chroma saves. Return a sentence that says when."""
-    writers = [
-        threading.Thread(target=repeat, args=(work, server.caller(key), ledger))
-        for work in (add_many, add_one, add_one)
-    ]
-    for writer in writers:
-        writer.start()
-    began = time.monotonic()
-    before = saved_at(server.folder)
-    moment = "at work"
-    while time.monotonic() - began < (MAX_ROUND_SECONDS if seconds is None else seconds):
-        if seconds is None and saved_at(server.folder) != before:
-            moment = "while it saved its index"
-            break
-        time.sleep(0.001)
-    server.process.kill()
-    for writer in writers:
-        writer.join()
+    writers = (add_many, add_one, add_one)
+    with ThreadPoolExecutor(len(writers)) as threads:
+        writing = [threads.submit(repeat, work, server.caller(key), ledger) for work in writers]
+        began = time.monotonic()
+        before = saved_at(server.folder)
+        moment = "at work"
+        while time.monotonic() - began < (MAX_ROUND_SECONDS if seconds is None else seconds):
+            if seconds is None and saved_at(server.folder) != before:
+                moment = "while it saved its index"
+                break
+            time.sleep(0.001)
+        server.process.kill()
+    for ended in writing:
+        ended.result()  # an answer that is no 200 ends the run
     return f"killed {moment} after {time.monotonic() - began:.1f} s"
 
 

@@ -11,13 +11,13 @@ import http.client
 import json
 import random
 import sys
-import threading
 import time
 from collections import Counter
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 from bench.server import Server, started
+from bench.sizes import resident_mb
 
 AIM_MB = 10
 WARM_UP_SECONDS = 5
@@ -66,8 +66,8 @@ def doors(chance: random.Random) -> list[Ask]:
     ]
 
 
-def knock(server: Server, seed: int, until: float, answers: Counter[str]) -> None:
-    chance = random.Random(seed)
+def knock(server: Server, seed: int, until: float) -> Counter[str]:
+    chance, answers = random.Random(seed), Counter[str]()
     connection = http.client.HTTPConnection(*server.address, timeout=60)
     while time.monotonic() < until:
         for method, path, body, headers in doors(chance):
@@ -79,6 +79,7 @@ def knock(server: Server, seed: int, until: float, answers: Counter[str]) -> Non
             except (OSError, http.client.HTTPException):
                 connection.close()
                 answers[named(0, method, path)] += 1
+    return answers
 
 
 def named(status: int, method: str, path: str) -> str:
@@ -88,27 +89,16 @@ def named(status: int, method: str, path: str) -> str:
 
 def run(server: Server, clients: int, seconds: float) -> Counter[str]:
     """Let the clients call the endpoints for some seconds. Return the number of answers by status."""
-    answers = [Counter[str]() for _ in range(clients)]
     until = time.monotonic() + seconds
-    threads = [
-        threading.Thread(target=knock, args=(server, random.randrange(2**32), until, counted)) for counted in answers
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(answers, Counter[str]())
+    with ThreadPoolExecutor(clients) as threads:
+        answers = threads.map(lambda _: knock(server, random.randrange(2**32), until), range(clients))
+        return sum(answers, Counter[str]())
 
 
-def database_bytes(folder: Path) -> int:
-    """Return the size of the database including its log, which is written back at 4 MB."""
-    return sum(path.stat().st_size for path in folder.glob("selfmemory.db*"))
-
-
-def resident_bytes(server: Server) -> int:
-    """Return the memory of the server's process in bytes (Linux)."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+def sizes_mb(server: Server) -> tuple[float, float]:
+    """Return the size of the database including its log, which is written back at 4 MB, and of the process."""
+    database = sum(path.stat().st_size for path in server.folder.glob("selfmemory.db*"))
+    return database / 1e6, sum(resident_mb(server.process.pid))
 
 
 def main() -> None:
@@ -118,12 +108,12 @@ def main() -> None:
     options = parser.parse_args()
     with started(RATE_LIMIT_ENABLED="true") as server:
         run(server, options.clients, WARM_UP_SECONDS)
-        before = database_bytes(server.folder), resident_bytes(server)
+        before = sizes_mb(server)
         answers = run(server, options.clients, options.seconds)
-        after = database_bytes(server.folder), resident_bytes(server)
+        after = sizes_mb(server)
     print(f"{answers.total():,} requests of {options.clients} clients in {options.seconds:.0f} s")
     print("answers: " + ", ".join(f"{status}: {count:,}" for status, count in sorted(answers.items())))
-    grown = [(end - begin) / 1e6 for begin, end in zip(before, after, strict=True)]
+    grown = [end - begin for begin, end in zip(before, after, strict=True)]
     print(f"database: {grown[0]:+.1f} MB, memory: {grown[1]:+.1f} MB (aim: at most {AIM_MB} MB an hour)")
     sys.exit(any(size > AIM_MB for size in grown))
 

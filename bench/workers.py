@@ -14,21 +14,19 @@ import itertools
 import json
 import socket
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.latency import fill, question, sentence
 from bench.server import Server, started
+from bench.sizes import cpu_seconds
 from server.database import Database
 from tests.support.postgres import Databases, running_postgres
 
 Ask = Callable[["RawCaller"], object]
-
-TICKS_A_SECOND = 100
-"""The unit of the times in /proc."""
 
 
 @dataclass
@@ -89,29 +87,20 @@ def kinds(memory_id: str) -> dict[str, Ask]:
 
 def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
     """Let all callers send requests for some seconds."""
-    counts = [0] * len(measured.callers)
-    end = time.perf_counter() + seconds
+    pid = measured.server.process.pid
+    before, began = cpu_seconds(pid), time.perf_counter()
 
-    def work(place: int) -> None:
-        while time.perf_counter() < end:
-            ask(measured.callers[place])
-            counts[place] += 1
+    def work(caller: RawCaller) -> int:
+        count = 0
+        while time.perf_counter() < began + seconds:
+            ask(caller)
+            count += 1
+        return count
 
-    before, began = cpu_seconds(measured.server.process.pid), time.perf_counter()
-    threads = [threading.Thread(target=work, args=[place]) for place in range(len(measured.callers))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    measured.rates.append(sum(counts) / (time.perf_counter() - began))
-    measured.cpu_ms.append((cpu_seconds(measured.server.process.pid) - before) * 1000 / sum(counts))
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and its children."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND + sum(cpu_seconds(int(child)) for child in children)
+    with ThreadPoolExecutor(len(measured.callers)) as threads:
+        count = sum(threads.map(work, measured.callers))
+    measured.rates.append(count / (time.perf_counter() - began))
+    measured.cpu_ms.append((cpu_seconds(pid) - before) * 1000 / count)
 
 
 @contextlib.contextmanager
