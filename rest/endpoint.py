@@ -28,13 +28,12 @@ class Reach(Enum):
 class Endpoint:
     """One line of the table in `rest.routes`. The OpenAPI entry is made from it and from the handler's docstring.
 
-    `name` is the operationId.
+    `public_name` is the operationId of an endpoint whose module or handler once had another name.
     `may_be_empty` is for a body that may be left out.
     `reads_body` is for a deletion whose handler reads a body. The others refuse a body with fields.
     `failures` adds the statuses that the other fields do not imply: a credential implies 404.
     """
 
-    name: str
     method: str
     path: str
     handler: Handler
@@ -47,6 +46,12 @@ class Endpoint:
     media: str = "application/json"
     reads_body: bool = False
     may_be_empty: bool = False
+    public_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """The operationId."""
+        return self.public_name or f"{self.handler.__module__.rpartition('.')[2]}_{self.handler.__name__}"
 
     @property
     def takes_nothing(self) -> bool:
