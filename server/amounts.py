@@ -5,14 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import Database
+from server.errors import Unavailable
 from server.models import IndexTask, Mail, Project
 from server.models.base import now
 from server.models.projects import deleted_projects
+from server.shares import Threads
 
 KEEP_SECONDS = 5.0
 """A result is reused for this long."""
@@ -41,7 +42,7 @@ class AmountsReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._thread = anyio.CapacityLimiter(1)
+        self._thread = Threads("amounts", slots=1, share=1)
         self._reading = anyio.Lock()
         self._amounts: Amounts | None = None
         self._until = 0.0
@@ -55,9 +56,9 @@ class AmountsReader:
         return self._amounts
 
     async def _ask(self) -> Amounts | None:
-        if not self._thread.borrowed_tokens:
-            with suppress(RuntimeError), anyio.move_on_after(TIMEOUT_SECONDS):  # no thread can start
-                return await anyio.to_thread.run_sync(self._read, limiter=self._thread, abandon_on_cancel=True)
+        if not self._thread.used:
+            with suppress(Unavailable), anyio.move_on_after(TIMEOUT_SECONDS):  # no thread can start
+                return await self._thread.run("", self._read)
         return None
 
     def _read(self) -> Amounts | None:

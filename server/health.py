@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import ExceptionContext
@@ -21,12 +20,14 @@ from server import postgres, sqlite
 from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.database_failures import NO_SPACE, state_of
+from server.errors import Unavailable
 from server.index import MemoryIndex
 from server.index.model import languages
 from server.index.model.failures import ModelFailed
 from server.index.upkeep import leases, survey
 from server.mailer import Mailer
 from server.settings import Settings
+from server.shares import Threads
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +103,7 @@ class HealthChecks:
         }
         if settings.smtp_url.get_secret_value():
             self._parts["smtp",] = self._smtp
-        self._hanging: set[tuple[str, ...]] = set()
-        self._threads = anyio.CapacityLimiter(len(self._parts))
+        self._threads = {names: Threads(names[0], slots=1, share=1) for names in self._parts}
         self._checking = anyio.Lock()
         self._checks: dict[str, Check] = {}
         self._checked_until = 0.0
@@ -151,21 +151,14 @@ class HealthChecks:
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
         """Run the check in a thread, unless the last check of this part is still running."""
-
-        def asking() -> tuple[Status, ...]:
-            try:
-                return ask()
-            finally:
-                self._hanging.discard(names)
-
-        if names not in self._hanging:
-            self._hanging.add(names)
+        thread = self._threads[names]
+        if not thread.used:
             try:
                 with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
-                    return await anyio.to_thread.run_sync(asking, limiter=self._threads, abandon_on_cancel=True)
-            except (OSError, RuntimeError) as error:  # for example, the folder is gone, or no thread can start
-                self._hanging.discard(names)
-                log.warning("a health check failed", extra={"parts": ",".join(names), "reason": str(error)})
+                    return await thread.run("", ask)
+            except (OSError, Unavailable) as error:  # for example, the folder is gone, or no thread can start
+                reason = str(error.__cause__ or error)
+                log.warning("a health check failed", extra={"parts": ",".join(names), "reason": reason})
         return (Status.UNHEALTHY,) * len(names)
 
     def _ask_database(self) -> tuple[Status]:

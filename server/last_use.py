@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
-import anyio.to_thread
 
 from server import waits
 from server.errors import Unavailable
+from server.shares import Threads
 
 NOTE_USE_SECONDS = 1.0
 """A request waits at most this long until its credential's use is recorded."""
@@ -23,15 +23,15 @@ class UseRecorder:
     """
 
     def __init__(self) -> None:
-        self._thread = anyio.CapacityLimiter(1)
+        self._thread = Threads("last-use", slots=1, share=1)
         self._resting_until = 0.0
 
     async def note(self, write: Callable[[], None]) -> None:
-        if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
+        if self._thread.used or time.monotonic() < self._resting_until:
             return
         noted = False
-        with suppress(Unavailable, RuntimeError), anyio.move_on_after(NOTE_USE_SECONDS):  # or no thread can start
-            await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
+        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):  # or no thread can start
+            await self._thread.run("", _with_own_waits, write)
             noted = True
         if not noted:
             self._resting_until = time.monotonic() + PAUSE_SECONDS

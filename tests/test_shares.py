@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
+from server import amounts, last_use
 from server.amounts import AmountsReader
 from server.database import Database
 from server.errors import Unavailable
@@ -86,3 +87,23 @@ async def test_without_a_thread_what_can_wait_is_left_out(database: Database, mo
         patched.setattr(threading.Thread, "start", refuse)
         await UseRecorder().note(lambda: None)
         assert await AmountsReader(database).current() is None
+
+
+async def test_work_that_hangs_keeps_one_thread(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, running = threading.Event(), list[str]()
+
+    def hang(*_session: object) -> None:
+        running.append(threading.current_thread().name)
+        may_end.wait(SOON_SECONDS)
+
+    monkeypatch.setattr(amounts, "_amounts", hang)
+    for name, seconds in {"KEEP_SECONDS": 0.0, "TIMEOUT_SECONDS": 0.05}.items():
+        monkeypatch.setattr(amounts, name, seconds)
+    for name, seconds in {"PAUSE_SECONDS": -1.0, "NOTE_USE_SECONDS": 0.05}.items():
+        monkeypatch.setattr(last_use, name, seconds)
+    reader, recorder = AmountsReader(database), UseRecorder()
+    for _ in range(2):
+        assert await reader.current() is None
+        await recorder.note(hang)
+    may_end.set()
+    assert len(running) == 2
