@@ -73,21 +73,12 @@ class Runtime:
         """Like `Call.run`, without a principal: sign-up, sign-in, mailed links."""
         pool = self.pools.for_writing(operation)
         transaction = partial(self.database.write, reads_first=operation in READING_FIRST)
-        return await pool.run(caller(), self._run, transaction, operation, args, kwargs)
+        return await pool.run(caller(), partial(_transact, transaction, operation, *args, **kwargs))
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.read`, without a principal."""
-        return await self.pools.reads.run(caller(), self._run, self.database.read, operation, args, kwargs)
-
-    def _run(
-        self,
-        transaction: Transaction,
-        operation: Callable[..., T],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-    ) -> T:
-        with translating_outages():
-            return transact(transaction, lambda session: operation(session, *args, **kwargs))
+        work = partial(_transact, self.database.read, operation, *args, **kwargs)
+        return await self.pools.reads.run(caller(), work)
 
     async def authenticate(
         self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
@@ -126,9 +117,8 @@ class Runtime:
         """Continue as this person, and record the use of the credential."""
         person.set("/".join(limit_key(outcome.principal)))
         if outcome.note_use:
-            await self.use_recorder.note(
-                partial(self._run, self.database.write, credentials.note_use, (outcome.principal,), {})
-            )
+            write = partial(_transact, self.database.write, credentials.note_use, outcome.principal)
+            await self.use_recorder.note(write)
 
     async def count_request(self) -> None:
         """Count an anonymous request against its client address. Raises RateLimited."""
@@ -205,29 +195,22 @@ class Call:
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
         pool = self.runtime.pools.for_writing(operation)
-        return await self._attempt(pool, self.runtime.pools.texts, self._run, operation, args, kwargs)
+        return await self._attempt(pool, self.runtime.pools.texts, partial(self._run, operation, (args, kwargs)))
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads in one snapshot on a worker thread."""
         pools = self.runtime.pools
-        return await self._attempt(pools.reads, pools.questions, self._read, operation, args, kwargs)
+        return await self._attempt(pools.reads, pools.questions, partial(self._read, operation, (args, kwargs)))
 
-    async def _attempt(
-        self,
-        pool: Threads,
-        model: Shares,
-        work: Callable[[Operation[..., T], Arguments, bool], T],
-        operation: Operation[..., T],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-    ) -> T:
-        """Run the operation. If it needs vectors that are missing, await them without a thread, then run it again.
+    async def _attempt(self, pool: Threads, model: Shares, work: Callable[[bool], T]) -> T:
+        """Run `work`, which gets whether this is the first attempt. If it needs vectors that are missing, await them
+        without a thread, then run it again.
 
         An operation asks for vectors before its first write. Raises Unavailable if others keep changing what it needs.
         """
         for attempt in range(ATTEMPTS):
             try:
-                return await pool.run(self.caller, work, operation, (args, kwargs), attempt == 0)
+                return await pool.run(self.caller, work, attempt == 0)
             except VectorsMissing as missing:
                 async with model.slot(self.caller):
                     await missing.learn()
@@ -287,6 +270,11 @@ class Call:
             charge = limit.charge(session, self.principal, *args, **kwargs) if limit.charge else Charge()
             self.runtime.limits.hit(limit.bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
         self.runtime.metrics.count_operation(name)
+
+
+def _transact(transaction: Transaction, operation: Callable[..., T], *args: object, **kwargs: object) -> T:
+    with translating_outages():
+        return transact(transaction, lambda session: operation(session, *args, **kwargs))
 
 
 def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
