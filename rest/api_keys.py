@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import person_call_of, read, reply, reply_created
-from rest.views import Change, Created, Creation
+from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
 from server.models import ApiKey
@@ -58,7 +58,7 @@ class ApiKeyCreated(Created):
         )
 
 
-class ApiKeyView(BaseModel):
+class ApiKeyView(OfRow):
     id: str
     name: str
     prefix: str
@@ -67,10 +67,6 @@ class ApiKeyView(BaseModel):
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime | None
-
-    @classmethod
-    def of(cls, key: ApiKey) -> Self:
-        return cls.model_validate(key, from_attributes=True)
 
 
 class ApiKeyList(BaseModel):

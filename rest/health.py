@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply
-from rest.views import left_out_if_none
+from rest.views import OfRow, left_out_if_none
 from server import monitoring
 from server.errors import Forbidden
 from server.health import Status, overall_status
@@ -29,7 +29,7 @@ class Ready(BaseModel):
     status: Literal["ready", "not ready"]
 
 
-class CheckView(BaseModel):
+class CheckView(OfRow):
     status: Status
     latency_ms: float
     work: str | None = left_out_if_none("background work and its progress")
@@ -61,7 +61,7 @@ async def health(request: Request[State]) -> Response:
     """Report the health of each part. 503 when the service is unhealthy."""
     checks = await request.state["runtime"].health.current()
     status = overall_status(checks)
-    views = {name: CheckView.model_validate(check, from_attributes=True) for name, check in checks.items()}
+    views = {name: CheckView.of(check) for name, check in checks.items()}
     view = Health(status=status, timestamp=datetime.now(UTC), checks=views)
     return reply(view, 503 if status is Status.UNHEALTHY else 200)
 

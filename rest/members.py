@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
 from rest.invitations import PendingInvitation
-from rest.views import Change, Created, Creation
+from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member, Removal
 from server.models import OrganizationRole, ProjectRole
@@ -29,16 +29,12 @@ class NewProjectMember(Creation):
     role: ProjectRole
 
 
-class MemberView(BaseModel):
+class MemberView(OfRow):
     user_id: str = Field(serialization_alias="userId")
     email: str | None
     name: str
     role: str
     joined_at: datetime = Field(serialization_alias="joinedAt")
-
-    @classmethod
-    def of(cls, member: Member) -> Self:
-        return cls.model_validate(member, from_attributes=True)
 
 
 class MemberList(BaseModel):

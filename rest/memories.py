@@ -153,7 +153,7 @@ async def stats(request: Request[State]) -> Response:
     """Count memories and tags."""
     call = await call_of(request)
     counts = await call.read(memories.stats, await project_of(request, call))
-    return reply(StatsView.model_validate(counts, from_attributes=True))
+    return reply(StatsView.of(counts))
 
 
 async def memory_id_of(

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rest.project_param import InProject, OfUser
-from rest.views import Created, StoredObject, left_out_if_none
+from rest.views import Created, OfRow, StoredObject, left_out_if_none
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import MemoryChange, NewMemory
@@ -18,8 +18,7 @@ from server.domain.memory.memories import ListRequest, MemoryPage
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
 from server.domain.memory.source import BY_SOURCE, SourceFilter
 from server.domain.memory.trash import Trashed, TrashPage
-from server.domain.memory.versions import Version, VersionPage
-from server.models import Memory
+from server.domain.memory.versions import VersionPage
 from server.models.sources import Source
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
@@ -31,7 +30,7 @@ IN_CATEGORY = "only memories of this category"
 PINNED = "true: only pinned memories; false: only memories that are not pinned"
 
 
-class ListedMemory(BaseModel):
+class ListedMemory(OfRow):
     id: str
     content: str
     metadata: StoredObject = Field(validation_alias="details")
@@ -42,10 +41,6 @@ class ListedMemory(BaseModel):
     source: Source | None = Field(description=THROUGH_WHAT)
     expires_at: datetime | None = Field(description="when the memory expires; null means never")
     pinned: bool
-
-    @classmethod
-    def of(cls, memory: Memory) -> Self:
-        return cls.model_validate(memory, from_attributes=True)
 
 
 class MemoryView(ListedMemory):
@@ -83,17 +78,13 @@ class MemoryList(BaseModel):
         return cls(results=results, total=page.total, limit=query.limit, offset=query.offset, next=following)
 
 
-class VersionView(BaseModel):
+class VersionView(OfRow):
     version: int
     content: str
     metadata: StoredObject = Field(validation_alias="details")
     updated_at: datetime
     updated_by: str | None
     source: Source | None = Field(description=THROUGH_WHAT)
-
-    @classmethod
-    def of(cls, version: Version) -> Self:
-        return cls.model_validate(version, from_attributes=True)
 
 
 class MemoryHistory(BaseModel):
@@ -148,7 +139,7 @@ class DeletedAll(BaseModel):
     deleted_count: int
 
 
-class StatsView(BaseModel):
+class StatsView(OfRow):
     total: int
     this_week: int = Field(description="created since Monday, UTC")
     tag_count: int = Field(description="the number of distinct tags")

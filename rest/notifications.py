@@ -1,39 +1,25 @@
 """Notifications over HTTP."""
 
 from datetime import datetime
-from typing import Self
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply, session_call_of
-from rest.views import StoredObject
+from rest.views import IsSet, OfRow, StoredObject
 from server.domain import notifications
-from server.models import Notification
 from server.runtime import State
 
 
-class NotificationView(BaseModel):
+class NotificationView(OfRow):
     id: str
     type: str
     title: str
     message: str
-    metadata: StoredObject
-    read: bool
+    metadata: StoredObject = Field(validation_alias="details")
+    read: IsSet = Field(validation_alias="read_at")
     created_at: datetime
-
-    @classmethod
-    def of(cls, notification: Notification) -> Self:
-        return cls(
-            id=notification.id,
-            type=notification.type,
-            title=notification.title,
-            message=notification.message,
-            metadata=notification.details,
-            read=notification.read_at is not None,
-            created_at=notification.created_at,
-        )
 
 
 class NotificationList(BaseModel):

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import read, read_query, reply, reply_created, session_call_of
-from rest.views import Change, Created, Creation, StoredObject
+from rest.views import Change, Created, Creation, OfRow, StoredObject
 from server.domain import audit
 from server.domain.teams import organizations
 from server.domain.teams.cascades import DeletedCounts
 from server.domain.teams.organizations import Membership
-from server.models import AuditEvent, Organization, OrganizationRole
+from server.models import Organization, OrganizationRole
 from server.models.organizations import OrganizationKind
 from server.runtime import State
 
@@ -101,17 +101,13 @@ class DeletedWithAll(BaseModel):
     cascades: CascadeCounts
 
 
-class EventView(BaseModel):
+class EventView(OfRow):
     id: str
     type: str
     actor_id: str | None
     target: str = Field(description="the id of the record that was changed")
     created_at: datetime
     metadata: StoredObject = Field(validation_alias="details")
-
-    @classmethod
-    def of(cls, event: AuditEvent) -> Self:
-        return cls.model_validate(event, from_attributes=True)
 
 
 class EventList(BaseModel):

@@ -1,41 +1,27 @@
 """The caller's own account over HTTP."""
 
 from datetime import datetime
-from typing import Self
 
-from pydantic import BaseModel
+from pydantic import AliasPath, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import call_of, read, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll
-from rest.views import Change
+from rest.views import Change, IsSet, OfRow
 from server.domain import accounts
 from server.domain.people import users
-from server.models import User
 from server.runtime import State
 
 
-class UserView(BaseModel):
+class UserView(OfRow):
     id: str
-    user_id: str
+    user_id: str = Field(validation_alias=AliasPath("id"))
     email: str | None
     name: str
-    email_verified: bool
+    email_verified: IsSet = Field(validation_alias="email_verified_at")
     created_at: datetime
     updated_at: datetime
-
-    @classmethod
-    def of(cls, user: User) -> Self:
-        return cls(
-            id=user.id,
-            user_id=user.id,
-            email=user.email,
-            name=user.name,
-            email_verified=user.email_verified_at is not None,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
-        )
 
 
 class NewPersonName(Change):

@@ -1,8 +1,8 @@
 """Types that several answers share."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from server.models.base import JsonObject
 
@@ -16,6 +16,18 @@ else:
 def left_out_if_none(description: str | None = None) -> Any:
     """Return a field that is None by default, and that an answer then leaves out."""
     return Field(default=None, exclude_if=lambda value: value is None, description=description)
+
+
+IsSet = Annotated[bool, BeforeValidator(lambda value: value is not None)]
+"""Whether a column of the row has a value."""
+
+
+class OfRow(BaseModel):
+    """A view whose fields are those of a row, by name or by `validation_alias`."""
+
+    @classmethod
+    def of(cls, row: object) -> Self:
+        return cls.model_validate(row, from_attributes=True)
 
 
 class Creation(BaseModel):
