@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.domain.memory.facets import Facet
 from server.domain.memory.overview import Overview, Span, Step
 
 WIDTH, HEIGHT = 640, 138
@@ -34,14 +33,6 @@ class Tick(NamedTuple):
     name: str
 
 
-class Row(NamedTuple):
-    """A label. `share` is its count relative to the most frequent label, from 0 to 1."""
-
-    name: str
-    memories: int
-    share: float
-
-
 class Columns(NamedTuple):
     """`top` is the number at the end of the vertical scale; `total` is the number of memories in all bars."""
 
@@ -64,11 +55,6 @@ def columns(overview: Overview) -> Columns:
         if bar.x < WIDTH - TICK_ROOM or len(bars) <= MOST_TICKS
     ]
     return Columns(bars, ticks, top, sum(span.memories for span in spans))
-
-
-def rows(labels: Sequence[Facet]) -> list[Row]:
-    """Return the labels with their shares. `labels` are sorted by count."""
-    return [Row(label.value, label.memories, label.memories / labels[0].memories) for label in labels]
 
 
 def _bar(span: Span, step: Step, x: float, pitch: float, top: int) -> Bar:

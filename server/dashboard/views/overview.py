@@ -44,7 +44,7 @@ async def show(request: PageRequest) -> Response:
         columns=charts.columns(project_overview),
         step=project_overview.step.value,
         is_utc=zone is UTC,
-        labels={kind.value: charts.rows(frequent.labels) for kind, frequent in project_overview.labels.items()},
+        labels={kind.value: frequent.labels for kind, frequent in project_overview.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         chart=charts,
         works=works,
