@@ -15,17 +15,15 @@ from server.urls import is_for_programs
 log = logging.getLogger(__name__)
 
 
-async def answer_failure(request: Request[State], error: Exception) -> Response:
-    assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
+async def answer_failure(request: Request[State], error: errors.ServiceError) -> Response:
     status, headers = answered(error)
     if value := challenge(request.state["runtime"].settings, error):
         headers["WWW-Authenticate"] = value
     return JSONResponse({"detail": error.detail}, status, headers)
 
 
-async def answer_http(request: Request[State], error: Exception) -> Response:
+async def answer_http(request: Request[State], error: HTTPException) -> Response:
     """Answer a request that the router refuses: an unknown path or method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     detail = errors.NotFound.sentence if error.status_code == 404 else error.detail
     path = request.scope["path"]
     if path.startswith("/mcp/") or not is_for_programs(path):  # people often forget /mcp, or add to it
@@ -33,7 +31,7 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
-async def answer_crash(_request: Request[State], error: Exception) -> Response:
+async def answer_crash(error: Exception) -> Response:
     """Answer a bug: log the traceback, and give the caller the request id to quote."""
     log.error("crash", exc_info=error)
     detail = f"Something went wrong. If you report this, include the request id {request_id.get()}."

@@ -28,6 +28,7 @@ from server.activity_log import ActivityLog
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import accepts_page, is_for_people
+from server.dashboard.pages import refusal
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance, mailed_links, second_step
 from server.database import Database, migrate
@@ -102,16 +103,16 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     return app
 
 
-async def answer_failure(request: Request[State], error: Exception) -> Response:
+async def answer_failure(request: Request[State], error: ServiceError) -> Response:
     """Answer a ServiceError as a page for people and as JSON for programs."""
     if is_for_people(request):
-        return await people.answer_failure(request, error)
-    if request.url.path.startswith("/oauth/") and isinstance(error, ServiceError):
+        return await refusal(request, error)
+    if request.url.path.startswith("/oauth/"):
         return oauth_errors.failure(error)  # OAuth clients read `error`, not `detail`
     return await programs.answer_failure(request, error)
 
 
-async def answer_http(request: Request[State], error: Exception) -> Response:
+async def answer_http(request: Request[State], error: HTTPException) -> Response:
     if accepts_page(request):
         return await people.answer_http(request, error)
     return await programs.answer_http(request, error)
@@ -124,7 +125,7 @@ async def answer_nobody(_request: Request[State], _error: Exception) -> Response
 
 async def answer_crash(request: Request[State], error: Exception) -> Response:
     """Answer a bug: the traceback goes to the log, the request id to the caller."""
-    answer = await programs.answer_crash(request, error)
+    answer = await programs.answer_crash(error)
     return people.crashed() if is_for_people(request) else answer
 
 

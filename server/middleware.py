@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp, waits
-from server.errors import RateLimited, Unavailable
+from server.errors import RateLimited, ServiceError, Unavailable
 from server.forwarding import apply_forwarding, networks
 from server.logs import request_id
 from server.metrics import Metrics
@@ -45,7 +45,7 @@ HSTS = "max-age=31536000"
 """For this host only. The names below it may be other services, which plain http would no longer reach."""
 
 
-Answer = Callable[[Request[State], Exception], Awaitable[Response]]
+Answer = Callable[[Request[State], ServiceError], Awaitable[Response]]
 
 
 class Envelope:

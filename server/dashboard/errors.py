@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server.dashboard.pages import refusal
 from server.dashboard.rendering import problem_page
-from server.errors import NotFound, ServiceError
+from server.errors import NotFound
 from server.logs import request_id
 from server.request_credentials import SAFE_METHODS
 from server.runtime import State
@@ -27,14 +27,8 @@ def _is_for_programs(connection: HTTPConnection[State]) -> bool:
     return is_for_programs(connection.scope["path"])
 
 
-async def answer_failure(request: Request[State], error: Exception) -> Response:
-    assert isinstance(error, ServiceError)  # noqa: S101 - registered for this class
-    return await refusal(request, error)
-
-
-async def answer_http(request: Request[State], error: Exception) -> Response:
+async def answer_http(request: Request[State], error: HTTPException) -> Response:
     """Return the page for a routing error: an unknown path or method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 404:
         without_slash = request.url.path.rstrip("/")
         if without_slash != request.url.path and is_local_path(without_slash) and request.method in SAFE_METHODS:
