@@ -13,45 +13,25 @@ this many in each.
 """
 
 
-class Stream:
-    """An open stream. `is_ended` says that it must not send more."""
-
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-        self._ended = asyncio.Event()
-
-    @property
-    def is_ended(self) -> bool:
-        return self._ended.is_set()
-
-    def end(self) -> None:
-        self._ended.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until the stream is ended, at most `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._ended.wait()
-
-
-_open = set[Stream]()
+_open: dict[asyncio.Event, str] = {}
+"""The user of each open stream. The event says that the stream must not send more."""
 
 
 @contextlib.contextmanager
-def opened(user_id: str) -> Iterator[Stream | None]:
-    """Yield a new stream, which is open until the block ends, or None if there is no room for it."""
-    if len(_open) >= MOST_STREAMS or sum(stream.user_id == user_id for stream in _open) >= MOST_PER_PERSON:
+def opened(user_id: str) -> Iterator[asyncio.Event | None]:
+    """Yield the end of a new stream, which is open until the block ends, or None if there is no room for it."""
+    if len(_open) >= MOST_STREAMS or list(_open.values()).count(user_id) >= MOST_PER_PERSON:
         yield None
         return
-    stream = Stream(user_id)
-    _open.add(stream)
+    ended = asyncio.Event()
+    _open[ended] = user_id
     try:
-        yield stream
+        yield ended
     finally:
-        _open.discard(stream)
+        del _open[ended]
 
 
 def end_all() -> None:
     """End all streams, because the server stops."""
-    for stream in _open:
-        stream.end()
+    for ended in _open:
+        ended.set()

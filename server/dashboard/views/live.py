@@ -4,6 +4,7 @@ Each stream is short, and the browser reconnects. A stream ends when the session
 server stops.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -20,7 +21,6 @@ from server.domain.memory.arrivals import Arrivals
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
 from server.principal import Principal
-from server.streams import Stream
 
 STREAM_SECONDS = 8
 LOOK_EVERY_SECONDS = 2
@@ -34,22 +34,23 @@ async def stream(request: PageRequest) -> Response:
     if not is_id("mem_", after):
         raise Invalid("must be the id of a memory.", field="after")
     with contextlib.ExitStack() as turn:
-        opened = turn.enter_context(streams.opened(request.call.principal.user_id))
-        if opened is None:
+        ended = turn.enter_context(streams.opened(request.call.principal.user_id))
+        if ended is None:
             return Response(status_code=503, headers={"Retry-After": "30"})
         headers = {"Content-Security-Policy": csp.API, "X-Accel-Buffering": "no"}
-        content = _events(request, after, opened)
+        content = _events(request, after, ended)
         return Download(content, turn.pop_all(), headers=headers, media_type="text/event-stream")
 
 
-async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIterator[bytes]:
+async def _events(request: PageRequest, after: str, ended: asyncio.Event) -> AsyncIterator[bytes]:
     """Yield an event whenever the number of new memories changes, until it is time to end the stream."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     reported = 0
     for turn in range(STREAM_SECONDS // LOOK_EVERY_SECONDS):
         if turn:
-            await opened.wait(LOOK_EVERY_SECONDS)
-        if opened.is_ended:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), LOOK_EVERY_SECONDS)
+        if ended.is_set():
             return
         try:
             arrived = await request.call.read(_arrived, request.project_id, after)
