@@ -1,6 +1,6 @@
 """The project and the end user of a request. The query, the body or both may name them."""
 
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 from starlette.requests import Request
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from rest.http import read_query, single_value
 from rest.views import Change
 from server.domain.access import require_project_of
+from server.domain.memory.inputs import NewMemory
 from server.domain.memory.metadata import UserId
 from server.runtime import Call, State
 
@@ -25,23 +26,14 @@ class OfUser(InProject):
     user_id: UserId | None = Field(default=None, description="only memories of this end user; of all, if left out")
 
 
-class NamesProject(Protocol):
-    """A body that may name the project and its organization."""
-
-    @property
-    def project_id(self) -> str | None: ...
-    @property
-    def organization_id(self) -> str | None: ...
-
-
-async def project_of(request: Request[State], call: Call, *bodies: NamesProject) -> str | None:
+async def project_of(request: Request[State], call: Call, *bodies: InProject | NewMemory) -> str | None:
     """Return the project that the query or a body names. Raises Invalid if two differ.
 
     Raises NotFound if the request names an organization that is not the project's.
     """
     if not bodies and not request.scope["query_string"]:
         return None
-    sources: list[NamesProject] = [read_query(request, InProject), *bodies]
+    sources = [read_query(request, InProject), *bodies]
     project_id = single_value("project_id", *(body.project_id for body in sources))
     organization_id = single_value("organization_id", *(body.organization_id for body in sources))
     if organization_id is not None:
