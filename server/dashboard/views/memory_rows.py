@@ -30,23 +30,13 @@ class Row(NamedTuple):
     strength: Strength | None = None
 
     @classmethod
-    def of(cls, memory: Memory) -> "Row":
-        return cls._of_parts(memory, excerpt(memory))
-
-    @classmethod
-    def of_result(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
-        """Return the row of a result. Mark only a passage that is really close."""
-        piece = "" if strength is Strength.WEAK else result.piece
-        row = cls._of_parts(result.memory, excerpt(result.memory, question, piece))
-        return row._replace(result=result, strength=strength)
-
-    @classmethod
-    def _of_parts(cls, memory: Memory, parts: Sequence[Part]) -> "Row":
+    def of(cls, memory: Memory, parts: Sequence[Part] | None = None) -> "Row":
+        """Return the row of a memory. Without `parts`, it shows the beginning of the text."""
         details = memory.details
         category = details.get(CATEGORY)
         return cls(
             memory.id,
-            parts,
+            excerpt(memory) if parts is None else parts,
             is_conversation(memory),
             memory.pinned,
             memory.created_at,
@@ -58,3 +48,10 @@ class Row(NamedTuple):
             category if isinstance(category, str) else None,
             memory.user_id,
         )
+
+    @classmethod
+    def of_result(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
+        """Return the row of a result. Mark only a passage that is really close."""
+        piece = "" if strength is Strength.WEAK else result.piece
+        row = cls.of(result.memory, excerpt(result.memory, question, piece))
+        return row._replace(result=result, strength=strength)
