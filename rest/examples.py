@@ -9,6 +9,15 @@ from server.models.base import JSON, JsonObject
 Described = dict[str, Any]
 """A part of the OpenAPI document."""
 
+IDS = {
+    "memory_id": "mem_…",
+    "organization_id": "org_…",
+    "project_id": "proj_…",
+    "user_id": "user_…",
+    "key_id": "key_…",
+    "invitation_id": "inv_…",
+    "notification_id": "ntf_…",
+}
 SAMPLES: dict[str, JSON] = {
     "messages": [{"role": "user", "content": "I have a meeting with Alice on Friday"}],
     "memories": [{"content": "I have a meeting with Alice on Friday"}],
@@ -24,24 +33,13 @@ SAMPLES: dict[str, JSON] = {
     "version": 1,
     "since": "2026-01-31T09:00:00Z",
     "dry_run": True,
-    "organization_id": "org_…",
-    "project_id": "proj_…",
-    "user_id": "user_…",
     "new_owner_id": "user_…",
     "source_id": "key_…",
+    **IDS,
 }
 FIRST_CHOICES = ("messages", "query", "text", "name", "tags")
 """For a body without required fields, the example holds the first of these fields that the body has."""
 
-IDS = {
-    "memory_id": "mem_…",
-    "organization_id": "org_…",
-    "project_id": "proj_…",
-    "user_id": "user_…",
-    "key_id": "key_…",
-    "invitation_id": "inv_…",
-    "notification_id": "ntf_…",
-}
 LONGEST_LINE = 90
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
