@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -26,9 +26,6 @@ UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 class Dated(Protocol):
     @property
     def created_at(self) -> datetime: ...
-
-
-Row = TypeVar("Row", bound=Dated)
 
 
 class Day(NamedTuple):
@@ -73,7 +70,7 @@ def times_of_namesakes(names: Mapping[str, str], zone: tzinfo) -> dict[str, str]
     return {one: f" {time:%b} {time.day}, {time:%Y %H:%M:%S}" for one, time in times.items()}
 
 
-def by_day(rows: Sequence[Row], zone: tzinfo) -> list[Day]:
+def by_day(rows: Sequence[Dated], zone: tzinfo) -> list[Day]:
     """Group rows, newest first, under headings. Days are in the time zone."""
     today = now().astimezone(zone).date()
     groups = groupby(rows, lambda row: _heading(row.created_at.astimezone(zone).date(), today))
