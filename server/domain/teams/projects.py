@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain import audit, names
+from server.domain import audit, names, notifications
 from server.domain.access import (
     Action,
     organization_role_of,
@@ -17,8 +17,9 @@ from server.domain.access import (
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization, lock_organization_of
+from server.domain.notifications import Notice
 from server.domain.people import users
-from server.domain.teams import cascades
+from server.domain.teams import cascades, project_members
 from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.models.base import now
@@ -122,11 +123,19 @@ def change(
 
 
 def delete(session: Session, principal: Principal, project_id: str) -> DeletedCounts:
-    """Delete a project with everything in it. Raises NotFound, Forbidden."""
+    """Delete a project with everything in it, and notify the others who could use it. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.DELETE_PROJECT)
+    organization_id, name = project.organization_id, project.name
+    members = {member.user_id for member in project_members.list_members(session, principal, project_id)}
     counts = cascades.remove_projects(session, col(Project.id) == project.id)
-    audit.record(session, Event.PROJECT_DELETED, principal.user_id, project.organization_id, project.id)
+    audit.record(session, Event.PROJECT_DELETED, principal.user_id, organization_id, project_id)
+    notifications.notify(
+        session, members - {principal.user_id}, Notice.REMOVED, f"{name} was deleted",
+        f"The project “{name}” and all its memories were deleted.", topic=f"deleted:{organization_id}",
+        gathered=f"%d projects and all their memories were deleted. The last one was “{name}”.",
+        organization_id=organization_id, actor_id=principal.user_id,
+    )  # fmt: skip
     return counts
 
 

@@ -101,6 +101,21 @@ async def test_its_name_is_free_at_once(team: Team) -> None:
     assert (await team["owner"].post("/api/projects", wiki)).status_code == 200
 
 
+async def test_the_others_who_could_use_it_are_notified(team: Team) -> None:
+    assert (await team["project_admin"].delete(f"/api/projects/{team.project_id}")).status_code == 200
+    new = {"name": "Drafts", "organization_id": team.organization_id}
+    drafts = (await team["owner"].post("/api/projects", new)).json()["project_id"]
+    assert (await team["owner"].delete(f"/api/projects/{drafts}")).status_code == 200
+    notices = {
+        role: [one["message"] for one in (await team[role].get("/api/notifications")).json()["notifications"]]
+        for role in ("owner", "admin", "editor", "viewer", "member", "project_admin")
+    }
+    told = ["The project “Wiki” and all its memories were deleted."]
+    both = ["2 projects and all their memories were deleted. The last one was “Drafts”."]
+    nobody: dict[str, list[str]] = {"member": [], "project_admin": []}
+    assert notices == {"owner": told, "admin": both, "editor": told, "viewer": told, **nobody}
+
+
 async def test_the_projects_of_a_deleted_account_are_out_of_reach_and_removed(
     team: Team, client: httpx.AsyncClient, owner_elsewhere: FileLock, database: Database
 ) -> None:
