@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from server.domain.memory.labels import parse_list
-from tests.support.visitors import Visitor, seen
+from tests.support.visitors import Visitor, hidden, seen
 
 SEAT = "The train leaves at nine. Anna likes the window seat."
 UNRELATED = ["Soup with leeks needs cream.", "The invoice was paid in March. Tom has the receipt."]
@@ -52,6 +52,22 @@ async def test_a_word_says_how_well_a_result_matches_and_numbers_say_why(ann: Vi
         assert re.search(rf"<dt>{name}</dt><dd>\d\.\d\d", why), name
     rest = re.sub(r'<svg.*?</svg>|<details class="why">.*?</details>', "", page.text, flags=re.DOTALL)
     assert not re.search(r"\d\.\d\d", rest)
+
+
+async def test_a_memory_that_was_opened_from_a_search_is_deleted_back_to_it(ann: Visitor) -> None:
+    query = "?q=window+seat+%26+more&tags=trip"
+    ids = await ann.remember_all([SEAT, *UNRELATED], tags=["trip"])
+    listed = await ann.get(f"{ann.project}/memories{query}")
+    opened = await ann.get(html.unescape(re.findall(r'href="(/dashboard/memories/[^"]+)"', listed.text)[0]))
+    assert f'href="{ann.project}/memories{html.escape(query)}"' in opened.text
+    back = await ann.do(f"/dashboard/memories/{ids[0]}/delete", {"back": hidden(opened, "back")})
+    assert back == f"{ann.project}/memories{query}&deleted={ids[0]}"
+    assert 'value="window seat &amp; more"' in (await ann.get(back)).text
+    assert hidden(listed, "back") == query
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
+    gone = await ann.post(f"/dashboard/memories/{ids[1]}/delete", {"back": query, "permanently": "1"})
+    assert "Memory deleted" in gone.text
+    assert 'value="window seat &amp; more"' in gone.text
 
 
 async def test_a_search_for_nothing_stored_says_so(ann: Visitor) -> None:

@@ -60,7 +60,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     project_id = deleted.project_id if deleted else request.project_id
     query, results = ListQuery(), RowPage([], 0)
     try:
-        query = ListQuery() if deleted else parse_fields(ListQuery, _parameters(request))
+        query = parse_fields(ListQuery, _parameters(request))
         results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
@@ -94,7 +94,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
 
 
 def _parameters(request: PageRequest) -> dict[str, str]:
-    """Return the query of the address or, after a refused form, of the list that the form was sent from."""
+    """Return the query of the address or, after a form, of the list that it was sent from."""
     return dict(request.http.query_params) or dict(parse_qsl(request.text("back").removeprefix("?")))
 
 

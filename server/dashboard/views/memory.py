@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
@@ -79,6 +80,7 @@ async def show(request: PageRequest) -> Response:
         is_newest_history=before == memory.version,
         authors=await request.call.read(users.names_of, author_ids),
         similar=[Row.of(one) for one in alike],
+        back=_query_of(request.http.query_params.get("back", "")),
     )
 
 
@@ -153,7 +155,8 @@ async def delete(request: PageRequest) -> Response:
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     await request.call.run(deletions.delete, memory.id)
     if await request.call.read(trash.days, memory.project_id):
-        return redirect(f"{HOME}/projects/{memory.project_id}/memories?deleted={memory.id}")
+        query = _query_of(request.text("back"), deleted=memory.id)
+        return redirect(f"{HOME}/projects/{memory.project_id}/memories{query}")
     return await memory_list.show(request, deleted=memory)
 
 
@@ -170,6 +173,12 @@ async def restore(request: PageRequest) -> Response:
     new_memory = new_memory.model_copy(update={"project_id": request.project_id})
     memory_id = await request.call.run(memories.add, new_memory, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")
+
+
+def _query_of(back: str, **more: str) -> str:
+    """Return the query of the list that the memory was opened from, with `more` parameters."""
+    query = urlencode(parse_qsl(back.removeprefix("?")) + list(more.items()))
+    return f"?{query}" if query else ""
 
 
 def _seen_version(request: PageRequest, memory: Memory) -> int:
