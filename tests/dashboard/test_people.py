@@ -151,6 +151,33 @@ async def test_long_member_lists_are_paginated(shared: Visitor, database: Databa
             names |= set(re.findall(r"Person (\d+)", response.text))
         assert len(names) == 200, page
         assert 'rel="next"' not in response.text, page
+    await transfer_by_address(shared, f"150.{'long' * 12}@{'example' * 8}.com")
+
+
+async def transfer_by_address(shared: Visitor, address: str) -> None:
+    """An organization with many members has no list of them to choose from."""
+    assert 'name="member_email"' in (await shared.get(f"{shared.organization}/danger")).text
+    refused = await shared.post(f"{shared.organization}/transfer", {"member_email": "nobody@example.com"})
+    assert refused.status_code == 400
+    assert "There is no member with this email address" in seen(refused)
+    new = {"name": "Other", "organization_id": shared.tenant.organization_id}
+    other = (await shared.do("/dashboard/projects", new)).partition("?")[0]
+    assert 'name="member_email"' in (await shared.get(f"{other}/members")).text
+    await shared.do(f"{other}/members/add", {"member_email": address, "role": "viewer"})
+    assert address in await shared.see(f"{other}/members")
+    await shared.do(f"{shared.organization}/transfer", {"member_email": f" {address.upper()} "})
+    assert "You are an admin" in await shared.see(shared.organization)
+
+
+async def test_long_lists_of_invitations_are_paginated(shared: Visitor) -> None:
+    page = f"{shared.organization}/members"
+    for number in range(41):
+        await shared.do(page, {"email": f"new{number}@example.com", "role": "member"})
+    newest, oldest = await shared.get(page), await shared.get(f"{page}?pending=40")
+    assert "41 pending invitations" in seen(newest)
+    assert "new0@example.com" not in seen(newest)
+    assert "new0@example.com" in seen(oldest)
+    assert f'href="{page}?pending=40" rel="next"' in newest.text
 
 
 async def test_transferring_ownership_moves_the_owners_actions(shared: Visitor, ben: Visitor) -> None:

@@ -1,5 +1,7 @@
 """Members of a project: roles, invitations, and adding members of the organization."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from server import attempts
@@ -9,13 +11,11 @@ from server.dashboard.pagination import paginate
 from server.dashboard.views.sent_invitation import show_sent
 from server.domain.access import governs
 from server.domain.grants import connections
+from server.domain.names import fold_email
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member
-from server.errors import NotFound
+from server.errors import Invalid, NotFound
 from server.models import ProjectRole
-
-MAX_CANDIDATES = 100
-"""How many members of the organization the list offers. Others can be invited by email address."""
 
 
 async def show(request: PageRequest) -> Response:
@@ -25,14 +25,15 @@ async def show(request: PageRequest) -> Response:
     member_ids = {member.user_id for member in members}
     candidates = [colleague for colleague in colleagues if colleague.user_id not in member_ids]
     manages = (await request.project()).may("manage_members")
+    reaching = await request.call.read(connections.list_reaching, request.project_id) if manages else []
     return await request.render(
         "members.html",
         request.project_id,
         members=paginate(request, members),
-        pending=pending,
-        candidates=candidates[:MAX_CANDIDATES],
+        pending=paginate(request, pending, "pending"),
+        candidates=candidates,
         fixed={colleague.user_id for colleague in colleagues if governs(colleague.role)},
-        reaching=await request.call.read(connections.list_reaching, request.project_id) if manages else [],
+        reaching=paginate(request, reaching, "apps"),
         roles=[role.value for role in ProjectRole],
     )
 
@@ -54,7 +55,8 @@ async def cancel(request: PageRequest) -> Response:
 
 async def add(request: PageRequest) -> Response:
     role = parse_choice(ProjectRole, "Role", request.text("role"))
-    await request.call.run(project_members.add, request.project_id, request.chosen("user_id", "a member"), role)
+    user_id = chosen_member(request, "user_id", "a member", await _organization_members(request))
+    await request.call.run(project_members.add, request.project_id, user_id, role)
     return redirect(f"{request.project_path}/members", "member-added")
 
 
@@ -73,6 +75,17 @@ async def remove(request: PageRequest) -> Response:
     if user_id == request.call.principal.user_id:
         return redirect(HOME, "left-project", invitations=removal.invitations)
     return redirect(f"{request.project_path}/members", "member-removed", invitations=removal.invitations)
+
+
+def chosen_member(request: PageRequest, name: str, what: str, members: Sequence[Member]) -> str:
+    """Return the user id in the field `name`, or that of the member whose email address was entered. Raises Invalid."""
+    if not request.text("member_email"):
+        return request.chosen(name, what)
+    address = fold_email(request.text("member_email"))
+    found = next((member.user_id for member in members if member.email == address), None)
+    if found is None:
+        raise Invalid("There is no member with this email address in the organization.")
+    return found
 
 
 async def _organization_members(request: PageRequest) -> list[Member]:

@@ -9,6 +9,7 @@ from server.dashboard.event_titles import event_title
 from server.dashboard.layout import ProjectEntry, expired_sizes, organization_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
+from server.dashboard.views.members import chosen_member
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
 from server.domain.grants import connections
@@ -140,7 +141,8 @@ async def show_danger(request: PageRequest) -> Response:
 
 
 async def transfer(request: PageRequest) -> Response:
-    new_owner_id = request.chosen("new_owner_id", "a new owner")
+    members = await request.call.read(organization_members.list_members, request.path_param("organization_id"))
+    new_owner_id = chosen_member(request, "new_owner_id", "a new owner", members)
     await request.call.run(organizations.transfer, request.path_param("organization_id"), new_owner_id)
     return redirect(organization_path(request), "transferred")
 

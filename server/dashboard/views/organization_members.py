@@ -24,14 +24,16 @@ async def show(request: PageRequest) -> Response:
     membership = await membership_of(request)
     organization_id = membership.organization.id
     members = await request.call.read(organization_members.list_members, organization_id)
+    entries = await entries_of(request)
     return await render(
         request,
         "organization_members.html",
         membership,
         members=paginate(request, members),
         fixed=_fixed(membership, members, request.call.principal.user_id),
-        pending=await request.call.read(invitations.list_pending, organization_id),
-        entries=(await entries_of(request))[:MOST_PROJECTS],
+        pending=paginate(request, await request.call.read(invitations.list_pending, organization_id), "pending"),
+        entries=entries[:MOST_PROJECTS],
+        has_more_projects=len(entries) > MOST_PROJECTS,
         chosen_projects=request.texts("project_id"),
         project_roles=[role.value for role in ProjectRole],
     )
