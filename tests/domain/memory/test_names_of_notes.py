@@ -7,13 +7,34 @@ import pytest
 from tests.support.moving import read
 
 
-@pytest.mark.parametrize("name", ["2024-01-05", "2024_01_05", "2024-01-05 Meeting with Anna"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2024-01-05", "2024_01_05", "2024-01-05 Meeting with Anna", "2024.01.05", "20240105", "202401051030 Tea",
+        "Jan 5th, 2024", "5 January 2024", "Friday, January 5th 2024", "05.01.2024", "2024年1月5日", "2024년 1월 5일",
+    ],
+)  # fmt: skip
 def test_a_daily_note_is_of_its_day(tmp_path: Path, name: str) -> None:
     (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
     assert line.created_at.isoformat() == "2024-01-05T00:00:00+00:00"
 
 
-@pytest.mark.parametrize("name", ["2999-01-05", "2024-13-45", "2024-01-055"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2999-01-05",
+        "2024-13-45",
+        "2024-01-055",
+        "20240199",
+        "1704448800",
+        "Tea 2024",
+        "in May 2024",
+        "1984",
+        "2024",
+        "2024-01",
+        "2024-W01",
+    ],
+)
 def test_a_name_that_is_no_past_day_is_no_date(tmp_path: Path, name: str) -> None:
     (line,) = read(tmp_path / f"{name}.md", "Met Anna.")
     assert line.created_at.year not in (2024, 2999)

@@ -24,7 +24,7 @@ _TOML = re.compile(r"\A\+\+\+[ \t]*\r?\n(.*?)(?<=\n)\+\+\+[ \t]*(?:\r?\n|\Z)", r
 _PROPERTIES = re.compile(r"\A(?:[\w-]+::(?: [^\n]*)?(?:\n|\Z))+")
 """What Logseq writes as front matter."""
 
-_OF_LOGSEQ = re.compile(r"^[ \t]*(?:id:: [0-9a-f-]{36}|collapsed:: (?:true|false))[ \t]*(?:\n|\Z)", re.MULTILINE)
+OF_LOGSEQ = re.compile(r"^[ \t]*(?:id:: [0-9a-f-]{36}|collapsed:: (?:true|false))[ \t]*(?:\n|\Z)", re.MULTILINE)
 _OF_JOPLIN = re.compile(r"(?:\A|\n)id: [0-9a-f]{32}\r?\n(?:[a-z_]+:[^\n]*\n)+type_: \d+\s*\Z")
 """The end of each file of Joplin's RAW export, which may be a note, a tag, a folder, or which note has which tag."""
 
@@ -33,8 +33,10 @@ _NOTION_ID = re.compile(r" [0-9a-f]{32}$")
 _NOTION_PROPERTIES = re.compile(r"\A# [^\n]*\n\n((?:[^\n:]+: [^\n]*(?:\n|\Z))+)")
 """The lines below the title of a page that was in a database of Notion."""
 
-_DAY = re.compile(r"(\d{4})[-_](\d\d)[-_](\d\d)(?![0-9])")
-"""The beginning of the name of a daily note."""
+_DAY = re.compile(r"((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?:\d{4}(?:\d\d)?)?(?![0-9])", re.ASCII)
+"""The beginning of the name of a daily note, or of one that is named by the minute."""
+
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _NAMES = ("title", "aliases")
@@ -71,12 +73,12 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     name = storable(name)
     whole = PurePosixPath(name).stem
     stem = _NOTION_ID.sub("", whole)
-    body = _OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
+    body = OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     fields = _fields(head if stem == whole else _properties_of_notion(body))
     for key, value in fields["metadata"].items():
         if _our_name(key) in PAST and not is_past(value):
             warnings.add(UNREAD, name)
-    if day := _day_of(stem):
+    if day := day_of(stem):
         fields.setdefault("created_at", day)
     metadata: Foreign = fields["metadata"] if name == STANDARD_INPUT else _named(stem, name, fields["metadata"])
     if is_blank(body):
@@ -145,12 +147,10 @@ def _properties_of_notion(body: str) -> Foreign:
     return {name.casefold(): value for name, value in pairs if name.casefold() in _OTHER_NAMES}
 
 
-def _day_of(stem: str) -> str | None:
-    """Return the day that begins the name of a note, unless it is in the future."""
+def day_of(stem: str) -> str | None:
+    """Return the day that begins the name of a note, or is the name in words, unless it is in the future."""
     match = _DAY.match(stem)
-    if match is None:
-        return None
-    day = "-".join(match.groups())
+    day = "-".join(match.group(1, 3, 4)) if match else moment(stem) if _YEAR.search(stem) else None
     return day if is_past(day) else None
 
 

@@ -25,7 +25,10 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d(?!.*[ap]m$)", re.IGNORECASE)
 _LONGEST = 80
 _WEEKDAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[., ]+", re.IGNORECASE)
 _SIGNS = re.compile(r"(?<=\d)(st|nd|rd|th)\b|\bat\b|,|\.(?=\s)|\(.*\)$", re.IGNORECASE)
-_DAYS = ("%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d", "%d.%m.%Y", "%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y")
+_DAYS = (
+    "%Y/%m/%d", "%Y.%m.%d", "%Y-%m-%d", "%d.%m.%Y", "%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y",
+    "%Y年%m月%d日", "%Y년 %m월 %d일",
+)  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S GMT%z")
 """Days such as 01/02/2024 are missing, because they mean the first of February or the second of January. With points,
 the day is always first: spreadsheets in most of Europe write 01.02.2024.
@@ -34,8 +37,8 @@ the day is always first: spreadsheets in most of Europe write 01.02.2024.
 
 def moment(value: Any) -> Any:
     """Return a time as ISO 8601: a number of seconds, milliseconds or smaller units since 1970, a day or time without
-    signs, one as in mail, or with the year first, the month as an English word, or points. Return anything else
-    unchanged.
+    signs, one as in mail, or with the year first, the month as an English word, points, or the signs of Chinese,
+    Japanese or Korean. Return anything else unchanged.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
