@@ -94,3 +94,37 @@ def test_a_backup_of_bear_is_read_without_its_trash(path: Path) -> None:
         f"{DELETED}, such as Backup/Gone.textbundle (1 time)",
         f"{UNREAD}, such as Backup/茶 🍵.textbundle (1 time)",
     ]
+
+
+ROAM = [
+    {"title": "Anna 🍵", "edit-time": 1_706_745_600_000, "create-time": 1_704_067_200_000, "children": [
+        {"string": "likes [[tea]] #food", "uid": "a", "children": [{"string": "green\nor black"}, {"string": " "}]},
+        {"string": "lives in Roma"}]},
+    {"title": "January 5th, 2024", "create-time": 1_706_745_600_000, "children": [{"string": "met Anna"}]},
+    {"title": "Empty", "edit-time": 1_706_745_600_000},
+]  # fmt: skip
+
+
+def test_pages_of_roam_are_lists_with_their_times(path: Path) -> None:
+    warnings = Warnings()
+    anna, day = read(path, json.dumps(ROAM), warnings=warnings)
+    assert anna.content == "- likes [[tea]] #food\n  - green\n    or black\n- lives in Roma"
+    assert anna.metadata == {"source": "roam", "title": "Anna 🍵", "tags": ["food"]}
+    assert (anna.created_at.month, anna.updated_at.month, anna.source and anna.source.name) == (1, 2, "Roam")
+    assert (day.content, str(day.created_at)) == ("- met Anna", "2024-01-05 00:00:00+00:00")
+    assert warnings.sentences() == ["pages without text were left out, such as Empty (1 time)"]
+
+
+def test_pages_of_logseqs_json_keep_their_nested_blocks(path: Path) -> None:
+    block = {"id": "b", "format": "markdown", "content": "お茶が好き\nid:: " + "6" * 8 + "-0000-4000-8000-" + "0" * 12}
+    page = {"id": "p", "page-name": "杏奈", "properties": {}, "children": [{**block, "children": [block]}]}
+    (line,) = read(path, json.dumps({"version": 1, "blocks": [page]}))
+    assert (line.content, line.metadata["title"]) == ("- お茶が好き\n  - お茶が好き", "杏奈")
+
+
+def test_a_page_of_many_or_deep_blocks_is_read_once(path: Path) -> None:
+    deep: dict[str, Any] = {"string": "tea"}
+    for _ in range(300):
+        deep = {"string": "tea", "children": [deep]}
+    page = {"title": "Tea", "children": [deep, *({"string": "tea " * 20} for _ in range(5_000))]}
+    assert sum(line.content.count("tea") for line in read(path, json.dumps([page]))) == 100_301

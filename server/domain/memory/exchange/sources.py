@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from server.domain.memory.exchange import chats, gemini, graph, letta, notes, other_chats, table
+from server.domain.memory.exchange import chats, gemini, graph, letta, notes, other_chats, outlines, table
 from server.domain.memory.exchange.archive import (
     LEFT_OUT,
     Member,
@@ -34,7 +34,7 @@ HELP = f"A valid line looks like this: {EXAMPLE}"
 
 _ITEM_FIELDS = frozenset((
     *CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
-    "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact",
+    "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact", outlines.LOGSEQ,
 ))  # fmt: skip
 """An object with one of these fields is an item itself."""
 
@@ -50,6 +50,7 @@ _READERS = (
     (gemini.is_activity, gemini.read_activity, "activity"),
     (notes.is_keep, notes.read_keep, "note"),
     (notes.is_day_one, notes.read_day_one, "entry"),
+    (outlines.is_page, outlines.read_page, "page"),
     (graph.is_entity, graph.read_entity, "item"),
     (graph.is_relation, graph.read_relation, "item"),
     (graph.is_fact, graph.read_fact, "item"),
