@@ -10,6 +10,7 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.moments import UNREAD
 from server.domain.memory.exchange.records import DELETED
 from server.domain.memory.exchange.sources import read_path
+from server.errors import Invalid
 from tests.support.moving import AT, read, zipped
 
 LATER = "2024-01-02T00:00:00Z"
@@ -59,6 +60,37 @@ def test_a_journal_of_day_one_is_read(path: Path) -> None:
     assert line.metadata == {"source": "day-one", "tags": ["sport"], "place": "Park"}
     assert (line.created_at.day, line.updated_at.day) == (1, 2)
     assert len(warnings.sentences()) == 1
+
+
+def standard(kind: str, **content: object) -> dict[str, Any]:
+    times = {"created_at": AT, "updated_at": LATER, "updated_at_timestamp": 1_704_153_600_000_000}
+    return {"uuid": "u", "content_type": kind, "content": {"references": [], **content}, "deleted": False, **times}
+
+
+def test_a_backup_of_standard_notes_is_read_without_its_trash(path: Path) -> None:
+    about = {"org.standardnotes.sn": {"pinned": True, "client_updated_at": "2024-01-03T10:00:00.000Z"}}
+    items = [
+        standard("Note", title="Einkauf 🛒", text="Milch", appData=about),
+        standard("Note", title="Gone", text="gin", trashed=True),
+        standard("Tag", title="home"),
+        standard("Note", title="", text=" "),
+    ]
+    files = {"Standard Notes Backup and Import File.txt": {"version": "004", "items": items}}
+    zipped(path, {name: json.dumps(file) for name, file in files.items()} | {"Items/Note/Einkauf-1.txt": "Milch"})
+    warnings = Warnings()
+    (line,) = read(path, warnings=warnings)
+    assert (line.content, line.metadata) == ("Einkauf 🛒\n\nMilch", {"source": "standard-notes", "title": "Einkauf 🛒"})
+    assert (line.created_at.day, line.updated_at.day, line.pinned) == (1, 3, True)
+    assert [sentence.partition(" were left out")[0] for sentence in warnings.sentences()] == [
+        "files that are not Markdown, JSON or CSV", "memories that were deleted there",
+        "tags, settings and files of Standard Notes", "notes without text",
+    ]  # fmt: skip
+
+
+def test_an_encrypted_backup_of_standard_notes_is_refused_with_what_to_do(path: Path) -> None:
+    item = {"content": "004:x", "content_type": "Note", "enc_item_key": "004:y"}
+    with pytest.raises(Invalid, match=r"item 1: is encrypted\. In Standard Notes, create a decrypted backup"):
+        read(path, json.dumps({"items": [item]}))
 
 
 def bear(**about: object) -> str:

@@ -40,7 +40,8 @@ CONVERSATIONS = ("conversations", "prod-grok-backend.")
 BUNDLE = ".textbundle"
 MARKDOWN_ENDINGS = (".md", ".markdown", BUNDLE, f"{BUNDLE}/text.txt")
 TABLE_ENDINGS = (".csv", ".tsv")
-TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json", ".af")
+OF_STANDARD_NOTES = "standard notes backup and import file.txt"
+TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json", ".af", OF_STANDARD_NOTES)
 
 
 class Member(NamedTuple):

@@ -1,4 +1,6 @@
-"""Reads the JSON of note programs: Google Keep, with one file a note, and Day One, with one file a journal."""
+"""Reads the JSON of note programs: Google Keep, with one file a note, Day One, with one file a journal, and Standard
+Notes, with one file for all.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +9,10 @@ from typing import Any
 from server.domain.memory.exchange.chat_parts import object_in, objects_in
 from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.records import DELETED
+from server.domain.memory.exchange.records import DELETED, is_deleted
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
+from server.errors import Invalid
 
 LONGEST_NOTE = 20_000
 """The longest text of a note in Google Keep. A link of a longer one is added even if the rest has it, because each link
@@ -31,6 +34,10 @@ def is_keep(value: Foreign) -> bool:
 
 def is_day_one(value: Foreign) -> bool:
     return "creationDate" in value and "uuid" in value
+
+
+def is_standard_note(value: Foreign) -> bool:
+    return "content_type" in value and (isinstance(value.get("content"), dict) or "enc_item_key" in value)
 
 
 def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -71,6 +78,30 @@ def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Ent
         "metadata": metadata, "source": "Day One", "pinned": bool(entry.get("isPinned")),
         **_times(entry["creationDate"], entry.get("modifiedDate")),
     })  # fmt: skip
+
+
+def read_standard_note(place: str, item: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the note. Deleted and empty notes, and all that is no note, are counted in `warnings`.
+
+    Raises Invalid if it is encrypted.
+    """
+    content = item.get("content")
+    if isinstance(content, str):
+        raise Invalid("is encrypted. In Standard Notes, create a decrypted backup, and import that.", field=place)
+    note = object_in(content)
+    title = title_of(note.get("title"))
+    if item["content_type"] != "Note":
+        warnings.add("tags, settings and files of Standard Notes were left out", title)
+    elif is_deleted(item) or is_deleted(note):
+        warnings.add(DELETED, title or place)
+    else:
+        about = object_in(object_in(note.get("appData")).get("org.standardnotes.sn"))
+        text = f"{title}\n\n{note.get('text') or ''}".strip()
+        metadata = {"source": "standard-notes"} | ({"title": title} if title else {})
+        yield from _entries(place, text, warnings, {
+            "metadata": metadata, "source": "Standard Notes", "pinned": bool(about.get("pinned")),
+            **_times(item.get("created_at"), about.get("client_updated_at") or item.get("updated_at")),
+        }, title)  # fmt: skip
 
 
 def _entries(place: str, text: str, warnings: Warnings, fields: Foreign, group: str = "") -> Iterator[Entry]:

@@ -50,6 +50,7 @@ _READERS = (
     (gemini.is_activity, gemini.read_activity, "activity"),
     (notes.is_keep, notes.read_keep, "note"),
     (notes.is_day_one, notes.read_day_one, "entry"),
+    (notes.is_standard_note, notes.read_standard_note, "item"),
     (outlines.is_page, outlines.read_page, "page"),
     (graph.is_entity, graph.read_entity, "item"),
     (graph.is_relation, graph.read_relation, "item"),
