@@ -23,6 +23,8 @@ PLAIN = {
     "an object": json.dumps({"content": "tea"}),
     "a printed object": json.dumps({"memory": "tea", "metadata": {"a": 1}}, indent=2),
     "a list": json.dumps([{"text": "tea"}]),
+    "documents of LangChain": json.dumps([{"page_content": "tea", "metadata": {"page": 1}, "type": "Document"}]),
+    "documents of LangChain in JavaScript": json.dumps([{"pageContent": "tea", "metadata": {}}]),
     "a list of texts": json.dumps(["tea"]),
     "a list in an object": json.dumps({"results": [{"id": "1", "memory": "tea", "hash": "x"}], "total": 1}),
     "printed lists": json.dumps({"total": 1, "memories": [{"memory": "tea"}]}, indent=1),

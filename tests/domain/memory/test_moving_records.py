@@ -35,6 +35,12 @@ def test_the_title_of_a_record_is_the_name_of_the_memory(path: Path, content: st
     assert (line.content, line.metadata, warnings.sentences()) == ("Mehl", {"title": "Kuchen"}, [])
 
 
+def test_the_role_of_a_message_in_a_list_stays_in_the_metadata(path: Path) -> None:
+    warnings = Warnings()
+    (line,) = read(path, json.dumps([{"role": "assistant", "content": "tea"}]), warnings=warnings)
+    assert (line.content, line.metadata, warnings.sentences()) == ("tea", {"role": "assistant"}, [])
+
+
 def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     warnings = Warnings()
     kept: list[dict[str, object]] = [

@@ -14,6 +14,9 @@ from server.errors import Invalid
 CONTENT_NAMES = ("content", "memory", "text")
 """The names for the text. All mean the same, and the first one with a value is used."""
 
+TEXT_NAMES = (*CONTENT_NAMES, "page_content", "pageContent")
+"""The same, with the names in documents of LangChain."""
+
 TIMES = {
     "createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at",
     "createTime": "created_at", "updateTime": "updated_at",
@@ -38,9 +41,9 @@ ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organiza
 MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
-KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id", "title"})
+KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id", "title", "role"})
 _KNOWN = (
-    frozenset((*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, *_DELETED_IF, "categories"))
+    frozenset((*FIELDS, *LABEL_FIELDS, *TEXT_NAMES, *_DELETED_IF, "categories"))
     | ABOUT_ANOTHER_SERVER
     | KEPT_IN_METADATA
     | TIMES.keys()
@@ -63,7 +66,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         warnings.add(DELETED, place)
         return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
-    texts = [record[name] for name in CONTENT_NAMES if record.get(name) is not None]
+    texts = [record[name] for name in TEXT_NAMES if record.get(name) is not None]
     content = next(filter(None, texts), texts[0] if texts else None)
     if any(text not in (content, "") for text in texts):
         warnings.add(f"of several different texts, only the first of {', '.join(CONTENT_NAMES)} was read", place)

@@ -24,7 +24,7 @@ from server.domain.memory.exchange.json_values import Placed, read_values
 from server.domain.memory.exchange.lines import Line, line_of
 from server.domain.memory.exchange.markdown import read_markdown
 from server.domain.memory.exchange.moments import with_readable_times
-from server.domain.memory.exchange.records import CONTENT_NAMES, DELETED, is_deleted, read_record
+from server.domain.memory.exchange.records import DELETED, TEXT_NAMES, is_deleted, read_record
 from server.domain.memory.exchange.texts import HEAD_BYTES, encoding_of, head_of, open_text, undecodable
 from server.errors import Invalid
 
@@ -33,7 +33,7 @@ EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-2
 HELP = f"A valid line looks like this: {EXAMPLE}"
 
 _ITEM_FIELDS = frozenset((
-    *CONTENT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
+    *TEXT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
     "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact", outlines.LOGSEQ,
 ))  # fmt: skip
 """An object with one of these fields is an item itself."""
