@@ -55,11 +55,13 @@ def test_a_journal_of_day_one_is_read(path: Path) -> None:
         "photos": [{"identifier": "X"}], "weather": {"temperatureCelsius": 3},
     }  # fmt: skip
     warnings = Warnings()
-    (line,) = read(path, json.dumps({"metadata": {"version": "1.0"}, "entries": [entry]}), warnings=warnings)
+    pictures = {"uuid": "B", "creationDate": AT, "photos": [{"identifier": "Y"}], "location": {"placeName": "Park"}}
+    export = {"metadata": {"version": "1.0"}, "entries": [pictures, entry]}
+    (line,) = read(path, json.dumps(export), warnings=warnings)
     assert line.content == "# Morning\n\nRan 5.2 km."
     assert line.metadata == {"source": "day-one", "tags": ["sport"], "place": "Park"}
     assert (line.created_at.day, line.updated_at.day) == (1, 2)
-    assert len(warnings.sentences()) == 1
+    assert len(warnings.sentences()) == 2
 
 
 def standard(kind: str, **content: object) -> dict[str, Any]:

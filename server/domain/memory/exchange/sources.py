@@ -32,11 +32,8 @@ MAX_MARKDOWN_LENGTH = 10_000_000
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
 HELP = f"A valid line looks like this: {EXAMPLE}"
 
-_ITEM_FIELDS = frozenset((
-    *TEXT_NAMES, "messages", "mapping", "chat_messages", "conversations_memory", "observations", "relationType",
-    "messagesTree", "responses", "agents", "core_memory", "userEditedTimestampUsec", "fact", outlines.LOGSEQ,
-))  # fmt: skip
-"""An object with one of these fields is an item itself."""
+_ITEM_FIELDS = frozenset((*TEXT_NAMES, "messages", "observations", "relationType"))
+"""An object with one of these fields is an item itself, as is one that a reader recognizes."""
 
 _READERS = (
     (other_chats.is_deepseek, other_chats.read_deepseek, "conversation"),
@@ -142,7 +139,7 @@ def _is_settings(member: Member) -> bool:
             values = [value for _, value in islice(read_values(file, _is_item), 2)] if is_object else []
     except (Invalid, UnicodeDecodeError):
         return False  # it is read later, and the error names the place
-    return [isinstance(value, dict) and not _is_item(value) and not _reader_of(value) for value in values] == [True]
+    return [isinstance(value, dict) and not _is_item(value) for value in values] == [True]
 
 
 def _read_member(member: Member, warnings: Warnings, file_format: Format, *, is_alone: bool) -> Iterator[Entry]:
@@ -184,7 +181,7 @@ def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Itera
 
 def _is_item(value: Foreign) -> bool:
     """Return whether the object is an item itself, and not something that contains items."""
-    return not _ITEM_FIELDS.isdisjoint(value) or other_chats.is_open_webui(value)
+    return not _ITEM_FIELDS.isdisjoint(value) or _reader_of(value) is not None
 
 
 def _whole_text(file: IO[str], name: str) -> str:
