@@ -58,11 +58,22 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
 
 def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path) -> None:
     note = {"id": "1", "content": "tea", "creationDate": AT, "lastModified": "2024-02-01T00:00:00Z", "tags": ["a"]}
-    export = {"activeNotes": [note], "trashedNotes": [{**note, "content": "gin"}]}
+    export = {"activeNotes": [{**note, "content": ""}, note], "trashedNotes": [{**note, "content": "gin"}]}
     warnings = Warnings()
     (line,) = read(path, json.dumps(export), warnings=warnings)
     assert (line.content, line.created_at.year, line.updated_at.month) == ("tea", 2024, 2)
-    assert warnings.sentences() == ["memories that were deleted there were left out, such as item 2 (1 time)"]
+    assert warnings.sentences() == [
+        "memories without text were left out, such as item 1 (1 time)",
+        "memories that were deleted there were left out, such as item 3 (1 time)",
+    ]
+
+
+@pytest.mark.parametrize("text", [None, "", " \u200b"])
+def test_a_memory_of_mem0_without_text_does_not_stop_the_others(path: Path, text: str | None) -> None:
+    warnings = Warnings()
+    records = [{"memory": text, "hash": "g", "user_id": "ann"}, {"memory": "tea", "hash": "h"}]
+    assert [line.content for line in read(path, json.dumps(records), warnings=warnings)] == ["tea"]
+    assert warnings.sentences() == ["memories without text were left out, such as item 1 (1 time)"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from server.domain.memory.exchange.chat_parts import from_json_text, objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
 from server.domain.memory.exchange.moments import UNREAD, is_moment, is_past, moment
 from server.domain.memory.inputs import join_parts
+from server.domain.memory.metadata import is_blank
 from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
@@ -54,13 +55,18 @@ MOST_NAMED = 3
 _LEFT_OUT = (None, "")
 
 DELETED = "memories that were deleted there were left out"
+_WITHOUT_TEXT = "memories without text were left out"
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`.
+    """Yield the record as an entry, unless it was deleted there, or another program wrote it without a text. Unknown
+    fields are counted in `warnings`.
 
     Raises Invalid if the text is missing, but a field has a similar name.
     """
+    if _has_no_text(record):
+        warnings.add(_WITHOUT_TEXT, place)
+        return
     record = _with_our_times(record)
     if is_deleted(record):
         warnings.add(DELETED, place)
@@ -92,6 +98,13 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in unknown:
         warnings.unknown(name)
     yield Entry(place, fields, group)
+
+
+def _has_no_text(record: Foreign) -> bool:
+    """Return whether another program wrote the record, with a field for the text that has none."""
+    is_foreign = not TIMES.keys().isdisjoint(record) or record.keys() >= MEM0_FIELDS
+    texts = [record[name] or "" for name in TEXT_NAMES if name in record]
+    return is_foreign and bool(texts) and is_blank("".join(map(str, texts))) and not record.get("messages")
 
 
 def is_deleted(record: Foreign) -> bool:
