@@ -1,6 +1,5 @@
 """Reads and writes Markdown files with front matter, as Obsidian does."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -10,8 +9,16 @@ from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD
 from server.domain.memory.exchange.inline_tags import add_tags, lines_of
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.moments import PAST, UNREAD, is_past, moment
+from server.domain.memory.exchange.note_fields import (
+    LISTS,
+    NAMES,
+    OTHER_NAMES,
+    fields_of,
+    listed_as_texts,
+    our_name,
+)
 from server.domain.memory.exchange.texts import EXPORT_FROM_JOPLIN, cut, storable
-from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like, parse_list
+from server.domain.memory.labels import parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.errors import Invalid
 from server.index.words.titles import names_in, title_in
@@ -39,24 +46,8 @@ _DAY = re.compile(r"((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?:\d{4}(?:\d\d)?)?(?![
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
-_NAMES = ("title", "aliases")
-_OTHER_NAMES = {
-    **dict.fromkeys(("created", "date", "date created", "created at", "created time", "createdat"), "created_at"),
-    **dict.fromkeys(("updated", "modified", "date modified", "updated at", "last edited time"), "updated_at"),
-    **dict.fromkeys(("date updated", "last modified", "lastmod", "updatedat"), "updated_at"),
-    "people": "people_mentioned", "category": "topic_category", "tag": "tags",
-    **{name.replace("_", " "): name for name in (*_NAMES, *LABEL_FIELDS)},
-}  # fmt: skip
-"""Names in front matter that probably mean a field, in lower case and with blanks between words."""
-
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
-_OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES)).difference(_NAMES)
-_LISTS = (TAGS, PEOPLE)
-_LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
-"""A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
-line would hold up all threads for hours.
-"""
-
+_OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *OTHER_NAMES)).difference(NAMES)
 _UNSAFE_IN_NAMES = re.compile(rf"[^\w{MARKS} .,()-]+")
 NAME_BYTES = 200
 """No file system takes more than 255 bytes, some of which the date, the id and the ending need."""
@@ -74,9 +65,9 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     whole = PurePosixPath(name).stem
     stem = _NOTION_ID.sub("", whole)
     body = OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
-    fields = _fields(head if stem == whole else _properties_of_notion(body))
+    fields = fields_of(head if stem == whole else _properties_of_notion(body))
     for key, value in fields["metadata"].items():
-        if _our_name(key) in PAST and not is_past(value):
+        if our_name(key) in PAST and not is_past(value):
             warnings.add(UNREAD, name)
     if day := day_of(stem):
         fields.setdefault("created_at", day)
@@ -98,7 +89,7 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
     metadata = dict(record.get("metadata") or {})
     labels = {name: metadata.pop(name) for name in LABEL_FIELDS if name in metadata}
     hidden = {key: metadata.pop(key) for key in list(metadata) if key.casefold() in _OWN}
-    for name in _LISTS:
+    for name in LISTS:
         if isinstance(labels.get(name), str):
             hidden[name] = labels[name]
             labels[name] = parse_list(labels[name])
@@ -144,7 +135,7 @@ def _properties_of_notion(body: str) -> Foreign:
     """Return the properties of a page that mean our fields. They stay in the text too: any line may look like one."""
     match = _NOTION_PROPERTIES.match(body)
     pairs = (line.split(": ", 1) for line in match[1].splitlines()) if match else ()
-    return {name.casefold(): value for name, value in pairs if name.casefold() in _OTHER_NAMES}
+    return {name.casefold(): value for name, value in pairs if name.casefold() in OTHER_NAMES}
 
 
 def day_of(stem: str) -> str | None:
@@ -154,96 +145,17 @@ def day_of(stem: str) -> str | None:
     return day if is_past(day) else None
 
 
-def _fields(head: Foreign) -> Foreign:
-    """Return the front matter as fields: times and the user, and everything else as metadata.
-
-    Some names only probably mean a field. If the field cannot have such a value, the metadata keeps the value under its
-    name.
-    """
-    fields: Foreign = {}
-    metadata: Foreign = {}
-    for key, value in sorted(head.items(), key=lambda item: _our_name(item[0]) != item[0]):
-        name = _our_name(key)
-        if name != key and (name in fields or name in metadata or not _fits(name, value)):
-            name = key
-        value = _title_of(value) if name == "title" else value
-        if value is None:
-            continue
-        if name in PAST and not is_past(value):
-            metadata[name] = value
-        elif name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
-            value = moment(value) if name.endswith("_at") else value
-            fields[name] = value if isinstance(value, str | bool) else str(value)
-        elif name == "metadata" and isinstance(value, dict):
-            metadata = value | metadata
-        else:
-            metadata.setdefault(name, value)
-    _without_signs(metadata)
-    _listed_as_texts(metadata)
-    return fields | {"metadata": metadata}
-
-
-def _our_name(key: str) -> str:
-    """Return the name of our field that a name in front matter means, or the name itself."""
-    return _OTHER_NAMES.get(re.sub("[-_ ]+", " ", key.casefold()), key)
-
-
-def _title_of(value: object) -> str | None:
-    """Return a title as text. YAML reads some as something else, such as `1984`, `true` and `[Draft]`."""
-    title = ", ".join(_names(value)) if isinstance(value, list) else _as_text(value)
-    return None if value is None or is_blank(title) else title
-
-
-def _fits(name: str, value: object) -> bool:
-    """Return whether the field can have the value."""
-    if name in _LISTS:
-        return not isinstance(value, dict)
-    return is_past(value) if name in PAST else name != CATEGORY or isinstance(value, str)
-
-
 def _own_fields(head: Foreign, body: str) -> Foreign:
     """Return the fields of a file that our own export wrote, with exactly its text and its metadata."""
     fields = {name: head.pop(name) for name in (*_EXACT, "messages") if name in head}
     hidden = head.pop("metadata", {})
     hidden = dict(hidden) if isinstance(hidden, dict) else {"metadata": hidden}
-    _listed_as_texts(head)
-    for name in _LISTS:
+    listed_as_texts(head)
+    for name in LISTS:
         if name in hidden and not _are_same(hidden[name], head.get(name)):  # somebody edited the labels
             del hidden[name]
     del head["id"]
     return fields | {"content": body.removesuffix("\n"), "metadata": head | hidden}
-
-
-def _listed_as_texts(metadata: Foreign) -> None:
-    """Turn tags and people that YAML reads as numbers or booleans back into text."""
-    for name in _LISTS:
-        value = metadata.get(name)
-        if isinstance(value, int | float):
-            metadata[name] = [_as_text(value)]
-        elif isinstance(value, list):
-            metadata[name] = [_as_text(item) for item in value if item is not None]
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _without_signs(metadata: Foreign) -> None:
-    """Remove the signs of links and tags from labels: `[[Anna]]` is Anna, and `#trip #rome` are two tags."""
-    for name in LABEL_FIELDS:
-        value = metadata.get(name)
-        if isinstance(value, list):
-            metadata[name] = _names(value)
-        elif isinstance(value, str) and ("[[" in value or "#" in value):
-            metadata[name] = like(value, _names(COMMAS.split(value)))
-
-
-def _names(label: object) -> list[str]:
-    if isinstance(label, list):  # YAML reads [[Anna]] without quotes as a list in a list
-        return [name for part in label if part is not None for name in _names(part)]
-    text = _LINK.sub(r"\1", _as_text(label)).strip()
-    words = [word.lstrip("#") for word in text.split()] if text.startswith("#") else [text]
-    return [word for word in words if word]
 
 
 def _are_same(first: object, second: object) -> bool:
