@@ -250,4 +250,33 @@ def test_toml_that_cannot_be_read_stays_in_the_text_and_takes_no_time(path: Path
     first, *_ = read(path, f"+++\n{head}\n+++\nNice.\n", warnings=warnings)
     assert time.monotonic() - began < 2
     assert first.content.startswith("+++")
-    assert warnings.sentences() == ["front matter that is not TOML stays in the text, such as given (1 time)"]
+    (sentence,) = warnings.sentences()
+    assert sentence.startswith("front matter that is not TOML, or is too large for metadata, stays in the text")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "summary: " + "x" * 20_000, "\n".join(f"k{number}: v" for number in range(63)), "tags: {a: b}",
+        f"tags: [{', '.join(map(str, range(101)))}]", "a: " + "[" * 40 + "]" * 40,
+    ],
+    ids=["long", "many keys", "no tags", "many tags", "deep"],
+)  # fmt: skip
+def test_front_matter_that_no_metadata_can_hold_stays_in_the_text(tmp_path: Path, head: str) -> None:
+    warnings = Warnings()
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "a.md").write_text("tea")
+    (tmp_path / "vault" / "b.md").write_text(f"---\n{head}\n---\ntea")
+    lines = read(tmp_path / "vault", warnings=warnings)
+    assert (lines[0].content, lines[1].content[:3], lines[-1].content[-3:]) == ("tea", "---", "tea")
+    assert lines[-1].metadata.keys() == {"title", "file"}
+    (sentence,) = warnings.sentences()
+    assert sentence.startswith("front matter that is not YAML, or is too large for metadata, stays in the text")
+
+
+def test_a_pin_or_an_expiry_that_is_none_stays_in_the_metadata(path: Path) -> None:
+    warnings = Warnings()
+    (line,) = read(path, "---\npinned: at the top\nexpires_at: soon\n---\ntea", warnings=warnings)
+    assert (line.pinned, line.expires_at) == (False, None)
+    assert (line.metadata["pinned"], line.metadata["expires_at"]) == ("at the top", "soon")
+    assert warnings.sentences() == [f"{UNREAD}, such as given (1 time)"]

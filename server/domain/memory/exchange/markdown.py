@@ -14,12 +14,13 @@ from server.domain.memory.exchange.note_fields import (
     NAMES,
     OTHER_NAMES,
     fields_of,
+    fits,
     listed_as_texts,
     our_name,
 )
 from server.domain.memory.exchange.texts import EXPORT_FROM_JOPLIN, cut, storable
 from server.domain.memory.labels import parse_list
-from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
+from server.domain.memory.metadata import CONTENT_LENGTH, is_blank, parse_metadata
 from server.errors import Invalid
 from server.index.words.titles import names_in, title_in
 from server.index.words.tokenizer import MARKS
@@ -48,6 +49,9 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *OTHER_NAMES)).difference(NAMES)
+_ROOM: Foreign = {f"room {number}": " " * 1_000 for number in range(4)}
+"""What an import may add to front matter: the title, the name of the file, an alias and a heading."""
+
 _UNSAFE_IN_NAMES = re.compile(rf"[^\w{MARKS} .,()-]+")
 NAME_BYTES = 200
 """No file system takes more than 255 bytes, some of which the date, the id and the ending need."""
@@ -58,7 +62,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     if _OF_JOPLIN.search(text[-_OF_JOPLIN_LENGTH:]):
         raise Invalid(f"This is a file of Joplin's RAW export. {EXPORT_FROM_JOPLIN}")
     head, body = _split(name, text, warnings)
-    if str(head.get("id", "")).startswith("mem_"):
+    if _is_own(head):
         yield Entry(name, _own_fields(head, body), name)
         return
     name = storable(name)
@@ -67,7 +71,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     body = OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
     fields = fields_of(head if stem == whole else _properties_of_notion(body))
     for key, value in fields["metadata"].items():
-        if our_name(key) in PAST and not is_past(value):
+        if our_name(key) in (*PAST, "expires_at") and not fits(our_name(key), value):
             warnings.add(UNREAD, name)
     if day := day_of(stem):
         fields.setdefault("created_at", day)
@@ -102,8 +106,14 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
     return _file_name(record), f"---\n{front}---\n{record['content']}\n"
 
 
+def _is_own(head: Foreign) -> bool:
+    return str(head.get("id", "")).startswith("mem_")
+
+
 def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
-    """Return the front matter and the text after it. Front matter that cannot be read stays in the text."""
+    """Return the front matter and the text after it. Front matter that cannot be read, or that no metadata can hold,
+    stays in the text.
+    """
     text = text.removeprefix("\ufeff")
     match = _FRONT_MATTER.match(text) or _TOML.match(text)
     if match is None:
@@ -111,8 +121,11 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
         return _properties(properties[0]) if properties else {}, text[properties.end() if properties else 0 :]
     try:
         head = front_matter.read_toml(match[1]) if match.re is _TOML else front_matter.read(match[1])
+        if isinstance(head, dict) and not _is_own(head):
+            parse_metadata(_ROOM | fields_of(head)["metadata"])
     except ValueError:
-        warnings.add(f"front matter that is not {'TOML' if match.re is _TOML else 'YAML'} stays in the text", name)
+        kind = "TOML" if match.re is _TOML else "YAML"
+        warnings.add(f"front matter that is not {kind}, or is too large for metadata, stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
 

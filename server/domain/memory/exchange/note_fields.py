@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections.abc import Callable
 
 from server.domain.memory.exchange.entries import LABEL_FIELDS, Foreign
-from server.domain.memory.exchange.moments import PAST, is_past, moment
+from server.domain.memory.exchange.moments import PAST, is_moment, is_past, moment
 from server.domain.memory.labels import CATEGORY, COMMAS, PEOPLE, TAGS, like
 from server.domain.memory.metadata import is_blank
 
@@ -19,6 +20,11 @@ OTHER_NAMES = {
 """Names in front matter that probably mean a field, in lower case and with blanks between words."""
 
 LISTS = (TAGS, PEOPLE)
+_TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
+_CHECKED: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(PAST, is_past), "expires_at": is_moment, "pinned": lambda value: str(value).casefold() in _TRUTHS,
+}  # fmt: skip
+
 _LINK = re.compile(r"\[\[(?>[^\[\]|#]*/)?([^\[\]|#/]++)[^\[\]]*+\]\]")
 """A link to a note: [[Anna]], [[People/Anna|her]]. Possessive, because an expression that tries every length of a long
 line would hold up all threads for hours.
@@ -40,7 +46,7 @@ def fields_of(head: Foreign) -> Foreign:
         value = _title_of(value) if name == "title" else value
         if value is None:
             continue
-        if name in PAST and not is_past(value):
+        if name in _CHECKED and not fits(name, value):
             metadata[name] = value
         elif name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
             value = moment(value) if name.endswith("_at") else value
@@ -69,7 +75,8 @@ def fits(name: str, value: object) -> bool:
     """Return whether the field can have the value."""
     if name in LISTS:
         return not isinstance(value, dict)
-    return is_past(value) if name in PAST else name != CATEGORY or isinstance(value, str)
+    check = _CHECKED.get(name)
+    return check(value) if check else name != CATEGORY or isinstance(value, str)
 
 
 def listed_as_texts(metadata: Foreign) -> None:
