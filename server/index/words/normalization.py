@@ -70,6 +70,11 @@ _LONG = re.compile(
 _COUNTED = re.compile(f"[ヶケｹ](?<=[0-9０-９{HAN}].)(?=[{HAN}])")  # 3ケ月, 霞ケ関
 _LATE_TONE = re.compile("([\u0e4d\u0ecd])([\u0e48-\u0e4b\u0ec8-\u0ecb]+)")  # Thai and Lao vowel, then tone
 
+_TRADEMARKS = re.compile("[\u2120\u2122]")  # LEGO™ is not LEGOTM
+_SMALL_DIGIT = re.compile(
+    "[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2089\u2150-\u215e\u2189](?<=[0-9].)"
+)  # 5½ is not 51/2
+
 _ARMENIAN_EV = re.compile("([Եե])([Ււ])")  # Երևան in capitals is ԵՐԵՎԱՆ, or ԵՐԵՒԱՆ
 
 _BLOCKS = (0x900, 0xA80, 0xC00, 0xC80)  # Devanagari, Gujarati, Telugu, Kannada
@@ -94,6 +99,7 @@ def normalize(text: str) -> str:
     is_in_context = _IN_CONTEXT.search(text)
     if is_in_context:
         text = _with_common_codes(text)
+    text = _SMALL_DIGIT.sub(r" \g<0>", _TRADEMARKS.sub("", text))
     letters = _DROPPED.sub("", characters.normalize("NFKD", text)).translate(_TABLE)
     if is_in_context:
         letters = _with_common_spellings(letters)

@@ -11,7 +11,7 @@ from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import LEAST_IN_TEXT, in_latin, spelled_out, without_prefixes
 
-VERSION = 11
+VERSION = 12
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -44,7 +44,7 @@ MARKS = "".join(chr(code) for code in _CODES if unicodedata.category(chr(code))[
 _WORD = f"[^\\W_](?:[^\\W_]|[{MARKS}])*"
 _WORDS = re.compile(_WORD)
 _JOINER = (
-    r"(?:[-_&\u2010\u2011\u05be\u00b7]"  # also the Hebrew hyphen, and the dot of col·legi
+    r"(?:[-_&!\u2010\u2011\u05be\u00b7]"  # also FRITZ!Box, the Hebrew hyphen, and the dot of col·legi
     r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
     r"|(?<=\d)[,.](?=\d{3,4}(?!\d))"  # 1,250 and 555.867.5309
     r"|(?<=[\u05d0-\u05ea])[\"\u05f4](?=[\u05d0-\u05ea])"  # Hebrew abbreviations
