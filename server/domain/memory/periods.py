@@ -1,6 +1,6 @@
 """Parses words and dates such as `last_week` or `2026-02-22` into a period of time.
 
-`last_N_days` and `last_N_hours` end now. The other words are calendar periods in the caller's time zone.
+`last_N_days` and the like end now. The other words are calendar periods in the caller's time zone.
 """
 
 import re
@@ -14,8 +14,9 @@ from server.errors import Invalid
 from server.reasons import NOT_A_MOMENT
 
 VOCABULARY = (
-    "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days, last_N_hours, "
-    "a date (2026-02-22) or a range (2026-02-01..2026-02-22, with both days)"
+    "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days (or hours, "
+    "weeks, months, years), a date (2026-02-22), month (2026-02) or year (2026), or a range (2026-02-01..2026-02-22, "
+    "with both days)"
 )
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -25,13 +26,16 @@ _MOMENT = re.compile(
 """ISO 8601 with hours and minutes, and as databases and front matter write it: `2026-02-22 10:30:00 +00`."""
 
 _DAYS = re.compile(rf"({_DATE})(?:\.\.({_DATE}))?")
-_ROLLING = re.compile(r"last_([+-]?[0-9]+)_(day|hour)s?")
+_MONTHS = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
+_ROLLING = re.compile(r"(?:last|past)_([+-]?[0-9]+)_(hour|day|week|month|year)s?")
 _UNREAL = "must have dates that exist, from 0002-01-01 to 9998-12-31"
 _MOST_ROLLING = 700_000
 """In days, this goes back almost to the year 1, where Python's calendar begins."""
 
 _MOST_DIGITS = 20
 _ONE_DAY = timedelta(days=1)
+_UNITS = {"hour": _ONE_DAY / 24, "day": _ONE_DAY, "week": 7 * _ONE_DAY, "month": 31 * _ONE_DAY, "year": 366 * _ONE_DAY}
+"""Months and years are as long as the longest, so that nothing of them is left out."""
 
 
 class Period(NamedTuple):
@@ -69,6 +73,8 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
     try:
         if days := _DAYS.fullmatch(words):
             return _dates(days[1], days[2] or days[1], zone)
+        if month := _MONTHS.fullmatch(words):
+            return _month(month[1], month[2], zone)
         if rolling := _ROLLING.fullmatch(words):
             return _rolling(rolling[1], rolling[2], moment)
         if words in _CALENDAR:
@@ -168,6 +174,15 @@ def _dates(first: str, last: str, zone: tzinfo) -> Period:
     return period
 
 
+def _month(year: str, month: str | None, zone: tzinfo) -> Period:
+    """Return the period of a month, or of the year. Raises ValueError with a reason for the caller."""
+    try:
+        first = date(int(year), int(month or 1), 1)
+        return _days(*(_month_of(first) if month else _year_of(first)), zone)
+    except (ValueError, OverflowError):
+        raise ValueError(_UNREAL) from None
+
+
 def _days(first: date, end: date, zone: tzinfo) -> Period:
     return Period(_midnight(first, zone), _midnight(end, zone))
 
@@ -177,8 +192,9 @@ def _midnight(day: date, zone: tzinfo) -> datetime:
 
 
 def _rolling(count: str, unit: str, moment: datetime) -> Period:
-    """Return the period of the last `count` days or hours. Raises ValueError with a reason for the caller."""
+    """Return the period of the last `count` days or other units. Raises ValueError with a reason for the caller."""
     length = int(count[:_MOST_DIGITS])  # Python refuses to parse thousands of digits
-    if not 1 <= length <= _MOST_ROLLING:
-        raise ValueError(f"must have a number from 1 to {_MOST_ROLLING} in last_N_{unit}s")
-    return Period(moment - timedelta(**{f"{unit}s": length}), None)
+    most = min(_MOST_ROLLING, _MOST_ROLLING * _ONE_DAY // _UNITS[unit])
+    if not 1 <= length <= most:
+        raise ValueError(f"must have a number from 1 to {most} in last_N_{unit}s")
+    return Period(moment - length * _UNITS[unit], None)

@@ -33,6 +33,12 @@ def written(moment: datetime | None) -> str:
         ("last_7_days", "02-22 13:45", "…"),
         ("last_1_day", "02-28 13:45", "…"),
         ("last_36_hours", "02-28 01:45", "…"),
+        ("last_2_weeks", "02-15 13:45", "…"),
+        ("past 3 months", "2025-11-28 13:45", "…"),
+        ("last_1_year", "2025-02-28 13:45", "…"),
+        ("2026-02", "02-01", "03-01"),
+        ("2025-12", "2025-12-01", "01-01"),
+        ("2025", "2025-01-01", "01-01"),
         ("2026-02-22", "02-22", "02-23"),
         ("2026-02-01..2026-02-22", "02-01", "02-23"),
         (" Last Week ", "02-16", "02-23"),
@@ -83,10 +89,14 @@ REAL = "must have dates that exist, from 0002-01-01 to 9998-12-31."
         ("last -12 hours", COUNTED.format(unit="hour")),
         ("last_700001_days", COUNTED.format(unit="day")),
         ("last_1000000000000_days", COUNTED.format(unit="day")),
+        ("last_1913_years", "must have a number from 1 to 1912 in last_N_years."),
         (f"last_{'9' * 5000}_days", COUNTED.format(unit="day")),
         ("2026-02-22..2026-02-01", "must begin with the earlier date: 2026-02-01..2026-02-22."),
         ("2026-02-30", REAL),
         ("2026-13-01..2026-02-01", REAL),
+        ("2026-13", REAL),
+        ("0001", REAL),
+        ("9999-12", REAL),
         ("0001-01-01", REAL),
         ("9999-12-31", REAL),
         ("2026-01-01..9999-12-31", REAL),
@@ -98,7 +108,9 @@ def test_a_period_that_cannot_be_says_why(words: str, reason: str) -> None:
     assert refused.value.detail == f"temporal_filter: {reason}"
 
 
-@pytest.mark.parametrize("words", ["last_700000_days", "last_700000_hours", "0002-01-01..9998-12-31"])
+@pytest.mark.parametrize(
+    "words", ["last_700000_days", "last_700000_hours", "last_1912_years", "0002-01-01..9998-12-31", "9998"]
+)
 def test_the_limits_of_a_period_are_allowed(words: str) -> None:
     assert period_of(words, ZoneInfo("Pacific/Kiritimati"), NOW).start
 
