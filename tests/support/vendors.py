@@ -30,6 +30,26 @@ REGISTERING = (
         "https://claude.ai/api/mcp/auth_callback",
     ),
     Vendor(
+        "Claude (registration with a secret)",
+        {
+            "client_name": "Claude",
+            "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"],
+            "token_endpoint_auth_method": "client_secret_post",
+            **BOTH,
+        },
+        "https://claude.ai/api/mcp/auth_callback",
+    ),
+    Vendor(
+        "Le Chat",
+        {
+            "client_name": "Mistral AI",
+            "redirect_uris": ["https://callback.mistral.ai/v1/integrations_auth/oauth2_callback"],
+            "token_endpoint_auth_method": "client_secret_basic",
+            **BOTH,
+        },
+        "https://callback.mistral.ai/v1/integrations_auth/oauth2_callback",
+    ),
+    Vendor(
         "Cursor",
         {
             "client_name": "Cursor",
@@ -208,6 +228,20 @@ DOCUMENTS = (
         },
         "https://chatgpt.com/connector_platform_oauth_redirect",
         "/oauth/client.json",
+    ),
+    Vendor(
+        "Grok",
+        {
+            "client_name": "Grok",
+            "redirect_uris": [
+                "https://grok.com/connectors-oauth-exchange-code/",
+                "https://console.x.ai/connectors-oauth-exchange-code/",
+            ],
+            **NONE,
+            **BOTH,
+        },
+        "https://grok.com/connectors-oauth-exchange-code/",
+        "/oauth/mcp-client.json",
     ),
     Vendor(
         "Codex",
