@@ -17,7 +17,12 @@ CACHE = {"Cache-Control": "public, max-age=300"}
 
 
 async def resource(request: Request[State]) -> Response:
-    return JSONResponse(resource_document(request.state["runtime"].settings), headers=CACHE)
+    """Answer with the document. For the address of `/mcp/`, it names `/mcp/`, because clients compare the URL they have
+    with it (RFC 9728 section 3.3).
+    """
+    document = resource_document(request.state["runtime"].settings)
+    slash = "/" if request.scope.get("raw_path", b"").endswith(b"/mcp/") else ""
+    return JSONResponse(document | {"resource": f"{document['resource']}{slash}"}, headers=CACHE)
 
 
 async def server(request: Request[State]) -> Response:
