@@ -181,6 +181,8 @@ KEPT_APART = [
     ("والد", "د"),
     ("im Hausboot", "Haus"),
     ("Planets and plants", "planned"),
+    ("Two planes", "planet"),
+    ("A carpenter", "carpet"),
     ("The runway", "running"),
     ("версия 20", "верба"),
     ("order 20241", "2024"),

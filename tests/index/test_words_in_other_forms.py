@@ -112,7 +112,17 @@ LATIN_AND_CYRILLIC = [
     ("Ђоковић", "djokovic"),
     ("ЉУБАВ", "ljubav"),
 ]
-PAIRS = KANA + HAN + ARABIC_AND_HEBREW + HEBREW_PREFIXES + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC
+ENDINGS = [
+    ("anahtarı", "anahtarlar"),
+    ("tabletki", "tabletka"),
+    ("chiave", "chiavi"),
+    ("journaux", "journal"),
+    ("שולחן", "שולחנות"),
+    ("سيارات", "سيارتي"),
+    ("बिल्ली", "बिल्लियों"),
+    ("சாவி", "சாவிகள்"),
+]
+PAIRS = KANA + HAN + ARABIC_AND_HEBREW + HEBREW_PREFIXES + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC + ENDINGS
 
 ENOUGH = 0.35
 """More than a match of the common parts of two words gives."""

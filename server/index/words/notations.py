@@ -97,6 +97,11 @@ def in_letters(code: str) -> str:
     return f"{code.translate(_LETTERS)}q"
 
 
+def is_code(word: str) -> bool:
+    """Return whether the word may be one of `in_letters`. No other word ends so, except for a few abbreviations."""
+    return word.endswith("q") and word[-2:-1] not in {*"aeiou"}
+
+
 def _clock_times(text: str) -> list[str]:
     """Return the times with am or pm as `_joined` returns `15:45`, and with a 0 before a single digit, and the hour of
     `15:45` as 3 pm.

@@ -35,7 +35,7 @@ LEAST_BEGINNING, LEAST_FOREIGN_BEGINNING = 6, 4
 _VERSION_SIGN = re.compile(r"(?<![^\W_])[vV](?=\d+\.\d)")
 """Half of the texts write 4.0 for v4.0."""
 
-_VOWELS = "аеиіїоуыэюяєαεηιουωաեէըիոაეიოუ"
+_VOWELS = "aeiouyаеиіїоуыэюяєαεηιουωաեէըիոაეიოუ"
 _LAST_SIGNS = re.compile(f"(?:\u0bae\u0bcd|[{MARKS}]+)$")
 """Vowel signs and the like at the end of a word, and the Tamil m: before an ending, they change or are missing."""
 
@@ -109,16 +109,19 @@ def _question_terms_of(question: str) -> list[list[str]]:
 def beginning_of(term: str) -> str:
     """Return how the words begin that may be other forms of a term that no memory holds. "" if too many would.
 
-    Most languages have endings, which no stemmer here removes, and German joins words. Scripts with cases also lose
-    the last letters of a long term: `пятниц` begins пятница and пятницу. Those without lose the last vowel signs.
+    Most languages have endings, which no stemmer here removes, and German joins words. So a term loses the letters that
+    an ending may have changed, the more of them the longer it is: `tabletka` begins tabletki, `anahtarlar` anahtarı,
+    `пятниц` пятница and пятницу. Scripts without cases also lose the last vowel signs.
     """
-    if UNSPACED.search(term):
+    is_ascii = term.isascii()
+    if len(term) < (LEAST_BEGINNING if is_ascii else LEAST_FOREIGN_BEGINNING) or UNSPACED.search(term):
         return ""
-    if term.isascii():
-        return term if len(term) >= LEAST_BEGINNING else ""
-    if len(term) < LEAST_FOREIGN_BEGINNING:
-        return ""
+    if is_ascii and (not term.isalpha() or notations.is_code(term)):
+        return term
     if term.upper() == term:
-        return bare if len(bare := _LAST_SIGNS.sub("", term)) >= LEAST_FOREIGN_BEGINNING else term
-    loses_a_letter = len(term) >= 6 or (len(term) == 5 and term[-1] in _VOWELS)
-    return term[: len(term) - loses_a_letter - (len(term) >= 8)]
+        bare = _LAST_SIGNS.sub("", term)
+        bare = bare[:-2] if len(bare) >= 6 else bare
+        return bare if len(bare) >= LEAST_FOREIGN_BEGINNING else term
+    shortest = LEAST_BEGINNING if is_ascii else LEAST_FOREIGN_BEGINNING + 1
+    loses_a_letter = len(term) > shortest or (len(term) == shortest and term[-1] in _VOWELS)
+    return term[: len(term) - loses_a_letter - (len(term) >= 8) - (len(term) >= 10)]
