@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from server.index.words.emoji import EMOJI
 from server.index.words.normalization import INVISIBLE, normalize, pattern_of
-from server.index.words.questions import read_question
+from server.index.words.questions import beginning_of, read_question
 from server.index.words.tokenizer import ARTICLE, MARKS, terms_of
 
 _FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\u309b\u309c\uff9e\uff9f]*"
@@ -22,6 +22,7 @@ _WORD = re.compile(
     f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
 )
 _BETWEEN_HEBREW = re.compile("(?<=[\u05d0-\u05ea])(?=[\u05d0-\u05ea])")
+_HEBREW_MARK = "[\"'\u05be\u05f3\u05f4]?"
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
 """Endings to remove, each with the fewest letters that must remain."""
 
@@ -38,17 +39,20 @@ LOOKED_AT = 20_000
 class Highlighter:
     """Finds the words of one question in texts.
 
-    Singular and plural count as one word, as do forms with -s, -ed and -ing.
+    Singular and plural count as one word, as do forms with -s, -ed and -ing, and words with the same beginning, as the
+    word index finds them.
     """
 
     def __init__(self, question: str) -> None:
         asked = read_question(question)
         terms = asked.terms if question.strip() else []
         self._stems = {_stem(term) for term in terms if _has_case(term)}
+        self._beginnings = {_stem(term): begun for term in terms if _has_case(term) and (begun := beginning_of(term))}
         self._repeating = self._stems & {_stem(term) for term in asked.wholes}
         self._pairs = {_stem(joined): {_stem(word) for word in pair} for joined, pair in asked.pairs.items()}
         pieces = [term for term in terms if len(term) <= LONGEST_PIECE and not _has_case(term)]
-        self._pieces = [_pattern_of(piece) for piece in sorted(pieces, key=len, reverse=True)]
+        self._pieces = {_pattern_of(piece) for piece in pieces}
+        self._repeating_pieces = {_pattern_of(piece) for piece in asked.wholes.intersection(pieces)}
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the question's words, in order and without overlap."""
@@ -62,17 +66,20 @@ class Highlighter:
         lacks does not count.
         """
         text = text[:LOOKED_AT]
-        stems = self._stems & {_stem(term) for term in terms_of(text)}
+        terms = set(terms_of(text))
+        stems = self._stems & {_stem(term) for term in terms}
+        stems |= {stem for stem, begun in self._beginnings.items() if any(term.startswith(begun) for term in terms)}
         for joined in stems & self._pairs.keys():
             stems |= self._pairs[joined] & self._stems
-        term_count = len(self._stems - (self._repeating - stems)) + len(self._pieces)
-        if not term_count:
-            return 0.0
         normalized = normalize(text) if self._pieces else ""
-        return (len(stems) + sum(bool(re.search(piece, normalized)) for piece in self._pieces)) / term_count
+        pieces = {piece for piece in self._pieces if re.search(piece, normalized)}
+        lacking = (self._stems - self._repeating - stems) | (self._pieces - self._repeating_pieces - pieces)
+        held = len(stems) + len(pieces)
+        return held / (held + len(lacking)) if held else 0.0
 
     def _holds(self, word: str) -> bool:
-        return any(_stem(term) in self._stems for term in terms_of(word))
+        begun = tuple(self._beginnings.values())
+        return any(_stem(term) in self._stems or term.startswith(begun) for term in terms_of(word))
 
     def _exact(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the spans of terms in scripts without case. Many of these scripts have no spaces between words."""
@@ -85,8 +92,11 @@ class Highlighter:
 
 
 def _pattern_of(piece: str) -> str:
-    """Return the pattern of a term. A Hebrew abbreviation has a mark between its letters, or none."""
-    return _BETWEEN_HEBREW.sub("[\"'\u05be\u05f3\u05f4]?", pattern_of(piece))
+    """Return the pattern of a term, or else of its beginning. A Hebrew abbreviation has a mark between its letters, or
+    none.
+    """
+    forms = "|".join(map(pattern_of, filter(None, (piece, beginning_of(piece)))))
+    return f"(?:{_BETWEEN_HEBREW.sub(_HEBREW_MARK, forms)})"
 
 
 def _normalized(character: str) -> str:

@@ -43,6 +43,9 @@ def test_other_spellings_of_a_word_do_not_count_as_missing(text: str, question: 
         ("Живим у Београду", "Beogradu", ["Београду"]),
         ("by O´Brien", "obrien", ["O´Brien"]),
         ("my Bitwarden vault", "bit warden", ["Bitwarden"]),
+        ("Die Steuererklärung", "Steuer", ["Steuererklärung"]),
+        ("Yazlığın anahtarı", "anahtarlar", ["anahtarı"]),
+        ("המפתח הרזרבי", "מפתחות", ["מפתח"]),
     ],
 )
 def test_words_are_marked_in_every_script(text: str, question: str, marked: list[str]) -> None:
