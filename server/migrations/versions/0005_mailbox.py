@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 OWN_EVENTS = "(type LIKE 'account.%' OR type IN ('access.denied', 'organization.deleted'))"
 SENDER_MAY_NOT = """

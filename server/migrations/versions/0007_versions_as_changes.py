@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 
 _KEPT: dict[str, type[sa.Text] | type[sa.JSON]] = {"content": sa.Text, "metadata": sa.JSON}
 _FILL = """

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0014"
 down_revision = "0013"
-branch_labels = None
-depends_on = None
 
 POSTGRES = """
 CREATE TEXT SEARCH DICTIONARY memory_words_stem (TEMPLATE = snowball, Language = porter);

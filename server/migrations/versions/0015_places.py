@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
-branch_labels = None
-depends_on = None
 
 _HOUR_LATER = {
     "sqlite": "(julianday(created_at) - julianday(earlier)) * 86400 > 3600",

@@ -6,8 +6,6 @@ from server.migrations import online
 
 revision = "0028"
 down_revision = "0027"
-branch_labels = None
-depends_on = None
 
 NAME = op.f("ix_trashed_memories_expires_at")
 

@@ -4,8 +4,6 @@ from alembic import op
 
 revision = "0029"
 down_revision = "0028"
-branch_labels = None
-depends_on = None
 
 INDEXES = (("invitations", "organization_id"), ("invitation_projects", "project_id"))
 

@@ -7,8 +7,6 @@ from server import characters
 
 revision = "0031"
 down_revision = "0030"
-branch_labels = None
-depends_on = None
 
 _BYTES = {"sqlite": "length(CAST(value AS BLOB))", "postgresql": "octet_length(value)"}
 _ADD = sa.text(
