@@ -71,7 +71,7 @@ async def metrics(request: Request[State]) -> Response:
     if not (_has_token(request) or _is_from_this_machine(request)):
         raise Forbidden("Read the metrics from this machine, or send the metrics token.")
     runtime = request.state["runtime"]
-    checks, amounts = await runtime.health.current(), await runtime.health.amounts()
+    checks, amounts = await runtime.health.current(), await runtime.health.amounts.current()
     return Response(monitoring.render(runtime, checks, amounts), media_type=CONTENT_TYPE)
 
 

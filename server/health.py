@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 from server import postgres, sqlite
-from server.amounts import Amounts, AmountsReader
+from server.amounts import AmountsReader
 from server.database import Database
 from server.database_failures import NO_SPACE, state_of
 from server.errors import Unavailable
@@ -107,7 +107,7 @@ class HealthChecks:
         self._checking = anyio.Lock()
         self._checks: dict[str, Check] = {}
         self._checked_until = 0.0
-        self._amounts = AmountsReader(database)
+        self.amounts = AmountsReader(database)
         self._smtp_status = Status.HEALTHY
         self._smtp_until = 0.0
 
@@ -118,10 +118,6 @@ class HealthChecks:
                 self._checks = await self._check_all()
                 self._checked_until = time.monotonic() + KEEP_SECONDS
         return self._checks
-
-    async def amounts(self) -> Amounts | None:
-        """Return what the database holds, or None while it does not answer."""
-        return await self._amounts.current()
 
     async def _check_all(self) -> dict[str, Check]:
         checks: dict[str, Check] = {}
