@@ -5,7 +5,6 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -22,7 +21,6 @@ from server.domain.memory.exchange.export import FILES, Chosen, ExportFormat, re
 from server.domain.memory.exchange.sources import EXAMPLE
 from server.domain.teams import projects
 from server.errors import Conflict, Invalid
-from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
 from server.uploads import open_lock, translating_disk_failures
@@ -74,16 +72,23 @@ async def export_file(request: PageRequest) -> Response:
 async def download(request: PageRequest, export_format: ExportFormat, chosen: Chosen) -> Response:
     """Return the chosen memories of the project as a file. Raises NotFound, ExportRunning."""
     ending, media_type = FILES[export_format]
-    runtime = request.call.runtime
-    workspace = await request.call.read(projects.get, request.project_id)
+    call, runtime = request.call, request.call.runtime
+    project = (await call.read(projects.get, request.project_id)).project
     with contextlib.ExitStack() as turn:
-        turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
+        turn.enter_context(_turn_of(call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        principal = request.call.principal
-        work = partial(_write_export, runtime, principal, workspace.project.id, file, export_format, chosen)
-        count = await runtime.pools.exports.run(request.call.caller, work)
-        await request.call.run(record_export, workspace.project.id, count)
-        headers = {"Content-Disposition": _named_after(workspace.project.name, ending)}
+
+        def write() -> int:
+            """Write the complete export, so that a slow download does not keep a database snapshot open."""
+            with translating_outages(), translating_disk_failures(), runtime.database.read() as session:
+                require_project(session, call.principal, project.id, Action.READ)
+                count = write_export(session, project.id, file, export_format=export_format, chosen=chosen)
+            file.seek(0)
+            return count
+
+        count = await runtime.pools.exports.run(call.caller, write)
+        await call.run(record_export, project.id, count)
+        headers = {"Content-Disposition": _named_after(project.name, ending)}
         content = _chunks(runtime, file)
         return Download(content, turn.pop_all(), headers=headers, media_type=media_type)
 
@@ -114,24 +119,6 @@ def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
         raise ExportRunning
     with lock:
         yield
-
-
-def _write_export(
-    runtime: Runtime,
-    principal: Principal,
-    project_id: str,
-    file: IO[bytes],
-    export_format: ExportFormat,
-    chosen: Chosen,
-) -> int:
-    """Write the complete export, so that a slow download does not keep a database snapshot open. Return how many
-    memories it has.
-    """
-    with translating_outages(), translating_disk_failures(), runtime.database.read() as session:
-        require_project(session, principal, project_id, Action.READ)
-        count = write_export(session, project_id, file, export_format=export_format, chosen=chosen)
-    file.seek(0)
-    return count
 
 
 async def _chunks(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
