@@ -130,20 +130,15 @@ class IdentityProvider:
             oldest = moment - FRESH_SECONDS if newer_than is None else newer_than
             if data is not None and data.read_at > oldest:
                 return data
-            if moment - self._failed_at < AWAY_SECONDS:
-                return self._kept_or_away(data)
-            try:
-                async with self._asking():
-                    self._data = await self._read()
-            except ProviderAway:
-                self._failed_at = time.monotonic()
-                return self._kept_or_away(data)
+            if moment - self._failed_at >= AWAY_SECONDS:
+                try:
+                    async with self._asking():
+                        self._data = await self._read()
+                except ProviderAway:
+                    self._failed_at = time.monotonic()
+            if self._data is None:
+                raise self._away()
             return self._data
-
-    def _kept_or_away(self, data: ProviderData | None) -> ProviderData:
-        if data is None:
-            raise self._away()
-        return data
 
     async def _read(self) -> ProviderData:
         context = await asyncio.to_thread(httpx2.create_ssl_context)
