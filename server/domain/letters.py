@@ -33,17 +33,20 @@ def reset_link(public_url: str, token: str) -> str:
     return f"{public_url}/reset-password/{token}"
 
 
-def send_invitation(
-    session: Session, mailer: Mailer, to: str, inviter: User, organization: str, role: str, token: str
-) -> str | None:
+def offer(organization: str, project: str | None, role: str) -> str:
+    """Say where an invitation leads, to a project or to the whole organization."""
+    place = f"the project {quoted(project)} in the organization" if project is not None else "the organization"
+    return f"{place} {quoted(organization)} on SelfMemory as {with_article(role)}"
+
+
+def send_invitation(session: Session, mailer: Mailer, to: str, inviter: User, offered: str, token: str) -> str | None:
     """Queue the mail. Return its id for `Mailer.deliver`, or None if the server sends no mail.
 
     `inviter` must have a confirmed address, which the letter shows.
     """
-    offer = f"the organization {quoted(organization)} on SelfMemory as {with_article(role)}"
     text = f"""Hello,
 
-{quoted(inviter.name)} ({inviter.email}) invites you to {offer}.
+{quoted(inviter.name)} ({inviter.email}) invites you to {offered}.
 
 To accept, open this link and sign in or sign up with this email address. The link expires after 7 days:
 

@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from server.domain import letters, sent_letters
 from server.mailer import Mailer
-from server.models import Invitation, Organization, User
+from server.models import Invitation, Organization, Project, User
 from server.models.notifications import LetterKind
 
 
@@ -31,7 +31,9 @@ def queue(
         return Unmailed.INVITER_UNCONFIRMED
     if not sent_letters.admit(session, LetterKind.INVITATION, invitation.email, inviter.id, invitation.id):
         return Unmailed.TOO_MANY
-    mail_id = letters.send_invitation(session, mailer, invitation.email, inviter, organization.name, role, token)
+    project = session.get_one(Project, invitation.project_id) if invitation.project_id else None
+    offered = letters.offer(organization.name, project.name if project else None, role)
+    mail_id = letters.send_invitation(session, mailer, invitation.email, inviter, offered, token)
     return mail_id or Unmailed.MAIL_IS_OFF
 
 

@@ -45,6 +45,14 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     assert shown.json()["invitation_id"] == invited["invitation_id"]
 
 
+async def test_the_mailed_invitation_to_a_project_names_the_project(team: Team, mail_port: int) -> None:
+    body = {"email": "new@example.com", "role": "viewer"}
+    with mail_server(mail_port) as (_, mailbox):
+        await team["owner"].post(f"/api/projects/{team.project_id}/invitations", body)
+    said = 'invites you to the project "Wiki" in the organization "Acme" on SelfMemory as a viewer.'
+    assert said in only(mailbox).get_content()
+
+
 async def test_an_invitation_works_while_the_mail_server_is_down(team: Team) -> None:
     invited = await invite(team)
     assert "we will try again" in invited["message"]
