@@ -133,7 +133,7 @@ async def list_trash(request: Request[State]) -> Response:
     call = await call_of(request)
     query = read_query(request, TrashQuery)
     await project_of(request, call)
-    page = await call.read(trash.list_trash, query.project_id, query.user_id, query.limit, query.offset)
+    page = await call.read(trash.list_trash, query.project_id, query.user_id, query.limit, query.offset, query.before)
     return await reply_sized(request, page.size, lambda: TrashList.of(page, query))
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from rest.project_param import InProject, OfUser
 from rest.views import Created, OfRow, StoredObject, left_out_if_none
 from server.domain.memory.changes import MemoryPatch
+from server.domain.memory.expiry import AnyMoment
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import RepeatedTagList
@@ -130,7 +131,7 @@ class TrashList(BaseModel):
     @classmethod
     def of(cls, page: TrashPage, query: "TrashQuery") -> Self:
         results = [TrashedView.of_trashed(trashed) for trashed in page.trashed]
-        following = query.following(len(results)) if page.is_cut else None
+        following = query.following(results) if page.is_cut else None
         return cls(results=results, total=page.total, next=following)
 
 
@@ -189,12 +190,13 @@ class ListQuery(OfUser):
 class TrashQuery(OfUser):
     limit: PageLimit = 100
     offset: Offset = 0
+    before: AnyMoment = Field(default=None, description="only memories deleted before this time, for paging")
 
-    def following(self, listed: int) -> str:
-        """Return the path and query for the rest of this page, after the first `listed` memories."""
-        left = {"limit": self.limit - listed, "offset": self.offset + listed}
-        given = self.model_dump(mode="json", exclude_defaults=True)
-        return f"/api/memories/trash?{urlencode(given | left)}"
+    def following(self, listed: Sequence[TrashedView]) -> str:
+        """Return the path and query for the rest of this page, after the memories in `listed`."""
+        left = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].deleted_at}
+        given = self.model_copy(update=left).model_dump(mode="json", exclude_defaults=True)
+        return f"/api/memories/trash?{urlencode(given | {'limit': left['limit']})}"
 
 
 class DeletionQuery(InProject):

@@ -1,5 +1,6 @@
 """The trash and the activity of a project: restoring deleted memories, and undoing what an application did."""
 
+import html
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,6 +25,24 @@ async def test_a_deleted_memory_is_in_the_trash_and_comes_back(ann: Visitor) -> 
     assert "Memory restored" in await ann.see(location)
     assert "The trash is empty" in await ann.see(f"{ann.project}/trash")
     assert LISBON in await ann.see(f"{ann.project}/memories")
+
+
+async def test_no_page_of_the_trash_skips_what_follows_a_restored_memory(ann: Visitor) -> None:
+    texts = [f"Note {number:02}." for number in range(27)]
+    for memory_id in (ids := await ann.remember_all(texts)):
+        await ann.client.delete(f"/api/memories/{memory_id}", headers=ann.tenant.auth)
+    first = await ann.get(f"{ann.project}/trash")
+    assert [text for text in texts if text in first.text] == texts[2:]
+    older = re.findall(r'href="([^"]*/trash\?[^"]*)"', first.text)[0]
+    for memory_id in ids[-3:] + ids[2:3]:
+        await ann.do(f"{ann.project}/trash/{memory_id}/restore")
+    page = await ann.get(html.unescape(older))
+    assert [text for text in texts if text in page.text] == texts[:2]
+    assert "Older" not in page.text
+    listed = (await ann.client.get("/api/memories/trash?limit=1", headers=ann.tenant.auth)).json()["results"]
+    before = {"before": listed[0]["deleted_at"], "limit": "1"}
+    answer = await ann.client.get("/api/memories/trash", params=before, headers=ann.tenant.auth)
+    assert (answer.json()["results"][0]["content"], answer.json()["total"]) == (texts[22], 23)
 
 
 async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
@@ -53,7 +72,7 @@ async def test_fewer_days_in_the_trash_take_nothing_away(ann: Visitor, days: str
 async def test_a_page_after_the_end_of_the_trash_leads_to_the_first(ann: Visitor) -> None:
     memory_id = await ann.remember("The window seat.")
     await ann.post(f"/dashboard/memories/{memory_id}/delete")
-    answer = await ann.get(f"{ann.project}/trash?from=25")
+    answer = await ann.get(f"{ann.project}/trash?before=2020-01-01")
     assert (answer.status_code, answer.headers.get("location")) == (303, f"{ann.project}/trash")
 
 

@@ -1,14 +1,15 @@
 """The trash of a project: deleted memories, to restore or to delete permanently."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from starlette.responses import Response
 
 from server.dashboard.excerpts import Part, excerpt
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import number_in
 from server.domain.memory import deletions, trash
+from server.domain.memory.expiry import parse_moment
 from server.domain.people import users
 from server.models import TrashedMemory
 
@@ -22,14 +23,18 @@ class TrashRow(NamedTuple):
 
 
 async def show(request: PageRequest) -> Response:
-    offset = number_in(request, "from") or 0
-    page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, offset)
-    if offset and not page.trashed:  # the last memory of this page has left the trash
+    before = None
+    with suppress(ValueError):
+        before = parse_moment(request.http.query_params.get("before"))
+    page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, 0, before, spare=1)
+    visible = page.trashed[:PAGE_SIZE]
+    if before and not visible:  # the last memory of this page has left the trash
         return redirect(f"{request.project_path}/trash")
-    people = {one.row.deleted_by for one in page.trashed if one.row.deleted_by}
+    people = {one.row.deleted_by for one in visible if one.row.deleted_by}
     names = await request.call.read(users.names_of, people)
-    rows = [TrashRow(one.row, excerpt(one.memory), names.get(one.row.deleted_by or "")) for one in page.trashed]
-    following = offset + len(rows) if offset + len(rows) < page.total else None
+    rows = [TrashRow(one.row, excerpt(one.memory), names.get(one.row.deleted_by or "")) for one in visible]
+    has_more = len(page.trashed) > PAGE_SIZE or page.is_cut
+    following = visible[-1].row.deleted_at.isoformat() if has_more else None
     days = await request.call.read(trash.days, request.project_id)
     return await request.render("trash.html", request.project_id, rows=rows, days=days, following=following)
 

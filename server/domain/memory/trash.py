@@ -94,16 +94,28 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
 
 
 def list_trash(
-    session: Session, principal: Principal, project_id: str | None, user_id: str | None, limit: int, offset: int
+    session: Session,
+    principal: Principal,
+    project_id: str | None,
+    user_id: str | None,
+    limit: int,
+    offset: int = 0,
+    before: datetime | None = None,
+    *,
+    spare: int = 0,
 ) -> TrashPage:
-    """Return a page of the project's trash. Raises the errors of `require_project`."""
+    """Return a page of the project's trash, of what was deleted before the time `before`. It has up to `spare` memories
+    more, which tell whether there is another page. Raises the errors of `require_project`.
+    """
     project = require_project(session, principal, project_id, Action.READ)
     matching = [*_restorable(), *_of(project.id, user_id)]
     query = sa.select(TrashedMemory).where(*matching).options(*_ONLY_MEMORY)
+    if before is not None:
+        query = query.where(col(TrashedMemory.deleted_at) < before)
     query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
     budget, is_cut = Budget(), False
     trashed: list[Trashed] = []
-    page = query.limit(limit).offset(offset).execution_options(yield_per=ROWS_PER_READ)
+    page = query.limit(limit + spare).offset(offset).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(page) as found:
         for row in found:
             memory = rows.read(Memory, row.memory)
@@ -111,7 +123,7 @@ def list_trash(
                 break
             trashed.append(Trashed(memory, row))
     total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
-    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed))
+    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed[:limit]))
     return TrashPage(trashed, total, budget.used, is_cut)
 
 
