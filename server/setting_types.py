@@ -124,10 +124,11 @@ def _check_database(url: SecretStr) -> SecretStr:
         parts = sa.make_url(text)
     if "@" in (parts.host or ""):  # a part of the password, which no error may show
         raise ValueError("in a user name or password, write @ as %40")
-    is_known = parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg")
+    is_file = parts.drivername == "sqlite" and not (parts.host or parts.query)
+    is_known = is_file or parts.drivername in ("postgresql", "postgresql+psycopg")
     if not is_known or not parts.database or parts.database == ":memory:":  # each connection would have its own
         raise ValueError(DATABASE_FORMS)
-    path = expanded(parts.database) if parts.drivername == "sqlite" else parts.database
+    path = expanded(parts.database) if is_file else parts.database
     if path != parts.database:
         text = parts.set(database=path).render_as_string(hide_password=False)
     return SecretStr(text)

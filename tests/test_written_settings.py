@@ -217,6 +217,8 @@ def test_a_host_that_no_name_server_can_know_stops_the_start(
         ("SMTP_URL", f"smtp://me:1#{SECRET}@127.0.0.1"),
         ("SMTP_URL", f"smtp://:{SECRET}@mail.example.com"),
         ("CHROMA_URL", "http://127.0.0.1:8000?tenant=one"),
+        ("DATABASE_URL", "sqlite:////data/memories.db?mode=ro"),
+        ("DATABASE_URL", "sqlite://data/memories.db"),
         ("EMBEDDING_URL", "http://127.0.0.1:11434/v1#one"),
     ],
 )
