@@ -107,6 +107,13 @@ async def test_a_session_in_another_browser_can_be_ended(visit: Callable[[Tenant
     assert (await here.post(ends[0])).status_code == 404
 
 
+async def test_any_number_of_sessions_are_listed_in_pages(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
+    here, *_ = [visit(alice) for _ in range(51)]
+    pages = [(await here.get(f"/dashboard/account{query}")).text for query in ("", "?sessions=40")]
+    ends = [set(re.findall(r"/dashboard/account/sessions/ses_\w+/end", page)) for page in pages]
+    assert len(ends[0] | ends[1]) == len(ends[0]) + len(ends[1]) == 50
+
+
 async def test_a_name_must_not_be_blank(ann: Visitor) -> None:
     await ann.do("/dashboard/account/name", {"name": "Ann Other"})
     assert "Ann Other" in await ann.see("/dashboard/account")

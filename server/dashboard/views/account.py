@@ -6,6 +6,7 @@ from starlette.responses import Response
 from server import attempts
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import paginate
 from server.dashboard.preferences import PREFERENCES, Preference, chosen_value, remember
 from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.views.entrance import browser_info_of
@@ -27,7 +28,7 @@ async def show(request: PageRequest) -> Response:
         preferences=[(one, chosen_value(one, request.http.cookies)) for one in PREFERENCES],
         events=[(event, event_title(event.type)) for event in events[:EVENTS_PER_PAGE]],
         has_more=len(events) > EVENTS_PER_PAGE,
-        sessions=await request.call.read(sessions.list_own),
+        sessions=paginate(request, await request.call.read(sessions.list_own), "sessions"),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
         requested_address=await request.call.read(addresses.requested_change),

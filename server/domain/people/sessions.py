@@ -33,7 +33,7 @@ STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in a
 MAX_PENDING = 10
 """Maximum number of a user's sign-ins that wait for a code. A new one replaces the oldest."""
 
-MAX_SESSIONS = 100
+MAX_SESSIONS = 1_000
 """Maximum number of a user's sessions. A new one replaces the one that was not used for the longest time."""
 
 
