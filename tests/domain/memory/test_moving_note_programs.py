@@ -136,12 +136,14 @@ ROAM = [
         {"string": "lives in Roma"}]},
     {"title": "January 5th, 2024", "create-time": 1_706_745_600_000, "children": [{"string": "met Anna"}]},
     {"title": "Empty", "edit-time": 1_706_745_600_000},
+    {"title": "Old", "edit-time": 1_706_745_600_000, "children": [{"string": "of 2020"}]},
 ]  # fmt: skip
 
 
 def test_pages_of_roam_are_lists_with_their_times(path: Path) -> None:
     warnings = Warnings()
-    anna, day = read(path, json.dumps(ROAM), warnings=warnings)
+    anna, day, old = read(path, json.dumps(ROAM), warnings=warnings)
+    assert old.created_at == old.updated_at == anna.updated_at
     assert anna.content == "- likes [[tea]] #food\n  - green\n    or black\n- lives in Roma"
     assert anna.metadata == {"source": "roam", "title": "Anna 🍵", "tags": ["food"]}
     assert (anna.created_at.month, anna.updated_at.month, anna.source and anna.source.name) == (1, 2, "Roam")

@@ -13,12 +13,12 @@ from server.domain.memory.metadata import is_blank
 
 LOGSEQ = "page-name"
 _WITHOUT_TEXT = "pages without text were left out"
-_TIMES = {"created_at": "create-time", "updated_at": "edit-time"}
+_CREATED, _EDITED = "create-time", "edit-time"
 
 
 def is_page(value: Foreign) -> bool:
     blocks = objects_in(value.get("children"))
-    is_of_roam = not value.keys().isdisjoint(_TIMES.values()) or any("string" in block for block in blocks)
+    is_of_roam = not value.keys().isdisjoint((_CREATED, _EDITED)) or any("string" in block for block in blocks)
     return LOGSEQ in value or (is_of_roam and isinstance(value.get("title"), str))
 
 
@@ -26,9 +26,9 @@ def read_page(place: str, page: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the page, in several memories if it is too long for one. Pages without text are counted in `warnings`."""
     program = "Logseq" if LOGSEQ in page else "Roam"
     title = title_of(page.get(LOGSEQ) or page.get("title"))
-    times = {name: page[theirs] for name, theirs in _TIMES.items() if page.get(theirs)}
-    if day := day_of(title):
-        times["created_at"] = day
+    edited = page.get(_EDITED)
+    times = {"created_at": day_of(title) or page.get(_CREATED) or edited, "updated_at": edited}
+    times = {name: time for name, time in times.items() if time}
     text = storable("\n".join(_lines(page.get("children"))))
     if is_blank(text):
         warnings.add(_WITHOUT_TEXT, title or place)
