@@ -27,6 +27,7 @@ FREE_BYTES = 100_000_000
 
 _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 LEFT_OUT = "{} were left out"
+OTHER_FILES = "files that are not Markdown, JSON or CSV"
 _DRIVE = re.compile("[A-Za-z]:")
 _OF_A_DOCUMENT = ("[Content_Types].xml", "mimetype")
 """Every .docx, .xlsx and .pptx has the first of these at its top, and every .odt and .epub the second."""
@@ -192,7 +193,7 @@ def _kind_left_out(name: str, is_link: bool) -> str:
         return "nested zips, which have to be unpacked and imported one by one,"
     if parts[-1] in _ACTIVITIES:
         return "activities as HTML, for which Google Takeout has JSON,"
-    return "" if name.casefold().endswith(TEXT_ENDINGS) else "files that are not Markdown, JSON or CSV"
+    return "" if name.casefold().endswith(TEXT_ENDINGS) else OTHER_FILES
 
 
 class _Budget:

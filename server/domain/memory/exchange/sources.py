@@ -11,6 +11,7 @@ from typing import IO
 from server.domain.memory.exchange import chats, gemini, graph, letta, notes, other_chats, outlines, table
 from server.domain.memory.exchange.archive import (
     LEFT_OUT,
+    OTHER_FILES,
     Member,
     conversations_among,
     is_zip,
@@ -66,6 +67,7 @@ _UNKNOWN = (
     "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown."
 )
 _MARKUP = "Convert HTML or XML to Markdown first."
+_CONVERT = "Give files of plain text names that end in .md, and convert others, such as HTML, to Markdown."
 _PLAIN_TEXT = (
     "To import plain text as one memory, give the file a name that ends in .md. To import each line as a memory, write "
     "the word content into a first line of its own."
@@ -113,7 +115,8 @@ def checked_line(entry: Entry) -> Line:
 def _read_members(members: list[Member], warnings: Warnings, file_format: Format) -> Iterator[Entry]:
     if not members:
         problems = "; ".join(warnings.sentences())
-        raise Invalid(f"It contains no Markdown, JSON or CSV file{': ' if problems else ''}{problems}.")
+        advice = f" {_CONVERT}" if OTHER_FILES in problems else ""
+        raise Invalid(f"It contains no Markdown, JSON or CSV file{': ' if problems else ''}{problems}.{advice}")
     conversations = conversations_among(members)
     has_notes = any(member.is_markdown for member in members)
     for member, info in described(members):
