@@ -145,6 +145,22 @@ def test_a_time_of_another_program_that_cannot_be_read_stays_in_the_metadata(pat
     assert sentence.endswith(" in item 1 (3 times)")
 
 
+@pytest.mark.parametrize("name", ["created", "timestamp", "date"])
+def test_a_record_has_the_time_that_front_matter_may_have(path: Path, name: str) -> None:
+    for content in (json.dumps({"text": "tea", name: AT}), f"text;{name.title()}\ntea;{AT}\n"):
+        warnings = Warnings()
+        (line,) = read(path, content, warnings=warnings)
+        assert (line.created_at.year, line.metadata, warnings.sentences()) == (2024, {}, [])
+
+
+def test_a_second_time_of_a_record_stays_in_its_metadata_without_a_word(path: Path) -> None:
+    warnings = Warnings()
+    record = {"text": "tea", "date": "2023-02-01", "created": AT, "timestamp": "2022-01-01"}
+    (line,) = read(path, json.dumps(record), warnings=warnings)
+    assert (line.created_at.year, warnings.sentences()) == (2024, [])
+    assert line.metadata == {"date": "2023-02-01", "timestamp": "2022-01-01"}
+
+
 def test_times_with_the_names_of_google_are_read(path: Path) -> None:
     warnings = Warnings()
     (line,) = read(path, json.dumps({"content": "tea", "createTime": AT, "updateTime": AT}), warnings=warnings)

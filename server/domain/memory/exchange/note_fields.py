@@ -12,6 +12,7 @@ from server.domain.memory.metadata import is_blank
 NAMES = ("title", "aliases")
 OTHER_NAMES = {
     **dict.fromkeys(("created", "date", "date created", "created at", "created time", "createdat"), "created_at"),
+    "creation date": "created_at", "last updated": "updated_at", "lastupdated": "updated_at",
     **dict.fromkeys(("updated", "modified", "date modified", "updated at", "last edited time"), "updated_at"),
     **dict.fromkeys(("date updated", "last modified", "lastmod", "updatedat"), "updated_at"),
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",

@@ -21,11 +21,12 @@ TEXT_NAMES = (*CONTENT_NAMES, "page_content", "pageContent")
 TIMES = {
     "createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at",
     "createTime": "created_at", "updateTime": "updated_at",
-    "creationDate": "created_at", "lastModified": "updated_at",
+    "creationDate": "created_at", "lastModified": "updated_at", "modificationDate": "updated_at",
+    "created": "created_at", "updated": "updated_at", "timestamp": "created_at", "date": "created_at",
 }  # fmt: skip
-"""The names that programs in JavaScript, those that follow Google's guide for APIs, and Simplenote give to times."""
+"""The names that other programs give to times, in the order in which they count."""
 
-_TIMES_OF_MESSAGES = (*(name for name, ours in TIMES.items() if ours == "created_at"), "timestamp")
+_TIMES_OF_MESSAGES = [name for name, ours in TIMES.items() if ours == "created_at"]
 
 _DELETED_IF = ("deleted_at", "deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")
 """Fields that say with any value but `_NO` that a record was deleted."""
@@ -90,7 +91,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
-    for name in TIMES.keys() & record.keys():
+    for name in _unread_times(record):
         warnings.add(UNREAD, f"{name} in {place}")
     unknown = [name for name in record if name not in _KNOWN and record[name] is not None]
     if content is None and unknown:
@@ -118,16 +119,22 @@ def _says_yes(value: Any) -> bool:
 
 def _with_our_times(record: Foreign) -> Foreign:
     """Return the record with its times under our names. One that already has a value there stays. A time that cannot
-    be read keeps its name.
+    be read, or is the second one, keeps its name.
     """
-    theirs = {name: value for name, value in record.items() if name in TIMES and value not in _LEFT_OUT}
-    times = {TIMES[name]: value for name, value in theirs.items() if _is_readable(TIMES[name], value)}
+    times: Foreign = {}
     others = {name: value for name, value in record.items() if name not in TIMES}
-    others |= {name: value for name, value in theirs.items() if TIMES[name] not in times}
+    for name, ours in TIMES.items():
+        if (value := record.get(name)) not in _LEFT_OUT:
+            is_first = ours not in times and _is_readable(ours, value)
+            (times if is_first else others)[ours if is_first else name] = value
     with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # what is no day is named as unknown
         times.setdefault("expires_at", (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat())
         del others[LAST_DAY]
     return others | {name: value for name, value in times.items() if others.get(name) in _LEFT_OUT}
+
+
+def _unread_times(record: Foreign) -> list[str]:
+    return [name for name, ours in TIMES.items() if name in record and not _is_readable(ours, record[name])]
 
 
 def _is_readable(name: str, value: Any) -> bool:
