@@ -57,8 +57,10 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()[:NAME_LENGTH]).casefold()
     if almost := get_close_matches(plain, candidates, n=1, cutoff=ALMOST_THE_SAME):
         return almost[0]
-    by_another_name = (name for name in candidates if plain in OTHER_NAMES.get(name, "").split())
-    return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
+    by_another_name = next((name for name in candidates if plain in OTHER_NAMES.get(name, "").split()), None)
+    if by_another_name or plain.endswith("_id"):  # the ids of other things are alike: run_id is no user_id
+        return by_another_name
+    return next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
 def wrong_name_hint(names: Sequence[str], names_sent: Iterable[str]) -> str:
