@@ -41,7 +41,7 @@ def check_before_sign_in(session: Session, settings: Settings, fields: Fields) -
     Raises OAuth2Error, DocumentRefused.
     """
     client_id = fields.get("client_id", [""])[0]
-    if client_documents.is_document_url(client_id):
+    if client_documents.is_document_url(client_id, settings):
         client_documents.require_well_formed(client_id, any_port=settings.cimd_allow_private)
         require_one_target(fields)
         return
@@ -53,7 +53,7 @@ async def refresh_document(call: Call, client_id: str) -> None:
 
     Call it for signed-in people only, so that strangers cannot make this server fetch URLs.
     """
-    if not client_documents.is_document_url(client_id):
+    if not client_documents.is_document_url(client_id, call.runtime.settings):
         return
     stored_client = await call.runtime.read(clients.find, client_id)
     if client_documents.is_fresh(stored_client):

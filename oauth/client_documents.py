@@ -62,7 +62,7 @@ class DocumentRefused(Invalid):
 
     sentence = (
         "This application's metadata document could not be used. The server has to fetch it from the application's "
-        "site; without internet access, connect the application with an API key."
+        "site. If it cannot, connect the application with an API key, or set SELFMEMORY_CIMD_ENABLED=false."
     )
 
 
@@ -95,8 +95,9 @@ class Fetched:
     fresh_until: datetime
 
 
-def is_document_url(client_id: str) -> bool:
-    return client_id.lower().startswith(("https://", "http://"))
+def is_document_url(client_id: str, settings: Settings) -> bool:
+    """Return whether the client is described at a URL. Where documents are off, no client is."""
+    return settings.cimd_enabled and client_id.lower().startswith(("https://", "http://"))
 
 
 def require_well_formed(url: str, *, any_port: bool) -> None:

@@ -59,6 +59,6 @@ def server_document(settings: Settings) -> dict[str, str | bool | list[str]]:
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
         "authorization_response_iss_parameter_supported": True,
-        "client_id_metadata_document_supported": True,
+        "client_id_metadata_document_supported": settings.cimd_enabled,
         "service_documentation": f"{url}/docs",
     }

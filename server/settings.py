@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     refresh_token_days: Days = 60
     refresh_grace_seconds: int = Field(600, ge=0, le=LONGEST_SECONDS)
     code_seconds: Seconds = 60
+    cimd_enabled: bool = True
     cimd_allow_private: bool = False
     oidc_issuer: Issuer = ""
     oidc_client_id: str = ""

@@ -68,7 +68,7 @@ SENTENCES = {
     "CredentialEnded": "The session, key or connection that began this has ended.",
     "DocumentRefused": (
         "This application's metadata document could not be used. The server has to fetch it from the application's "
-        "site; without internet access, connect the application with an API key."
+        "site. If it cannot, connect the application with an API key, or set SELFMEMORY_CIMD_ENABLED=false."
     ),
     "EmailTaken": "An account with this email address already exists.",
     "EmbedderClosed": "The server is stopping; nothing was changed. Try again.",

@@ -55,7 +55,7 @@ def test_the_settings() -> None:
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
         "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
         "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "
-        "access_token_seconds refresh_token_days refresh_grace_seconds code_seconds cimd_allow_private "
+        "access_token_seconds refresh_token_days refresh_grace_seconds code_seconds cimd_enabled cimd_allow_private "
         "oidc_issuer oidc_client_id oidc_client_secret oidc_name log_level log_format"
     )
 

@@ -1,10 +1,10 @@
-"""Requirements 30 and 33: how long a client's document is cached, and what a flow keeps of it."""
+"""Requirements 30 and 33: how long a client's document is cached, what a flow keeps of it, and how to do without."""
 
 import httpx
 import pytest
 
 from oauth import client_documents
-from tests.support.flows import CALLBACK, PLAIN, Person, answer_of, app_at, is_page
+from tests.support.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, is_page
 from tests.support.hosts import Host, Page
 
 pytestmark = pytest.mark.settings(cimd_allow_private=True)
@@ -60,3 +60,18 @@ async def test_033_a_flow_keeps_the_redirect_uris_it_began_with(
     assert answer.headers["location"].startswith(f"{CALLBACK}?")
     assert (await app.redeem(answer_of(answer)["code"])).status_code == 200
     assert is_page(await ann.open(app.request()))
+
+
+@pytest.mark.settings(cimd_allow_private=True, cimd_enabled=False)
+async def test_where_documents_are_off_clients_learn_it_and_register(
+    host: Host, client: httpx.AsyncClient, notes: App, ann: Person
+) -> None:
+    """A server without internet access cannot fetch them, and clients that have one do not fall back by themselves."""
+    metadata = (await client.get("/.well-known/oauth-authorization-server")).json()
+    assert metadata["client_id_metadata_document_supported"] is False
+    described = app_at(client, host.publish("/client", PLAIN)).request()
+    for page in (await client.get("/oauth/authorize", params=described), await ann.open(described)):
+        assert is_page(page)
+        assert "add it back" in page.text
+    assert host.connections == 0
+    assert await notes.works((await notes.connect(ann)).access)
