@@ -167,6 +167,8 @@ async def test_an_address_that_was_given_is_an_id(mcp: Mcp, two: list[str]) -> N
         ("add_memory", "memory", "content"),
         ("add_memory", "information", "content"),
         ("add_memory", "observation", "content"),
+        ("add_memory", "messages", "content"),
+        ("add_memory", "title", "metadata"),
         ("add_memory", "timestamp", "created_at"),
         ("update_memory", "memory_id", "id"),
         ("update_memory", "text", "content"),
