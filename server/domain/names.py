@@ -13,7 +13,12 @@ _ATOM = r"[^\s@<>\"(),:;\\\[\].]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(?:\.{_ATOM})+)")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
-_PUNCTUATION = frozenset(" -_'.&")
+_PUNCTUATION = frozenset(" -_'.&\u00b7\u05be\u05f3\u05f4\u30fb")
+"""Also the signs within words of Catalan, Hebrew and Japanese."""
+
+_HEBREW_QUOTE = re.compile('(?<=[\u05d0-\u05ea])"(?=[\u05d0-\u05ea])')
+"""What a keyboard has for the mark of a Hebrew abbreviation, such as Ltd."""
+
 _JOINED = re.compile(r"(?<=[\u0600-\u1bff])[\u200c\u200d](?=[\u0600-\u1bff])")
 """A joiner inside a word. Arabic, Persian and the scripts of India need it, and Latin does not."""
 
@@ -31,8 +36,11 @@ def parse_name(name: str, field: str = "name") -> str:
 
 
 def as_stored(name: str) -> str:
-    """Return the name stripped, composed, and with the apostrophes, dashes and spaces of a keyboard."""
+    """Return the name stripped, composed, and with the apostrophes, dashes and spaces of a keyboard, but with the
+    quotation mark of Hebrew.
+    """
     text = characters.normalize("NFC", name).translate(characters.AS_TYPED).strip()
+    text = _HEBREW_QUOTE.sub("\u05f4", text)
     return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
 
 

@@ -53,6 +53,10 @@ async def test_names_can_use_any_script(team: Team) -> None:
         ("Ann\u00a0Li", "Ann Li"),
         ("علی\u200cرضا", "علی\u200cرضا"),
         ("ක්\u200dෂ", "ක්\u200dෂ"),
+        ('אורן בע"מ', "אורן בע״מ"),
+        ("תל־אביב", "תל־אביב"),
+        ("ジョン・スミス", "ジョン・スミス"),
+        ("Col·legi", "Col·legi"),
     ],
 )
 async def test_names_can_be_typed_on_any_keyboard(team: Team, typed: str, name: str) -> None:
