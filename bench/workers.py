@@ -17,8 +17,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.latency import fill, question, sentence
 from bench.server import Server, started
@@ -29,17 +29,11 @@ from tests.support.postgres import Databases, running_postgres
 Ask = Callable[["RawCaller"], object]
 
 
-@dataclass
-class Measured:
-    """A server with its callers' connections. `rates` and `cpu_ms` have one value per round."""
+class Measured(NamedTuple):
+    """A server with its callers' connections."""
 
     server: Server
-    workers: int
-    key: str
     callers: list["RawCaller"]
-    asks: dict[str, Ask] = field(default_factory=dict)
-    rates: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)
 
 
 class RawCaller:
@@ -85,8 +79,8 @@ def kinds(memory_id: str) -> dict[str, Ask]:
     }
 
 
-def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
-    """Let all callers send requests for some seconds."""
+def run_round(measured: Measured, ask: Ask, seconds: float) -> tuple[float, float]:
+    """Let all callers send requests for some seconds. Return their rate, and the CPU time of each in milliseconds."""
     pid = measured.server.process.pid
     before, began = cpu_seconds(pid), time.perf_counter()
 
@@ -99,8 +93,7 @@ def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
 
     with ThreadPoolExecutor(len(measured.callers)) as threads:
         count = sum(threads.map(work, measured.callers))
-    measured.rates.append(count / (time.perf_counter() - began))
-    measured.cpu_ms.append((cpu_seconds(pid) - before) * 1000 / count)
+    return count / (time.perf_counter() - began), (cpu_seconds(pid) - before) * 1000 / count
 
 
 @contextlib.contextmanager
@@ -112,7 +105,7 @@ def serving(workers: int, callers: int, size: int, url: str | None) -> Iterator[
         database = Database(url or f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
         fill(database, key, size)
         database.close()
-        yield Measured(server, workers, key, [RawCaller(server.address, key) for _ in range(callers)])
+        yield Measured(server, [RawCaller(server.address, key) for _ in range(callers)])
 
 
 def main() -> None:
@@ -140,17 +133,14 @@ def main() -> None:
 
 
 def measure(name: str, servers: list[Measured], rounds: int, seconds: float) -> dict[str, object]:
+    sides: list[tuple[Measured, Ask]] = []
     for measured in servers:
-        measured.rates, measured.cpu_ms = [], []
         listed = json.loads(measured.callers[0].ask("GET", "/api/memories?limit=1"))
-        measured.asks = kinds(listed["results"][0]["id"])
-        run_round(measured, measured.asks[name], 0.5)
-        measured.rates, measured.cpu_ms = [], []
-    for _ in range(rounds):
-        for measured in servers:
-            run_round(measured, measured.asks[name], seconds)
-    one, several = (statistics.median(measured.rates) for measured in servers)
-    cpu_one, cpu_several = (statistics.median(measured.cpu_ms) for measured in servers)
+        sides.append((measured, kinds(listed["results"][0]["id"])[name]))
+        run_round(*sides[-1], 0.5)  # it warms up
+    turns = [[run_round(*side, seconds) for side in sides] for _ in range(rounds)]
+    medians = [map(statistics.median, zip(*own, strict=True)) for own in zip(*turns, strict=True)]
+    (one, cpu_one), (several, cpu_several) = medians
     print(
         f"{name:<20}{one:>10.0f}/s{several:>10.0f}/s{several / one:>8.2f}"
         f"{cpu_one:>10.2f} ms{cpu_several:>6.2f} ms{cpu_several / cpu_one:>8.2f}",
