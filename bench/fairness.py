@@ -13,7 +13,6 @@ import http.client
 import json
 import secrets
 import socket
-import statistics
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from pathlib import Path
 from bench.latency import question, sentence
 from bench.moving import write_export
 from bench.server import ROOT, Server, started
+from bench.timing import p50_and_p95
 
 AIM = 5.0
 ALONE = "alone (p50, p95, ratio of p95 to p95 alone)"
@@ -183,15 +183,11 @@ def report(name: str, spent: dict[str, list[float]], idle: dict[str, list[float]
     print(name)
     within = True
     for kind, times in spent.items():
-        p95 = percentile(times)
-        ratio = p95 / percentile(idle[kind])
+        (p50, p95), (_, alone) = p50_and_p95(times), p50_and_p95(idle[kind])
+        ratio = p95 / alone
         within = within and ratio <= AIM
-        print(f"  {kind:<10}{statistics.median(times):>9.1f}{p95:>9.1f} ms{ratio:>7.1f} x   ({len(times)})", flush=True)
+        print(f"  {kind:<10}{p50:>9.1f}{p95:>9.1f} ms{ratio:>7.1f} x   ({len(times)})", flush=True)
     return within
-
-
-def percentile(times: list[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
 
 
 def create_user(server: Server, email: str) -> None:

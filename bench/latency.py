@@ -140,9 +140,7 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
 
 
 def wait_for_collection(database: Database, project_id: str, size: int) -> None:
-    if size <= Settings.model_fields["exact_scan_limit"].default:
-        return
-    if _is_ready(database, project_id):
+    if size <= Settings.model_fields["exact_scan_limit"].default or _is_ready(database, project_id):
         return
     began = time.perf_counter()
     while not _is_ready(database, project_id):
