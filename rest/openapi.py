@@ -40,7 +40,10 @@ FAILURES = {
     500: "Something went wrong on the server. The sentence names the request id.",
     503: "The server cannot do this now. Nothing was changed. Try again.",
 }
-SESSION = "a signed-in session; programs may send it as `Authorization: Session <value>`"
+SESSION = (
+    "a signed-in session, which `POST /sign-in` with the form fields `email` and `password` sets; "
+    "programs may send it as `Authorization: Session <value>`"
+)
 SCHEMAS = "#/components/schemas/"
 
 _ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}

@@ -7,6 +7,7 @@ import re
 import httpx
 
 from tests.conftest import Tenant
+from tests.support.browsers import fresh, sign_in, sign_up
 
 HERE = "http://localhost:8081"
 
@@ -25,3 +26,16 @@ async def test_reading_routes_are_tried_with_ones_own_session(client: httpx.Asyn
     forms = re.findall(r'<form class="try" method="(\w+)" action="([^"]+)"', page)
     assert ("get", "/api/memories") in forms
     assert {method for method, _ in forms} == {"get"}
+
+
+async def test_commands_with_a_session_take_the_cookie_of_a_sign_in(client: httpx.AsyncClient) -> None:
+    page = html.unescape((await client.get("/docs")).text)
+    assert f'curl {HERE}/api/organizations -H "Authorization: Session …"' in page
+    cookie = re.search(r"value of the cookie <code>(\w+)</code>", page)
+    assert cookie
+    await sign_up(client)
+    await sign_in(client)
+    answer = await fresh(client).get(
+        "/api/organizations", headers={"Authorization": f"Session {client.cookies[cookie[1]]}"}
+    )
+    assert answer.status_code == 200
