@@ -1,9 +1,8 @@
 """Idempotency keys: a create request that is sent twice runs once (draft-ietf-httpapi-idempotency-key-header)."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -12,6 +11,7 @@ from server.database import insert_for, is_sqlite
 from server.domain.memory.inputs import NewMemory
 from server.domain.retention import delete_chunk
 from server.errors import Conflict
+from server.hashing import token_hash
 from server.models import IdempotencyKey
 from server.models.base import is_within, now, was_within
 from server.principal import Principal
@@ -24,22 +24,13 @@ class KeyUsedForAnother(Conflict):
     sentence = "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key."
 
 
-@dataclass(frozen=True, slots=True)
-class CreateRequest:
-    """A create request with its idempotency key, its owner and its body."""
+class CreateRequest(NamedTuple):
+    """A create request, as columns of `IdempotencyKey`. The first three are its primary key."""
 
     project_id: str
-    user_id: str
-    key: str
-    body: str
-
-    @property
-    def key_hash(self) -> str:
-        return hashlib.sha256(self.key.encode()).hexdigest()
-
-    @property
-    def body_hash(self) -> str:
-        return hashlib.sha256(self.body.encode()).hexdigest()
+    created_by: str
+    key_hash: str
+    body_hash: str
 
 
 def create_request(
@@ -51,16 +42,12 @@ def create_request(
     bodies = [new.model_dump_json() for new in new_memories]
     if is_batch and len(bodies) == 1:
         bodies.append("")
-    return CreateRequest(project_id, principal.user_id, key, "\n".join(bodies))
+    return CreateRequest(project_id, principal.user_id, token_hash(key), token_hash("\n".join(bodies)))
 
 
 def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None:
     """Return the memory ids that the same request created earlier, or None. Raises KeyUsedForAnother."""
-    row = session.get(
-        IdempotencyKey,
-        (request.project_id, request.user_id, request.key_hash),
-        populate_existing=True,
-    )
+    row = session.get(IdempotencyKey, request[:3], populate_existing=True)
     if row is None or not was_within(row.created_at, KEY_LIFETIME):
         return None
     if row.body_hash != request.body_hash:
@@ -76,22 +63,14 @@ def claim(session: Session, request: CreateRequest | None, memory_ids: Sequence[
     if request is None:
         return None
     # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
-    is_own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
-    session.execute(sa.delete(IdempotencyKey).where(*is_own, ~is_within(col(IdempotencyKey.created_at), KEY_LIFETIME)))
-    row = {
-        "project_id": request.project_id,
-        "created_by": request.user_id,
-        "key_hash": request.key_hash,
-        "body_hash": request.body_hash,
-        "memory_ids": list(memory_ids),
-        "created_at": now(),
-    }
-    inserted = session.execute(
-        insert_for(is_sqlite(session), IdempotencyKey)
-        .values(row)
-        .on_conflict_do_nothing()
-        .returning(col(IdempotencyKey.key_hash))
+    is_own = (
+        col(IdempotencyKey.project_id) == request.project_id,
+        col(IdempotencyKey.created_by) == request.created_by,
     )
+    session.execute(sa.delete(IdempotencyKey).where(*is_own, ~is_within(col(IdempotencyKey.created_at), KEY_LIFETIME)))
+    row = {**request._asdict(), "memory_ids": list(memory_ids), "created_at": now()}
+    insert = insert_for(is_sqlite(session), IdempotencyKey).values(row).on_conflict_do_nothing()
+    inserted = session.execute(insert.returning(col(IdempotencyKey.key_hash)))
     return None if inserted.one_or_none() else earlier_answer(session, request)
 
 
