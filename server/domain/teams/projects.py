@@ -95,16 +95,6 @@ def get(session: Session, principal: Principal, project_id: str) -> ProjectWithR
     return ProjectWithRole(project, role, owner_of(session, project))
 
 
-def rename(session: Session, principal: Principal, project_id: str, name: str) -> ProjectWithRole:
-    """Rename the project. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
-    lock_organization_of(session, project_id)
-    project, role = require_project_role(session, principal, project_id, Action.RENAME)
-    if names.rename(project, name):
-        flush_or_conflict(session, project)
-        audit.record(session, Event.PROJECT_RENAMED, principal.user_id, project.organization_id, project.id)
-    return ProjectWithRole(project, role, owner_of(session, project))
-
-
 def change(
     session: Session,
     principal: Principal,
@@ -112,13 +102,20 @@ def change(
     name: str | None = None,
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
-    """Change the name, and how long deleted memories can be restored. Raises the errors of `rename`."""
-    if name is not None:
-        rename(session, principal, project_id, name)
-    action = Action.RENAME if isinstance(trash_days, Unchanged) else Action.SET_TRASH_DAYS
+    """Change the name, and how long deleted memories can be restored.
+
+    Raises Invalid, NotFound, Forbidden, ProjectNameTaken.
+    """
+    lock_organization_of(session, project_id)
+    action = Action.SET_TRASH_DAYS if name is None and trash_days is not UNCHANGED else Action.RENAME
     project, role = require_project_role(session, principal, project_id, action)
-    if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:
-        project.trash_days, project.updated_at = trash_days, now()
+    if name is not None and names.rename(project, name):
+        flush_or_conflict(session, project)
+        audit.record(session, Event.PROJECT_RENAMED, principal.user_id, project.organization_id, project.id)
+    if not isinstance(trash_days, Unchanged):
+        require_project_role(session, principal, project_id, Action.SET_TRASH_DAYS)
+        if trash_days != project.trash_days:
+            project.trash_days, project.updated_at = trash_days, now()
     return ProjectWithRole(project, role, owner_of(session, project))
 
 
