@@ -52,8 +52,10 @@ def wrong_parameter(message: Mapping[str, Any], revision: str) -> str | None:
     arguments = params.get("arguments")
     if name and not isinstance(arguments, dict | None):
         return "arguments: must be a JSON object."
-    if arguments and method == "prompts/get" and (problem := _no_text_in(arguments)):
-        return problem
+    if method == "prompts/get":
+        wrong = next((name for name, value in (arguments or {}).items() if not isinstance(value, str)), None)
+        if wrong is not None:
+            return f"arguments.{shortened(wrong)}: must be text."
     return _fault_in(str(method), params, revision)
 
 
@@ -93,11 +95,6 @@ def _is_reply(message: Mapping[str, Any]) -> bool:
     except ValidationError:
         return False
     return "method" not in message
-
-
-def _no_text_in(arguments: Mapping[str, object]) -> str | None:
-    invalid = next((name for name, value in arguments.items() if not isinstance(value, str)), None)
-    return None if invalid is None else f"arguments.{shortened(invalid)}: must be text."
 
 
 def _fault_in(method: str, params: Mapping[str, Any], revision: str) -> str | None:

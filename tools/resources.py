@@ -14,7 +14,6 @@ from server.domain.memory import memories
 from server.domain.memory.excerpts import title_of
 from server.domain.memory.memories import ListRequest
 from server.errors import NotFound
-from server.models import Memory
 from server.models.base import is_id
 from server.runtime import Call
 from tools.errors import protocol_errors
@@ -43,8 +42,10 @@ async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
         page = await call.read(memories.list_memories, request)
     visible = page.memories[:PAGE_LENGTH]
     has_more = page.is_cut or len(page.memories) > PAGE_LENGTH
+    titled = [(memory.id, title_of(memory.content, memory.details)) for memory in visible]
     return ListResourcesResult(
-        resources=[_resource_of(memory) for memory in visible], next_cursor=visible[-1].id if has_more else None
+        resources=[Resource(uri=SCHEME + one, name=title, title=title, mime_type=MEDIA_TYPE) for one, title in titled],
+        next_cursor=visible[-1].id if has_more else None,
     )
 
 
@@ -63,8 +64,3 @@ def _id_in(uri: str) -> str:
         return read_id(uri)
     except ValueError:
         raise NotFound from None
-
-
-def _resource_of(memory: Memory) -> Resource:
-    title = title_of(memory.content, memory.details)
-    return Resource(uri=SCHEME + memory.id, name=title, title=title, mime_type=MEDIA_TYPE)

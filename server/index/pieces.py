@@ -180,17 +180,14 @@ def _joined_when_short(spans: Iterable[_Span]) -> list[_Span]:
         before = joined[-1] if joined else None
         if (
             before
-            and _same_speaker(before, span)
+            and before.lead == span.lead
+            and not span.named
             and min(_spoken_length(before), _spoken_length(span)) < SHORT_SENTENCE_LENGTH
         ):
             joined[-1] = replace(before, end=span.end)
         else:
             joined.append(span)
     return joined
-
-
-def _same_speaker(before: _Span, span: _Span) -> bool:
-    return before.lead == span.lead and not span.named
 
 
 def _spoken_length(span: _Span) -> int:

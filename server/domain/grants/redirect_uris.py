@@ -72,7 +72,8 @@ def is_allowed(uri: str, public_url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    if _names_reserved(parts.query) or "@" in parts.netloc or port == 0:
+    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if names & RESERVED or "@" in parts.netloc or port == 0:
         return False
     if parts.scheme == "https":
         return bool(parts.hostname)
@@ -158,10 +159,6 @@ def why_not_registered(requested: str | None, registered: Sequence[str], public_
         ", ..." if len(registered) > SHOWN_URIS else ""
     )
     return f"{problem} Registered: {listed_uris}."
-
-
-def _names_reserved(query: str) -> bool:
-    return not RESERVED.isdisjoint(name for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _printable(uri: str) -> str:

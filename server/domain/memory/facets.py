@@ -69,7 +69,8 @@ def facets(session: Session, principal: Principal, project_id: str, filters: Fil
     counted: dict[str, list[_Counted]] = {kind: [] for kind in METADATA_KEYS}
     for kind, *row in _LABELS.rows(session, numbers=numbers):
         counted[kind].append(_Counted(*row))
-    labels = _named(session, {kind: sorted(counted[kind], key=_most_frequent)[:MOST_VALUES] for kind in METADATA_KEYS})
+    ranked = {kind: sorted(found, key=lambda one: (-one.memories, one.value)) for kind, found in counted.items()}
+    labels = _named(session, {kind: ranked[kind][:MOST_VALUES] for kind in METADATA_KEYS})
     sources = [
         Facet(source, name or "Unnamed", memories) for source, name, memories in _SOURCES.rows(session, numbers=numbers)
     ]
@@ -136,10 +137,6 @@ class _Counted(NamedTuple):
     value: str
     memories: int
     newest: int
-
-
-def _most_frequent(label: _Counted) -> tuple[int, str]:
-    return -label.memories, label.value
 
 
 def _named(session: Session, labels: Mapping[LabelKind, Sequence[_Counted]]) -> dict[LabelKind, list[Facet]]:

@@ -51,7 +51,7 @@ def parse_metadata(value: object) -> JsonObject:
 
 def is_blank(text: str) -> bool:
     """Return whether the text has nothing that people see: it is empty, blank or invisible."""
-    return not any(map(_is_visible, text))
+    return all(unicodedata.category(character) in INVISIBLE or character in BLANK_LETTERS for character in text)
 
 
 def require_text(text: str) -> str:
@@ -76,10 +76,6 @@ def require_content(text: str) -> str:
             "split it into several"
         )
     return require_text(text)
-
-
-def _is_visible(character: str) -> bool:
-    return unicodedata.category(character) not in INVISIBLE and character not in BLANK_LETTERS
 
 
 def parse_metadata_or_none(value: object) -> JsonObject | None:

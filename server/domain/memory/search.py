@@ -246,7 +246,7 @@ def _read(
         chunk = positions[start : start + ROWS_PER_READ]
         for position, memory in zip(chunk, _memories_at(session, existing, ranking, chunk), strict=True):
             result = _result(memory, ranking, position, similar)
-            if not budget.take(_size_of(result)):
+            if not budget.take(size_of(memory.content, memory.details) + len(to_json(result.piece))):
                 return SearchPage(results, budget.used, len(positions) - len(results))
             results.append(result)
     return SearchPage(results, budget.used, omitted=0)
@@ -261,10 +261,6 @@ def _memories_at(
         rows = _BY_NUMBER.rows(session, numbers=as_json(missing))
         memories |= {memory.number: memory for memory in (detached(Memory, row) for row in rows)}
     return [memories[number] for number in numbers]
-
-
-def _size_of(result: SearchResult) -> int:
-    return size_of(result.memory.content, result.memory.details) + len(to_json(result.piece))
 
 
 def _result(memory: Memory, ranking: Ranking, position: int, similar: SimilarMemories) -> SearchResult:

@@ -10,7 +10,6 @@ from server.domain.memory.highlights import Highlighter
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
 from server.index.words.titles import names_in
-from server.models import Memory
 
 CLOSE = 0.25
 """The lowest similarity at which the meaning alone makes a result close. Unrelated texts reach 0.2."""
@@ -35,11 +34,10 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
         return [Strength.WEAK] * len(page.results)
     highlighter = Highlighter(question)
     floor = max(page.weak_below, HALF * page.best)
-    return [_strength(result, highlighter.coverage(_searched_text(result.memory)), floor) for result in page.results]
-
-
-def _searched_text(memory: Memory) -> str:
-    return f"{names_in(memory.details)}\n{memory.content}"
+    return [
+        _strength(one, highlighter.coverage(f"{names_in(one.memory.details)}\n{one.memory.content}"), floor)
+        for one in page.results
+    ]
 
 
 def _strength(result: SearchResult, coverage: float, floor: float) -> Strength:

@@ -152,7 +152,9 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
     """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
     row = _locked(session, found)
     usage.require_room_for(session, row.project_id, [rows.read(Memory, row.memory)])
-    _remove_hidden(session, row)
+    # A long memory may only be hidden yet.
+    numbers = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == row.id, has_expired(now()))).all()
+    remove(session, row.project_id, numbers)
     copy = MemoryCopy(row.memory, row.versions, row.spans, row.embedding_model, row.vectors)
     memory = copies.store(session, row.project_id, copy)
     if late_words.is_long(memory):  # deleting its row takes as long as writing it
@@ -178,12 +180,6 @@ def _locked(session: Session, found: TrashedMemory) -> TrashedMemory:
 def _forget_ended(session: Session, memory_id: str) -> None:
     """Delete the row of a long memory that has left the trash."""
     _FORGET_ENDED.rows(session, memory_id=memory_id, moment=now())
-
-
-def _remove_hidden(session: Session, row: TrashedMemory) -> None:
-    """Delete what the deletion of a long memory has only hidden yet."""
-    numbers = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == row.id, has_expired(now()))).all()
-    remove(session, row.project_id, numbers)
 
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:

@@ -52,17 +52,13 @@ def remember(
     known_id = _id_in(settings, user, cookies.get(name, ""))
     if known_id is None and tell:
         letters.send_security_notice(session, mailer, user, NOTICE)
-    return BrowserCookie(name, _sealed(settings, user, known_id or secrets.token_hex(8)))
+    text = f"{known_id or secrets.token_hex(8)} {user.browser_epoch} {user.id}"
+    return BrowserCookie(name, seal_for(settings, Purpose.KNOWN_BROWSER).encrypt(text.encode()).decode())
 
 
 def forget_all(user: User) -> None:
     """Make every browser unknown to the account."""
     user.browser_epoch += 1
-
-
-def _sealed(settings: Settings, user: User, identifier: str) -> str:
-    text = f"{identifier} {user.browser_epoch} {user.id}"
-    return seal_for(settings, Purpose.KNOWN_BROWSER).encrypt(text.encode()).decode()
 
 
 def _id_in(settings: Settings, user: User, value: str) -> str | None:

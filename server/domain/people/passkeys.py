@@ -151,7 +151,9 @@ def add(
 ) -> Passkey:
     """Add a passkey that the principal's browser created. Raises Invalid, PasskeyUnusable, TooManyPasskeys."""
     user = users.locked_me(session, principal)
-    label = _checked_name(name)
+    label = names.parse_person_name(name)
+    if not label:
+        raise Invalid("enter a name, such as the name of the device.", field="name")
     if len(_of(session, user.id)) >= MOST:
         raise TooManyPasskeys
     try:
@@ -279,10 +281,3 @@ def _is_behind(passkey: Passkey, sign_count: int) -> bool:
 def _of(session: Session, user_id: str) -> list[Passkey]:
     query = select(Passkey).where(Passkey.user_id == user_id).order_by(col(Passkey.id).desc())
     return list(session.exec(query))
-
-
-def _checked_name(name: str) -> str:
-    label = names.parse_person_name(name)
-    if not label:
-        raise Invalid("enter a name, such as the name of the device.", field="name")
-    return label

@@ -92,7 +92,7 @@ def main(source: str, target: str) -> None:
     pieces = read_pieces(reader)
     write_tokenizer(pieces, folder / "tokenizer.json")
     write_config(shape, epsilon, pieces.padding, folder / "config.json")
-    write_weights(dict(read_tensors(reader, shape)), folder / "model.safetensors")
+    save_file(dict(read_tensors(reader, shape)), folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def read_pieces(reader: Reader) -> Pieces:
@@ -181,10 +181,6 @@ def decode(data: bytes, count: int) -> NDArray[np.float32]:
     packed = blocks[:, 2:]
     values = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32) - 8
     return (values * scales).reshape(-1)[:count]
-
-
-def write_weights(tensors: dict[str, NDArray[np.float32]], target: Path) -> None:
-    save_file(tensors, target, metadata={"format": "pt"})
 
 
 if __name__ == "__main__":

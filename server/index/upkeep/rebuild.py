@@ -87,14 +87,10 @@ def _begin(database: Database, chroma: "Chroma", model: str, project_id: str) ->
             row = session.merge(ProjectIndex(project_id=project_id, collection=before, embedding_model=model, mean=b""))
         if not row.building:
             row.building, row.building_mean, row.built_to = chroma.new_name(), None, 0
-            if row.ready_at is None:
-                _forget_tasks(session, project_id)
+            if row.ready_at is None:  # no collection is in use, and the build reads the memories of its tasks anyway
+                of_project = (_tasks.c.project_id == project_id, _tasks.c.memory_number != PURGE)
+                session.execute(sa.delete(_tasks).where(*of_project))
         return row
-
-
-def _forget_tasks(session: Session, project_id: str) -> None:
-    """Delete the tasks of a project that has no collection in use, because the build reads those memories anyway."""
-    session.execute(sa.delete(_tasks).where(_tasks.c.project_id == project_id, _tasks.c.memory_number != PURGE))
 
 
 def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> Generator[Progress, None, bytes]:
@@ -149,7 +145,8 @@ def recount(database: Database) -> None:
     """
     with database.write() as session:
         word_index_of(session).remove_orphans(session)
-        counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
+        size = sa.select(TOTAL_SIZE).where(_memories.c.project_id == _projects.c.id).scalar_subquery()
+        counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": size}
         session.execute(sa.update(_projects).where(~IS_DELETED).values(counts))
         begin_epoch(session)
 
@@ -164,11 +161,6 @@ def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:
     """Return the number of rows in `table` that belong to the outer statement's project."""
     query = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
     return query.scalar_subquery()
-
-
-def _size() -> sa.ScalarSelect[int]:
-    """Return how many bytes the memories of the outer statement's project take."""
-    return sa.select(TOTAL_SIZE).where(_memories.c.project_id == _projects.c.id).scalar_subquery()
 
 
 def forget_collections(database: Database) -> None:

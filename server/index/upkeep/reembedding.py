@@ -94,7 +94,8 @@ class Reembedding:
         written_at = time.monotonic()
         for numbers in self._chunks():
             self._embed_again([number for number in numbers if number not in self._failing])
-            if self._gathered_pieces() > GATHERED_PIECES or time.monotonic() > written_at + WRITE_EVERY_SECONDS:
+            pieces = sum(len(found.spans) for _, _, found in self._gathered)
+            if pieces > GATHERED_PIECES or time.monotonic() > written_at + WRITE_EVERY_SECONDS:
                 self._write_all()
                 written_at = time.monotonic()
             left = max(left - len(numbers), 0)
@@ -138,9 +139,6 @@ class Reembedding:
             memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
         embedded = self._embedded(memories)
         self._gathered += [(number, memories[number].revision, found) for number, found in embedded.items()]
-
-    def _gathered_pieces(self) -> int:
-        return sum(len(found.spans) for _, _, found in self._gathered)
 
     def _write_all(self) -> None:
         """Write the gathered vectors, a few pieces per transaction."""

@@ -3,7 +3,6 @@ dashboard.
 """
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -151,7 +150,8 @@ def _due_projects() -> sa.Select[Project]:
 def _examine(session: Session, project: Project) -> ProjectLanguages:
     beginning = sa.func.substr(col(Memory.content), 1, languages.MOST_CHARACTERS)
     newest = sa.select(beginning).where(col(Memory.project_id) == project.id).order_by(col(Memory.id).desc())
-    english, others, unknown = _count_english(session.scalars(newest.limit(NEWEST)))
+    judged = [languages.is_english(text) for text in session.scalars(newest.limit(NEWEST))]
+    english, others, unknown = judged.count(True), judged.count(False), judged.count(None)
     is_many = others >= LEAST_OTHERS and others * ONE_IN_ALL >= english + others + unknown
     return ProjectLanguages(
         project_id=project.id,
@@ -161,8 +161,3 @@ def _examine(session: Session, project: Project) -> ProjectLanguages:
         others=others,
         is_misread=is_many and ONE_IN * others >= english + others,
     )
-
-
-def _count_english(texts: Iterable[str]) -> tuple[int, int, int]:
-    judged = [languages.is_english(text) for text in texts]
-    return judged.count(True), judged.count(False), judged.count(None)

@@ -137,11 +137,11 @@ def conversations_among(members: list[Member]) -> list[Member]:
     files = [(name, member) for name, member in files if name.endswith(".json")]
     if not any(name.startswith(CONVERSATIONS) for name, _ in files):
         return []
-    return [member for name, member in files if name.startswith(CONVERSATIONS) or _is_memory(member)]
-
-
-def _is_memory(member: Member) -> bool:
-    return b'"conversations_memory"' in head_of(member.opener)
+    return [
+        member
+        for name, member in files
+        if name.startswith(CONVERSATIONS) or b'"conversations_memory"' in head_of(member.opener)
+    ]
 
 
 def _path_of(info: zipfile.ZipInfo) -> tuple[str, bool]:

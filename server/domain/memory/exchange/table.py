@@ -27,7 +27,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'
 
 def separator_of(lines: Sequence[str]) -> str | None:
     """Return the separator of a header that names a text column, or None if the lines do not begin with one."""
-    candidates = [(len(names), mark) for mark in _SEPARATORS if _has_text(names := _header(lines, mark))]
+    headers = {mark: next(csv.reader(lines, delimiter=mark, skipinitialspace=True), []) for mark in _SEPARATORS}
+    candidates = [(len(row), mark) for mark, row in headers.items() if not set(CONTENT_NAMES).isdisjoint(_names(row))]
     return max(candidates)[1] if candidates else None
 
 
@@ -97,16 +98,8 @@ def _header_lines(file: IO[str]) -> list[str]:
     return lines
 
 
-def _header(lines: Sequence[str], mark: str) -> list[str]:
-    return _names(next(csv.reader(lines, delimiter=mark, skipinitialspace=True), []))
-
-
 def _names(row: list[str]) -> list[str]:
     return ["_".join(name.replace("\ufeff", "").casefold().split()) for name in row]
-
-
-def _has_text(names: list[str]) -> bool:
-    return not set(CONTENT_NAMES).isdisjoint(names)
 
 
 def _record(place: str, names: list[str], row: list[str]) -> Foreign:
