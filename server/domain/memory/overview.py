@@ -4,7 +4,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from server.domain.memory import counting, memories
 from server.domain.memory.expiry import expired_ids
 from server.domain.memory.facets import METADATA_KEYS, Frequent, frequent_labels
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
-from server.domain.memory.periods import week_of
+from server.domain.memory.periods import month_of, week_of, year_of
 from server.domain.memory.usage import Usage, usage_of
 from server.models import Memory, Project
 from server.models.base import new_id, now
@@ -92,8 +92,7 @@ def _overview(session: Session, project: Project, zone: tzinfo) -> Overview:
     return Overview(step, _counts(session, project.id, starts, zone), labels)
 
 
-_LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
-"""The longest span of each step. Added to the start of a span, it gives a day in the next span."""
+_SPAN_OF = {Step.WEEK: week_of, Step.MONTH: month_of, Step.YEAR: year_of}
 
 
 def _spans(first: date, today: date) -> tuple[Step, list[date]]:
@@ -106,17 +105,11 @@ def _spans(first: date, today: date) -> tuple[Step, list[date]]:
 
 
 def _starts(step: Step, first: date, today: date) -> Iterator[date]:
-    start = _start_of(step, first)
+    start, following = _SPAN_OF[step](first)
     while start <= today:
         yield start
-        start = _start_of(step, start + _LONGEST[step])
+        start, following = _SPAN_OF[step](following)
     yield start
-
-
-def _start_of(step: Step, day: date) -> date:
-    if step is Step.WEEK:
-        return week_of(day)[0]
-    return day.replace(day=1) if step is Step.MONTH else day.replace(month=1, day=1)
 
 
 def _counts(session: Session, project_id: str, starts: Sequence[date], zone: tzinfo) -> list[Span]:

@@ -131,12 +131,12 @@ def _parse_field(field: str, text: str | None, zone: tzinfo) -> datetime | None:
         raise Invalid(f"{reason}.", field=field) from None
 
 
-def _month_of(day: date) -> tuple[date, date]:
+def month_of(day: date) -> tuple[date, date]:
     first = day.replace(day=1)
     return first, (first + timedelta(days=31)).replace(day=1)
 
 
-def _year_of(day: date) -> tuple[date, date]:
+def year_of(day: date) -> tuple[date, date]:
     return date(day.year, 1, 1), date(day.year + 1, 1, 1)
 
 
@@ -156,10 +156,10 @@ _CALENDAR: dict[str, Calendar] = {
     "yesterday": _before(_day_of),
     "this_week": week_of,
     "last_week": _before(week_of),
-    "this_month": _month_of,
-    "last_month": _before(_month_of),
-    "this_year": _year_of,
-    "last_year": _before(_year_of),
+    "this_month": month_of,
+    "last_month": _before(month_of),
+    "this_year": year_of,
+    "last_year": _before(year_of),
 }
 
 
@@ -178,7 +178,7 @@ def _month(year: str, month: str | None, zone: tzinfo) -> Period:
     """Return the period of a month, or of the year. Raises ValueError with a reason for the caller."""
     try:
         first = date(int(year), int(month or 1), 1)
-        return _days(*(_month_of(first) if month else _year_of(first)), zone)
+        return _days(*(month_of(first) if month else year_of(first)), zone)
     except (ValueError, OverflowError):
         raise ValueError(_UNREAL) from None
 
