@@ -34,7 +34,8 @@ def memories_counted(
 ) -> None:
     """Count new memories before they are stored, and set the columns that the index needs."""
     pieces = sum(len(result.spans) for result in embedded)
-    revision = _advance_revision(session, project_id, [size_of_memory(memory) for memory in memories], pieces)
+    size = sum(map(size_of_memory, memories))
+    revision = _count(session, project_id, 1, memories=len(memories), size=size, pieces=pieces)
     _set_embedded(memories, embedded, revision)
 
 
@@ -67,7 +68,7 @@ def memories_embedded(
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
     new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
-    revision = _advance_revision(session, project_id, [], new_pieces)
+    revision = _count(session, project_id, 1, pieces=new_pieces)
     with_pieces = [number for number, count in old_counts.items() if count]
     if with_pieces:
         session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(with_pieces))))
@@ -89,13 +90,13 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
 
     After the last call of a deletion, the caller must call `request_purge`.
     """
-    if not numbers:
-        return
     rows = _REMOVED.rows(session, numbers=as_json(numbers))
+    if not rows:
+        return
     piece_counts: dict[int, int] = {number: count for number, count, _ in rows}
-    parameters = {"memories": len(rows), "size": sum(row[2] for row in rows), "pieces": sum(piece_counts.values())}
+    size, pieces = sum(row[2] for row in rows), sum(piece_counts.values())
     # After the memories and before everything else, as in `memories_changed`, so that no two writers can deadlock.
-    _SUBTRACT.rows(session, project=project_id, **parameters)
+    _count(session, project_id, 0, removed=len(rows), memories=-len(rows), size=-size, pieces=-pieces)
     word_index_of(session).remove_memories(session, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
 
@@ -103,18 +104,18 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:
     """Add `growth` bytes, which may be negative, to the project's count, because one of its memories changed."""
     if growth:
-        counters = _projects.c
-        change = sa.update(_projects).where(counters.id == project_id)
-        session.execute(change.values(memory_bytes=counters.memory_bytes + growth))
+        _count(session, project_id, 0, size=growth)
 
 
-def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int], pieces: int) -> int:
-    """Add to the project's counters and return its new revision. `new_sizes` are the bytes of the new memories.
+def _count(
+    session: Session, project_id: str, changes: int, removed: int = 0, memories: int = 0, size: int = 0, pieces: int = 0
+) -> int:
+    """Add to the project's counters and return its revision, which `changes` advances.
 
     The row stays locked until the commit, so revisions are in the order of commits.
     """
-    parameters = {"project": project_id, "memories": len(new_sizes), "size": sum(new_sizes), "pieces": pieces}
-    [row] = _ADVANCE.rows(session, **parameters)
+    parameters = {"changes": changes, "removed": removed, "memories": memories, "size": size, "pieces": pieces}
+    [row] = _COUNT.rows(session, project=project_id, **parameters)
     return int(row[0])
 
 
@@ -164,26 +165,17 @@ _REMOVED = Query(
         )
     )
 )
-_ADVANCE = Query(
+_COUNT = Query(
     sa.update(_projects)
     .where(_projects.c.id == sa.bindparam("project"))
     .values(
-        revision=_projects.c.revision + 1,
+        revision=_projects.c.revision + sa.bindparam("changes", type_=sa.Integer),
+        removals=_projects.c.removals + sa.bindparam("removed", type_=sa.Integer),
         memory_count=_projects.c.memory_count + sa.bindparam("memories", type_=sa.Integer),
         memory_bytes=_projects.c.memory_bytes + sa.bindparam("size", type_=sa.BigInteger),
         piece_count=_projects.c.piece_count + sa.bindparam("pieces", type_=sa.Integer),
     )
     .returning(_projects.c.revision)
-)
-_SUBTRACT = Query(
-    sa.update(_projects)
-    .where(_projects.c.id == sa.bindparam("project"))
-    .values(
-        removals=_projects.c.removals + sa.bindparam("memories", type_=sa.Integer),
-        memory_count=_projects.c.memory_count - sa.bindparam("memories", type_=sa.Integer),
-        memory_bytes=_projects.c.memory_bytes - sa.bindparam("size", type_=sa.BigInteger),
-        piece_count=_projects.c.piece_count - sa.bindparam("pieces", type_=sa.Integer),
-    )
 )
 _HAS_INDEX = Query(sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project")))
 _INSERT_PIECES = Query(sa.insert(_pieces))
