@@ -34,7 +34,7 @@ def cursor(target: Target) -> Assistant:
         with_key=(config.step(ADD_TO_FILE, with_key=True),),
         config=config,
         guide="https://cursor.com/docs/context/mcp",
-        start=start.rule(),
+        start=start.CURSOR_RULE,
     )
 
 

@@ -13,9 +13,5 @@ def hook(target: Target) -> Step:
     return Step(f"{INSTRUCTION} It needs curl and jq.", as_json({"hooks": hooks}), "~/.claude/settings.json")
 
 
-def rule() -> Step:
-    return Step(INSTRUCTION, f"---\nalwaysApply: true\n---\n{LINE}", f".cursor/rules/{SERVER_NAME}.mdc")
-
-
-def line() -> Step:
-    return Step(INSTRUCTION, LINE, "~/.codex/AGENTS.md")
+CURSOR_RULE = Step(INSTRUCTION, f"---\nalwaysApply: true\n---\n{LINE}", f".cursor/rules/{SERVER_NAME}.mdc")
+CODEX_LINE = Step(INSTRUCTION, LINE, "~/.codex/AGENTS.md")

@@ -39,7 +39,7 @@ def codex(target: Target) -> Assistant:
         with_key=(config.step(ADD_TO_FILE, with_key=True),),
         config=config,
         guide="https://developers.openai.com/codex/mcp",
-        start=start.line(),
+        start=start.CODEX_LINE,
     )
 
 
