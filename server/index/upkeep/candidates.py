@@ -1,7 +1,7 @@
 """The queries that choose background work: which tasks, which memories' vectors and which projects' collections."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -23,18 +23,12 @@ _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A change of a memory that Chroma has to follow. `piece_count` is how many pieces it may still hold."""
-
-    number: int
-    project_id: str
-    memory_number: int
-    piece_count: int
+Task: TypeAlias = sa.Row[int, str, int, int, datetime, int]
+"""A change of a memory that Chroma has to follow: columns of `IndexTask`, and how many pieces the memory has or had."""
 
 
 def applicable_tasks(mine: sa.ColumnElement[bool]) -> sa.Select[int, str, int, int, datetime, int]:
-    """Select the tasks of projects of `mine` that Chroma can follow, oldest first, with the pieces of their memories.
+    """Select the tasks of projects of `mine` that Chroma can follow, oldest first.
 
     Tasks of projects whose collections are still to be built are left out, because the build reads the current
     memories. Tasks of a project without any collection are included, so that they are cleared.

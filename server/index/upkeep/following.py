@@ -50,7 +50,7 @@ def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, lis
     by_project: dict[str, list[Task]] = defaultdict(list)
     if rows and (is_full or not candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
         for row in chunks.first_of(rows, lambda row: row[-1], PIECES):
-            by_project[row.project_id].append(Task(row.number, row.project_id, row.memory_number, row.piece_count))
+            by_project[row.project_id].append(row)
     return by_project
 
 
