@@ -82,9 +82,7 @@ def require_kept(session: Session, principal: Principal) -> None:
 
 
 def _authenticate_api_key(session: Session, key: str) -> Authenticated:
-    if not is_api_key(key):
-        raise Unauthenticated(presented=True)
-    row = _KEY.row(session, hash=token_hash(key))
+    row = _KEY.row(session, hash=token_hash(key)) if is_api_key(key) else None
     if row is None:
         raise Unauthenticated(presented=True)
     key_id, name, project_id, user_id, permissions, last_used_at, expires_at, role = row
