@@ -32,7 +32,9 @@ class Answer(NamedTuple):
     text: str
 
 
-class MemoryFields(BaseModel):
+class Document(BaseModel):
+    """A memory in the shape that research clients expect of `fetch`."""
+
     id: str
     title: str = Field(description="the title in the metadata, or the beginning of the text")
     text: str
@@ -40,11 +42,7 @@ class MemoryFields(BaseModel):
     metadata: dict[str, JsonValue]
 
 
-class Document(MemoryFields):
-    """A memory in the shape that research clients expect of `fetch`."""
-
-
-class Entry(MemoryFields):
+class Entry(Document):
     created_at: datetime
     source: SourceView
     truncated: bool = Field(description="whether the text is only a part; fetch gives all of it")
@@ -95,7 +93,7 @@ class Change(BaseModel):
 
 
 def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object]:
-    """Return the values of `MemoryFields`. `text` is the part of the memory's text to show."""
+    """Return the values of `Document`. `text` is the part of the memory's text to show."""
     return {
         "id": memory.id,
         "title": title_of(memory.content, memory.details),
