@@ -139,11 +139,10 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
 
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and Invalid for a memory that is not in the trash.
     """
-    row = _find(session, memory_id)
+    row = _find(session, principal, memory_id)
     if row is None:
         require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         raise Invalid("is required for a memory that is not in the trash.", field="version")
-    _require(session, principal, row.project_id)
     activity.note(session, principal, row.project_id, ActivityKind.RESTORE, [row.id])
     return bring_back(session, row)
 
@@ -184,10 +183,9 @@ def _forget_ended(session: Session, memory_id: str) -> None:
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:
     """Permanently delete a memory in the trash. Return whether it was in the trash. Raises the errors of `restore`."""
-    row = _find(session, memory_id)
+    row = _find(session, principal, memory_id)
     if row is None:
         return False
-    _require(session, principal, row.project_id)
     erased = sa.delete(TrashedMemory).where(col(TrashedMemory.id) == row.id, *_restorable())
     if session.scalar(erased.returning(col(TrashedMemory.id))) is None:
         return False  # somebody else restored it or deleted it
@@ -229,10 +227,9 @@ def project_of(session: Session, principal: Principal, memory_id: str) -> str:
     try:
         return require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id
     except NotFound:
-        row = _find(session, memory_id)
+        row = _find(session, principal, memory_id)
         if row is None:
             raise
-    _require(session, principal, row.project_id)
     return row.project_id
 
 
@@ -242,19 +239,18 @@ def require_in_project(session: Session, principal: Principal, memory_id: str, p
         raise NotFound(NO_MEMORY)
 
 
-def _find(session: Session, memory_id: str) -> TrashedMemory | None:
+def _find(session: Session, principal: Principal, memory_id: str) -> TrashedMemory | None:
+    """Return the row of a memory in the trash. Raises NotFound for one out of reach, Forbidden, InsufficientScope."""
     if not is_id("mem_", memory_id):
         return None
     query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == memory_id, *_restorable())
-    return session.scalars(query.options(*_ONLY_MEMORY)).one_or_none()
-
-
-def _require(session: Session, principal: Principal, project_id: str) -> None:
-    """Raises NotFound for a memory out of reach, Forbidden, InsufficientScope."""
-    try:
-        require_project(session, principal, project_id, Action.WRITE)
-    except NotFound:
-        raise NotFound(NO_MEMORY) from None
+    row = session.scalars(query.options(*_ONLY_MEMORY)).one_or_none()
+    if row is not None:
+        try:
+            require_project(session, principal, row.project_id, Action.WRITE)
+        except NotFound:
+            raise NotFound(NO_MEMORY) from None
+    return row
 
 
 def _restorable() -> list[sa.ColumnElement[bool]]:
