@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import Database
-from server.domain.grants import connections
 from server.domain.grants import tokens as tokens_module
+from server.domain.teams import cascades
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
@@ -166,7 +166,7 @@ ENDINGS: dict[str, Callable[[Session, Person], object]] = {
         sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
     ),
     "grant deleted": lambda session, _ben: session.execute(sa.delete(OAuthGrant)),
-    "password reset": lambda session, ben: connections.end_grants(session, ben.user_id),
+    "password reset": lambda session, ben: cascades.revoke_access(session, ben.user_id),
 }
 
 

@@ -1,6 +1,5 @@
 """Connections: which applications a person has given access to which projects, and how to end that access."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -13,14 +12,11 @@ from server.domain.access import Action, require_organization, require_project, 
 from server.domain.audit import Event
 from server.domain.client_names import shown_name
 from server.errors import NotFound
-from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project, User
+from server.models import ApiKey, OAuthClient, OAuthGrant, Project, User
 from server.models.base import now
 from server.principal import Principal, Scope
 
 MOST_REACHING = 500
-
-ProjectIds = Collection[str] | sa.Select[str]
-"""A few projects, or the query for any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +144,3 @@ def disconnect(session: Session, principal: Principal, connection_id: str) -> No
         session, Event.ACCESS_DISCONNECTED, principal.user_id, organization_id, grant.id, client_id=grant.client_id
     )
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
-
-
-def end_grants(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> int:
-    """Delete a user's grants and codes in these projects (None: all). Returns the number of deleted grants."""
-    codes = sa.delete(AuthorizationCode).where(col(AuthorizationCode.user_id) == user_id)
-    grants = sa.delete(OAuthGrant).where(col(OAuthGrant.user_id) == user_id)
-    if project_ids is not None:
-        codes = codes.where(col(AuthorizationCode.project_id).in_(project_ids))
-        grants = grants.where(col(OAuthGrant.project_id).in_(project_ids))
-    session.execute(codes)
-    return session.connection().execute(grants).rowcount
-
-
-def end_grants_in(session: Session, project_ids: sa.Select[str]) -> int:
-    """Delete everybody's grants and codes in the projects of a query. Returns the number of deleted grants."""
-    session.execute(sa.delete(AuthorizationCode).where(col(AuthorizationCode.project_id).in_(project_ids)))
-    grants = sa.delete(OAuthGrant).where(col(OAuthGrant.project_id).in_(project_ids))
-    return session.connection().execute(grants).rowcount

@@ -3,6 +3,7 @@ commits, a project leaves its organization, so nobody can reach it any longer. I
 so `server.index.upkeep.removal` does that afterwards, in small transactions.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,14 +11,14 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
 from server.domain import names, notifications
-from server.domain.grants import connections
-from server.domain.grants.connections import ProjectIds
 from server.domain.memory import expiry
 from server.domain.notifications import Notice
 from server.models import (
     ApiKey,
+    AuthorizationCode,
     Invitation,
     InvitationProject,
+    OAuthGrant,
     Organization,
     OrganizationMember,
     Project,
@@ -48,6 +49,11 @@ _DELETED = {
 
 _NOT_IN_SESSION = {"synchronize_session": False}
 
+ProjectIds = Collection[str] | sa.Select[str]
+"""A few projects, or the query for any number of them."""
+
+_Id = sa.SQLColumnExpression[str]
+
 
 class RevokedAccess(NamedTuple):
     """How many of a user's API keys and grants were deleted."""
@@ -68,18 +74,18 @@ def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> Delet
     expired = sum(expiry.expired_by_project(session, project_ids).values())
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
     invitations = _count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending)
-    grants = connections.end_grants_in(session, project_ids)
+    revoked = _revoke(session, lambda _owner_id, project_id: project_id.in_(project_ids))
     deleted = {
         table: _delete(session, table, col(table.project_id).in_(project_ids))
-        for table in (ApiKey, ProjectMember, InvitationProject, Invitation, ProjectIndex, ProjectLanguages)
+        for table in (ProjectMember, InvitationProject, Invitation, ProjectIndex, ProjectLanguages)
     }
     session.execute(sa.update(Project).where(matching).values(_DELETED), execution_options=_NOT_IN_SESSION)
     return DeletedCounts(
         projects=projects,
         members=deleted[ProjectMember],
         invitations=invitations,
-        api_keys=deleted[ApiKey],
-        grants=grants,
+        api_keys=revoked.api_keys,
+        grants=revoked.grants,
         memories=int(memories) - expired,
     )
 
@@ -108,11 +114,9 @@ def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None
 
     They are deleted, so that rejoining does not revive them.
     """
-    conditions = [col(ApiKey.created_by) == user_id]
-    if project_ids is not None:
-        conditions.append(col(ApiKey.project_id).in_(project_ids))
-    deleted_keys = _delete(session, ApiKey, sa.and_(*conditions))
-    return RevokedAccess(deleted_keys, connections.end_grants(session, user_id, project_ids))
+    if project_ids is None:
+        return _revoke(session, lambda owner_id, _project_id: owner_id == user_id)
+    return _revoke(session, lambda owner_id, project_id: (owner_id == user_id) & project_id.in_(project_ids))
 
 
 def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], RevokedAccess]:
@@ -132,9 +136,16 @@ def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, 
             col(ProjectMember.project_id).in_(projects), col(ProjectMember.user_id) != owner.id
         )
     )
-    deleted_keys = _delete(session, ApiKey, col(ApiKey.project_id).in_(projects))
-    grants = connections.end_grants_in(session, projects)
-    return [(row[0], row[1]) for row in removed], RevokedAccess(deleted_keys, grants)
+    revoked = _revoke(session, lambda _owner_id, project_id: project_id.in_(projects))
+    return [(row[0], row[1]) for row in removed], revoked
+
+
+def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bool]]) -> RevokedAccess:
+    """Delete the API keys, grants and codes whose user and project match."""
+    api_keys = _delete(session, ApiKey, matching(col(ApiKey.created_by), col(ApiKey.project_id)))
+    for table in (AuthorizationCode, OAuthGrant):
+        grants = _delete(session, table, matching(col(table.user_id), col(table.project_id)))
+    return RevokedAccess(api_keys, grants)
 
 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
