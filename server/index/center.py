@@ -2,8 +2,6 @@
 common.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,23 +11,18 @@ MEAN_PRIOR_PIECES = 50
 """The mean includes this many pieces at the model's mean, because the mean of a few memories alone is unreliable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Center:
-    """`mean` is float32 (dimensions,)."""
+def mean_of(total: NDArray[np.float64], count: int, prior: Vector) -> Vector:
+    """Return the mean of `count` vectors whose sum is `total`. `prior` is the mean of the model's vectors."""
+    return ((total + MEAN_PRIOR_PIECES * prior) / (count + MEAN_PRIOR_PIECES)).astype(np.float32)
 
-    mean: Vector
 
-    @staticmethod
-    def of_sum(total: NDArray[np.float64], count: int, prior: Vector) -> "Center":
-        """Return the center of `count` vectors whose sum is `total`. `prior` is the mean of the model's vectors."""
-        return Center(((total + MEAN_PRIOR_PIECES * prior) / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
+def without_mean(vectors: Vectors, mean: Vector) -> Vectors:
+    """Return the vectors without the mean, scaled back to unit length."""
+    rest = vectors - mean
+    return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=-1, keepdims=True), 1e-6), np.float32)
 
-    def subtract_from(self, vectors: Vectors) -> Vectors:
-        """Return the vectors without the mean, scaled back to unit length."""
-        without = vectors - self.mean
-        return np.asarray(without / np.maximum(np.linalg.norm(without, axis=-1, keepdims=True), 1e-6), np.float32)
 
-    def inverse_lengths(self, products: Vector) -> Vector:
-        """Return 1 / |vector - mean| of each unit vector, given its dot product with the mean."""
-        squares = 1.0 - 2.0 * products + float(self.mean @ self.mean)
-        return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)
+def inverse_lengths(products: Vector, mean: Vector) -> Vector:
+    """Return 1 / |vector - mean| of each unit vector, given its dot product with the mean."""
+    squares = 1.0 - 2.0 * products + float(mean @ mean)
+    return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)

@@ -9,7 +9,6 @@ import numpy as np
 from sqlmodel import Session
 
 from server.database import Database
-from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
 from server.index.earlier import EarlierModel, add_similar
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
@@ -144,11 +143,11 @@ class MemoryIndex:
         if self._matrices.fits(project.piece_count):
             similar = self._matrices.scan_project(session, project).compare(vector)
             return similar if allowed is None else similar.only(allowed)
-        center = collection.center if collection else Center(self._matrices.mean)
+        mean = collection.mean if collection else self._matrices.mean
         if allowed is None:
             also, wanted = candidates.also, candidates.wanted
-            return self._matrices.scan_in_parts(session, project.id, vector, center, also, wanted)
-        return self._matrices.scan_memories(session, allowed, center).compare(vector)
+            return self._matrices.scan_in_parts(session, project.id, vector, mean, also, wanted)
+        return self._matrices.scan_memories(session, allowed, mean).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
         reindexing.reindex(self._database, self._worker, report)
@@ -203,12 +202,12 @@ class MemoryIndex:
     ) -> SimilarMemories | None:
         """Return None if the whole project must be scanned."""
         if candidates.allowed is not None:
-            return self._matrices.scan_memories(session, candidates.allowed, collection.center).compare(vector)
+            return self._matrices.scan_memories(session, candidates.allowed, collection.mean).compare(vector)
         if candidates.wanted > MAX_CHROMA_MEMORIES:
             return None
         pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), MAX_PIECES_PER_MEMORY)
         near = self._collections.find_nearest(session, project.id, collection, vector, candidates.wanted, pieces)
         if near is None:
             return None
-        scan = self._matrices.scan_memories(session, sorted(near.union(candidates.also.tolist())), collection.center)
+        scan = self._matrices.scan_memories(session, sorted(near.union(candidates.also.tolist())), collection.mean)
         return scan.compare(vector, complete=len(scan.matrix.numbers) >= project.memory_count)

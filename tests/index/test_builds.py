@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from server.database import Database
 from server.domain.teams import projects
-from server.index.center import Center
+from server.index.center import without_mean
 from server.index.chroma.client import Chroma, open_embedded
 from server.index.chroma.failures import ChromaFailed
 from server.index.model.embeddings import Embedder
@@ -86,7 +86,7 @@ class Workshop:
 
 
 def centered(row: ProjectIndex, vector: Vector) -> Vector:
-    return Center(np.frombuffer(row.mean, "<f4")).subtract_from(vector)
+    return without_mean(vector, np.frombuffer(row.mean, "<f4"))
 
 
 @pytest.fixture

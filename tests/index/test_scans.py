@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.filters import Filters
-from server.index.center import Center
+from server.index.center import mean_of, without_mean
 from server.index.exact.matrix import Matrix, Scan
 from server.index.exact.matrix_cache import ENTRY_BYTES, MatrixCache, cache_bytes_of
 from server.index.exact.stored_pieces import StoredPieces
@@ -233,12 +233,12 @@ def stored(owners: Sequence[int], vectors: Vectors) -> StoredPieces:
     return StoredPieces.from_rows(rows, vectors.shape[1])
 
 
-def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> None:
+def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_mean() -> None:
     vectors = unit_vectors(5, 384)
     matrix, question = Matrix.of(stored((3, 3, 7, 9, 9), vectors)), vectors[1]
-    similar = Scan.of(matrix, matrix.center(AT_ORIGIN)).compare(question)
-    center = Center.of_sum(vectors.sum(axis=0, dtype=np.float64), 5, AT_ORIGIN)
-    cosines = center.subtract_from(vectors) @ center.subtract_from(question)
+    similar = Scan.of(matrix, matrix.mean(AT_ORIGIN)).compare(question)
+    mean = mean_of(vectors.sum(axis=0, dtype=np.float64), 5, AT_ORIGIN)
+    cosines = without_mean(vectors, mean) @ without_mean(question, mean)
     assert similar.numbers.tolist() == [3, 7, 9]
     assert similar.similarities == pytest.approx([cosines[:2].max(), cosines[2], cosines[3:].max()], abs=3e-3)
     assert similar.similarities[0] == pytest.approx(1, abs=3e-3)
@@ -254,7 +254,7 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
 
     def best(matrix: Matrix) -> list[int]:
         """The memory that is most similar to each vector in turn."""
-        scan = Scan.of(matrix, matrix.center(AT_ORIGIN))
+        scan = Scan.of(matrix, matrix.mean(AT_ORIGIN))
         compared = [scan.compare(vectors[number]) for number in matrix.numbers]
         return [int(similar.numbers[similar.similarities.argmax()]) for similar in compared]
 
@@ -264,7 +264,7 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
     changed = grown.with_changes(matrix(3), np.array([3, 5]))
     assert changed.numbers.tolist() == best(changed) == [1, 3, 6, 7]
     assert changed.places.tolist() == [10, 30, 60, 70]
-    assert changed.center(AT_ORIGIN).mean == pytest.approx(matrix(1, 3, 6, 7).center(AT_ORIGIN).mean, abs=1e-6)
+    assert changed.mean(AT_ORIGIN) == pytest.approx(matrix(1, 3, 6, 7).mean(AT_ORIGIN), abs=1e-6)
     assert first.numbers.tolist() == best(first) == [1, 3, 5]
     assert best(grown) == [1, 3, 5, 6, 7]
 
@@ -272,7 +272,7 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
 def test_a_vector_of_zeros_is_similar_to_nothing() -> None:
     vectors = np.vstack([unit_vectors(2, 384), np.zeros((1, 384), np.float32)])
     matrix = Matrix.of(stored((1, 2, 3), vectors))
-    similar = Scan.of(matrix, Center(np.zeros(384, np.float32))).compare(vectors[0])
+    similar = Scan.of(matrix, np.zeros(384, np.float32)).compare(vectors[0])
     assert similar.similarities.tolist() == pytest.approx([1, float(vectors[0] @ vectors[1]), 0], abs=3e-3)
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database, insert_for
-from server.index.center import Center
+from server.index.center import without_mean
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Space, Vector
 from server.models import metadata
@@ -53,10 +53,10 @@ _PENDING = Query(
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A project's collection, and the center that was subtracted from its vectors."""
+    """A project's collection, and the mean that was subtracted from its vectors."""
 
     name: str
-    center: Center
+    mean: Vector
 
 
 class Collections:
@@ -112,7 +112,7 @@ class Collections:
         if row is None:
             return None
         name, mean = row
-        return Collection(name, Center(np.frombuffer(mean, "<f4")))
+        return Collection(name, np.frombuffer(mean, "<f4"))
 
     def find_nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vector, wanted: int, pieces: int
@@ -130,7 +130,7 @@ class Collections:
         if len(pending) > MAX_PENDING_TASKS:
             return None
         count = wanted + len(pending)  # Chroma may still return pending memories that were deleted
-        near = self._query(project_id, collection.name, collection.center.subtract_from(question), count * pieces)
+        near = self._query(project_id, collection.name, without_mean(question, collection.mean), count * pieces)
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.center import Center
+from server.index.center import inverse_lengths, mean_of, without_mean
 from server.index.exact import codes
 from server.index.exact.codes import Codes
 from server.index.exact.stored_pieces import Layout, Positions, StoredPieces
@@ -52,9 +52,9 @@ class Matrix(Layout):
         total = codes.total(encoded, steps)
         return Matrix(pieces.numbers, pieces.places, pieces.starts, pieces.spans, encoded, steps, total, encoded)
 
-    def center(self, prior: Vector) -> Center:
-        """Return the center of the matrix. `prior` is the mean of the model's vectors."""
-        return Center.of_sum(self.total, len(self.codes), prior)
+    def mean(self, prior: Vector) -> Vector:
+        """Return the mean of the vectors. `prior` is the mean of the model's vectors."""
+        return mean_of(self.total, len(self.codes), prior)
 
     def dot_products(self, vector: Vector) -> Vector:
         """Return the dot product of each piece and `vector`."""
@@ -119,7 +119,7 @@ class Scan:
     """A matrix with precomputed values that do not depend on the question."""
 
     matrix: Matrix
-    center: Center
+    mean: Vector
     scales: Vector
     """For each piece: 1 / |vector - mean|, times QUESTION_FACTOR for a short question."""
 
@@ -130,21 +130,21 @@ class Scan:
     """The places of the memories in their conversations, and their lengths."""
 
     @staticmethod
-    def of(matrix: Matrix, center: Center) -> "Scan":
+    def of(matrix: Matrix, mean: Vector) -> "Scan":
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
         factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
-        scales = center.inverse_lengths(matrix.dot_products(center.mean)) * factors
+        scales = inverse_lengths(matrix.dot_products(mean), mean) * factors
         lengths = matrix.spans[matrix.starts + matrix.sizes - 1, 1].astype(np.float32)
-        mean = max(float(lengths.sum()) / max(len(lengths), 1), LEAST_MEAN)
-        places = Places(matrix.numbers, matrix.places, lengths / np.float32(mean))
-        return Scan(matrix, center, scales, penalties, places)
+        usual = max(float(lengths.sum()) / max(len(lengths), 1), LEAST_MEAN)
+        places = Places(matrix.numbers, matrix.places, lengths / np.float32(usual))
+        return Scan(matrix, mean, scales, penalties, places)
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
         matrix = self.matrix
-        centered = self.center.subtract_from(question)
-        cosines = (matrix.dot_products(centered) - float(self.center.mean @ centered)) * self.scales
+        centered = without_mean(question, self.mean)
+        cosines = (matrix.dot_products(centered) - float(self.mean @ centered)) * self.scales
         best = cosines if len(cosines) == len(matrix.numbers) else np.maximum.reduceat(cosines, matrix.starts)
         return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
 
@@ -196,6 +196,6 @@ class SimilarMemories:
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
 
 
-_EMPTY = Scan.of(Matrix.of(StoredPieces.from_rows([], 1)), Center(np.zeros(1, np.float32)))
+_EMPTY = Scan.of(Matrix.of(StoredPieces.from_rows([], 1)), np.zeros(1, np.float32))
 NOTHING_SIMILAR = _EMPTY.compare(np.zeros(1, np.float32))
 """The result for a question without a vector."""

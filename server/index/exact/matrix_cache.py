@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.index import chunks
-from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
@@ -133,23 +132,23 @@ class MatrixCache:
         with self._lock:
             self._drop(project_id)
 
-    def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
+    def scan_memories(self, session: Session, numbers: Sequence[int], mean: Vector) -> Scan:
         """Read the vectors of these memories."""
-        return Scan.of(Matrix.of(self.read_memories(session, numbers)), center)
+        return Scan.of(Matrix.of(self.read_memories(session, numbers)), mean)
 
     def scan_in_parts(
-        self, session: Session, project_id: str, question: Vector, center: Center, also: Numbers, wanted: int
+        self, session: Session, project_id: str, question: Vector, mean: Vector, also: Numbers, wanted: int
     ) -> SimilarMemories:
         """Read the newest memories of a project of any size in parts. Keep the best of each part, and all of `also`."""
         best: list[tuple[float, int]] = []
         last = before = _last_before_newest(session, project_id)
         while part := self.read_part(session, project_id, last):
             pieces, last = part
-            similar = Scan.of(Matrix.of(pieces), center).compare(question)
+            similar = Scan.of(Matrix.of(pieces), mean).compare(question)
             best += zip(similar.similarities.tolist(), similar.numbers.tolist(), strict=True)
             best = sorted(best, reverse=True)[:wanted]
         numbers = sorted({*(number for _, number in best), *also.tolist()})
-        scan = self.scan_memories(session, numbers, center)
+        scan = self.scan_memories(session, numbers, mean)
         return scan.compare(question, complete=len(best) < wanted and not before)
 
     def read_part(
@@ -177,7 +176,7 @@ class MatrixCache:
                 stored = np.asarray(session.scalars(of_project).all(), np.int64)
                 changed = np.union1d(changed, np.setdiff1d(cached.scan.matrix.numbers, stored))
             matrix = cached.scan.matrix.with_changes(matrix, changed)
-        cached.scan = Scan.of(matrix, matrix.center(self.mean))
+        cached.scan = Scan.of(matrix, matrix.mean(self.mean))
         cached.revision = max(cached.revision, project.revision)
         cached.removals = max(cached.removals, project.removals)
         return cached.scan

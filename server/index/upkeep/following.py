@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.index import chunks, outbox
-from server.index.center import Center
+from server.index.center import without_mean
 from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.exact.stored_pieces import StoredPieces
@@ -88,14 +88,14 @@ def apply(chroma: "Chroma", target: Collection, pieces: StoredPieces, tasks: Seq
     }
     erased = sorted(gone)
     for start in range(0, len(erased), CHROMA_BATCH):
-        chroma.erase_pieces(target.name, erased[start : start + CHROMA_BATCH], len(target.center.mean))
+        chroma.erase_pieces(target.name, erased[start : start + CHROMA_BATCH], len(target.mean))
         between()
     put(chroma, target, pieces, between)
 
 
 def put(chroma: "Chroma", target: Collection, pieces: StoredPieces, between: Between) -> None:
     """Write the vectors of `pieces`."""
-    ids, vectors = _piece_ids(pieces), target.center.subtract_from(pieces.vectors)
+    ids, vectors = _piece_ids(pieces), without_mean(pieces.vectors, target.mean)
     for start in range(0, len(ids), CHROMA_BATCH):
         end = start + CHROMA_BATCH
         chroma.upsert(target.name, ids[start:end], vectors[start:end])
@@ -128,7 +128,7 @@ def _targets(session: Session, project_id: str, model: str) -> list[Collection]:
         return []
     names = [(row.collection, row.mean)] if row.ready_at is not None else []
     names += [(row.building, row.building_mean)] if row.building and row.building_mean else []
-    return [Collection(name, Center(np.frombuffer(mean, "<f4"))) for name, mean in names]
+    return [Collection(name, np.frombuffer(mean, "<f4")) for name, mean in names]
 
 
 def _piece_ids(pieces: StoredPieces) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import Database
-from server.index.center import Center
+from server.index.center import mean_of
 from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.outbox import PURGE
@@ -58,7 +58,7 @@ def build_collection(
         mean = yield from _find_mean(database, matrices, row)
     if row.built_to == 0:
         chroma.create_collection(row.building)
-    target, after = Collection(row.building, Center(np.frombuffer(mean, "<f4"))), row.built_to
+    target, after = Collection(row.building, np.frombuffer(mean, "<f4")), row.built_to
     done, whole = _count_pieces(database, row)
     while True:
         with database.read() as session:
@@ -106,7 +106,7 @@ def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> 
         total = pieces.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
         count += len(pieces.blobs)
         yield Progress("reading vectors", count, max(whole, count))
-    mean = Center.of_sum(total, count, matrices.mean).mean.astype("<f4").tobytes()
+    mean = mean_of(total, count, matrices.mean).astype("<f4").tobytes()
     _note(database, row, building_mean=mean)
     return mean
 
