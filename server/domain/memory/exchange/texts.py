@@ -84,23 +84,16 @@ def storable(text: str) -> str:
     return HALF_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
 
 
-def cut(text: str, length: int = CONTENT_LENGTH) -> Iterator[str]:
-    """Yield parts of at most `length` characters, cut where a paragraph, a line, a sentence or a word ends."""
+def cut(text: str) -> Iterator[str]:
+    """Yield parts that fit into a memory, cut where a paragraph, a line, a sentence or a word ends."""
     text = text.strip()
-    while len(text) > length:
-        end = _end_of_part(text, length)
+    while len(text) > CONTENT_LENGTH:
+        ends = ((text.rfind(border, CONTENT_LENGTH // 2, CONTENT_LENGTH), border) for border in _BORDERS)
+        end = next((end + len(border.rstrip()) for end, border in ends if end > 0), CONTENT_LENGTH)
         yield text[:end].rstrip()
         text = text[end:].lstrip()
     if text:
         yield text
-
-
-def _end_of_part(text: str, length: int) -> int:
-    for border in _BORDERS:
-        end = text.rfind(border, length // 2, length)
-        if end > 0:
-            return end + len(border.rstrip())
-    return length
 
 
 def _is_utf8(line: bytes) -> bool:
