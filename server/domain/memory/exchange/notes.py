@@ -45,7 +45,8 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
     if note["isTrashed"]:
         warnings.add(DELETED, str(note.get("title") or place))
         return
-    _count_attached(len(objects_in(note.get("attachments"))), warnings)
+    for _ in objects_in(note.get("attachments")):
+        warnings.add(_ATTACHED)
     items = [
         f"- [{'x' if item.get('isChecked') else ' '}] {item.get('text')}"
         for item in objects_in(note.get("listContent"))
@@ -67,7 +68,9 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
 
 def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the entry of a journal. Photos and other attachments are counted in `warnings`."""
-    _count_attached(sum(len(objects_in(entry.get(name))) for name in _OF_DAY_ONE), warnings)
+    for name in _OF_DAY_ONE:
+        for _ in objects_in(entry.get(name)):
+            warnings.add(_ATTACHED)
     text = _ESCAPED.sub(r"\1", _MOMENT.sub("", str(entry.get("text") or ""))).strip()
     metadata: Foreign = {"source": "day-one"}
     if isinstance(entry.get("tags"), list):
@@ -115,8 +118,3 @@ def _entries(place: str, text: str, warnings: Warnings, fields: Foreign, group: 
 def _times(created: Any, updated: Any) -> Foreign:
     times = {"created_at": created, "updated_at": updated}
     return {name: time for name, time in times.items() if time}
-
-
-def _count_attached(number: int, warnings: Warnings) -> None:
-    for _ in range(number):
-        warnings.add(_ATTACHED)
