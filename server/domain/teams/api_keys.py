@@ -81,7 +81,7 @@ def create(session: Session, principal: Principal, project_id: str, new: NewKey)
 def announce(session: Session, project: Project, row: ApiKey, actor_id: str | None) -> None:
     """Record the new key and notify the project's administrators. `actor_id` is None for the command line."""
     _record(session, Event.KEY_CREATED, actor_id, project, row, permissions=row.permissions)
-    _notify_administrators(session, project, row, Notice.KEY_CREATED, "created", actor_id)
+    _notify(session, project, row, Notice.KEY_CREATED, "created", actor_id)
 
 
 def list_keys(session: Session, principal: Principal, project_id: str) -> list[ApiKey]:
@@ -109,7 +109,7 @@ def delete(session: Session, principal: Principal, project_id: str, key_id: str)
     project, key = _require_key(session, principal, project_id, key_id)
     session.delete(key)
     _record(session, Event.KEY_DELETED, principal.user_id, project, key)
-    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
+    _notify(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
     return key
 
 
@@ -157,14 +157,15 @@ def _record(
     audit.record(session, event, actor_id, project.organization_id, key.id, **details)
 
 
-def _notify_administrators(
-    session: Session, project: Project, key: ApiKey, notice: Notice, verb: str, actor_id: str | None
-) -> None:
-    """Notify all administrators of the project, including the person who acts."""
+def _notify(session: Session, project: Project, key: ApiKey, notice: Notice, verb: str, actor_id: str | None) -> None:
+    """Notify all administrators of the project, including the person who acts, and the owner of the key if somebody
+    else acts.
+    """
     actor = session.get(User, actor_id) if actor_id else None
     by = f"by {actor.name}" if actor else "on the command line"
+    owner = [key.created_by] if key.created_by != actor_id else []
     notifications.notify(
-        session, _project_administrators(session, project.id), notice, f"API key {verb}",
+        session, _project_administrators(session, project.id) + owner, notice, f"API key {verb}",
         f"The API key “{key.name}” was {verb} in the project “{project.name}”.",
         topic=f"{notice}:{project.id}:{actor_id}",
         gathered=f"%d API keys were {verb} in the project “{project.name}” {by}. The last one was “{key.name}”.",

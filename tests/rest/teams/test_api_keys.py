@@ -116,6 +116,10 @@ async def test_administrators_are_notified_of_new_and_deleted_keys(team: Team) -
         assert [one["type"] for one in answer["notifications"]] == ["api_key_deleted", "api_key_created"]
         assert answer["unread_count"] == 2
     assert (await team["viewer"].get("/api/notifications")).json()["notifications"] == []
+    own = (await team["viewer"].post(keys(team), {"name": "mine", "permissions": ["read"]})).json()["id"]
+    await team["admin"].delete(f"{keys(team)}/{own}")
+    [told] = (await team["viewer"].get("/api/notifications")).json()["notifications"]
+    assert told["message"] == "The API key “mine” was deleted in the project “Wiki”."
 
 
 async def test_the_audit_trail_still_names_a_deleted_key(team: Team) -> None:
