@@ -2,6 +2,8 @@
 confirmation, then sends the same form again.
 """
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 
 from server.dashboard.layout import find_project
@@ -13,12 +15,14 @@ CONFIRMED = "permanently"
 
 async def of_memory(request: PageRequest) -> Response | None:
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
-    return await _unless_confirmed(request, memory.project_id, 1)
+    back = request.text("back")
+    return await _unless_confirmed(request, memory.project_id, 1, urlencode({"back": back}) if back else "")
 
 
 async def of_selection(request: PageRequest) -> Response | None:
     is_deletion = request.text("action") == "delete"
-    return await _unless_confirmed(request, request.project_id, len(set(request.texts("ids"))) if is_deletion else 0)
+    count, query = len(set(request.texts("ids"))), request.text("back").removeprefix("?")
+    return await _unless_confirmed(request, request.project_id, count if is_deletion else 0, query)
 
 
 async def of_merge(request: PageRequest) -> Response | None:
@@ -26,15 +30,14 @@ async def of_merge(request: PageRequest) -> Response | None:
     return await _unless_confirmed(request, request.project_id, len(set(request.texts("ids")) - {keep}) if keep else 0)
 
 
-async def _unless_confirmed(request: PageRequest, project_id: str, memories: int) -> Response | None:
+async def _unless_confirmed(request: PageRequest, project_id: str, memories: int, query: str = "") -> Response | None:
     """Let the form pass if it deletes nothing, if the trash keeps it, or if it is confirmed or not permitted anyway.
-    Otherwise return the page that warns.
+    Otherwise return the page that warns, which leads back to the page of the form with this query.
     """
     if not memories or request.text(CONFIRMED) or not find_project(await request.frame(), project_id).may("write"):
         return None
     if await request.call.read(trash.days, project_id):
         return None
-    query = request.text("back").removeprefix("?")
     return await request.render(
         "permanent.html",
         project_id,

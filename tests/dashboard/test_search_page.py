@@ -65,6 +65,9 @@ async def test_a_memory_that_was_opened_from_a_search_is_deleted_back_to_it(ann:
     assert 'value="window seat &amp; more"' in (await ann.get(back)).text
     assert hidden(listed, "back") == query
     await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
+    asked = await ann.post(f"/dashboard/memories/{ids[1]}/delete", {"back": query})
+    canceled = re.findall(r'href="([^"]*)">Cancel', asked.text)[0]
+    assert hidden(await ann.get(html.unescape(canceled)), "back") == query
     gone = await ann.post(f"/dashboard/memories/{ids[1]}/delete", {"back": query, "permanently": "1"})
     assert "Memory deleted" in gone.text
     assert 'value="window seat &amp; more"' in gone.text
