@@ -68,6 +68,15 @@ def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path)
     ]
 
 
+@pytest.mark.parametrize("name", ["createdAt", "pageContent", "lastModified"])
+def test_a_long_text_of_another_program_becomes_several_memories(path: Path, name: str) -> None:
+    text = " \n\n".join(f"{number} " + "tea " * 500 for number in range(12))
+    record = {"title": "Tea", "content": text, name: text if name == "pageContent" else AT}
+    lines = read(path, json.dumps(record))
+    assert [line.content.split()[0] for line in lines] == ["0", "4", "8"]
+    assert {str(line.metadata) for line in lines} == {"{'title': 'Tea'}"}
+
+
 @pytest.mark.parametrize("text", [None, "", " \u200b"])
 def test_a_memory_of_mem0_without_text_does_not_stop_the_others(path: Path, text: str | None) -> None:
     warnings = Warnings()

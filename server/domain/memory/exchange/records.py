@@ -1,30 +1,36 @@
 """Reads records: our own lines, those of mem0, and similar ones with other field names."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
 from server.domain.memory.exchange.chat_parts import from_json_text, objects_in
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings, not_a_field
 from server.domain.memory.exchange.moments import UNREAD, is_moment, is_past, moment
+from server.domain.memory.exchange.texts import cut
 from server.domain.memory.inputs import join_parts
-from server.domain.memory.metadata import is_blank
+from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.errors import Invalid
 
 CONTENT_NAMES = ("content", "memory", "text")
 """The names for the text. All mean the same, and the first one with a value is used."""
 
-TEXT_NAMES = (*CONTENT_NAMES, "page_content", "pageContent")
+_OF_LANGCHAIN = ("page_content", "pageContent")
+TEXT_NAMES = (*CONTENT_NAMES, *_OF_LANGCHAIN)
 """The same, with the names in documents of LangChain."""
 
-TIMES = {
+_TIMES_OF_PROGRAMS = {
     "createdAt": "created_at", "updatedAt": "updated_at", "expiresAt": "expires_at", "deletedAt": "deleted_at",
     "createTime": "created_at", "updateTime": "updated_at",
     "creationDate": "created_at", "lastModified": "updated_at", "modificationDate": "updated_at",
+}  # fmt: skip
+"""The names that programs in JavaScript, those that follow Google's guide for APIs, and Simplenote give to times."""
+
+TIMES = _TIMES_OF_PROGRAMS | {
     "created": "created_at", "updated": "updated_at", "timestamp": "created_at", "date": "created_at",
 }  # fmt: skip
-"""The names that other programs give to times, in the order in which they count."""
+"""The same, with names that people use too, in the order in which they count."""
 
 _TIMES_OF_MESSAGES = [name for name, ours in TIMES.items() if ours == "created_at"]
 
@@ -60,12 +66,13 @@ _WITHOUT_TEXT = "memories without text were left out"
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry, unless it was deleted there, or another program wrote it without a text. Unknown
-    fields are counted in `warnings`.
+    """Yield the record as an entry, unless it was deleted there, or another program wrote it without a text. A long
+    text of another program becomes several entries. Unknown fields are counted in `warnings`.
 
     Raises Invalid if the text is missing, but a field has a similar name.
     """
-    if _has_no_text(record):
+    is_foreign = _is_foreign(record)
+    if is_foreign and _has_no_text(record):
         warnings.add(_WITHOUT_TEXT, place)
         return
     record = _with_our_times(record)
@@ -81,8 +88,6 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         content = _of_messages(record["messages"])
         if at := _first_time(record["messages"]):
             fields.setdefault("created_at", at)
-    if content is not None:
-        fields["content"] = content
     if record.keys() >= MEM0_FIELDS:
         fields.setdefault("source", "mem0")
     given = from_json_text(record.get("metadata") or {})  # text in the dump of a database
@@ -91,21 +96,31 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
-    for name in _unread_times(record):
-        warnings.add(UNREAD, f"{name} in {place}")
+    _count_unread(record, place, warnings)
     unknown = [name for name in record if name not in _KNOWN and record[name] is not None]
     if content is None and unknown:
         raise Invalid(" ".join(["content: is required.", *map(not_a_field, unknown[:MOST_NAMED])]), field=place)
     for name in unknown:
         warnings.unknown(name)
-    yield Entry(place, fields, group)
+    for part in _parts(content) if is_foreign and not record.get("messages") else [content]:
+        yield Entry(place, fields if part is None else fields | {"content": part}, group)
+
+
+def _parts(content: Any) -> Iterable[Any]:
+    is_long = isinstance(content, str) and len(content) > CONTENT_LENGTH
+    return cut(content) if is_long else [content]
+
+
+def _is_foreign(record: Foreign) -> bool:
+    """Return whether the record has names that only other programs use."""
+    names = (*_TIMES_OF_PROGRAMS, *_OF_LANGCHAIN)
+    return any(name in record for name in names) or record.keys() >= MEM0_FIELDS
 
 
 def _has_no_text(record: Foreign) -> bool:
-    """Return whether another program wrote the record, with a field for the text that has none."""
-    is_foreign = not TIMES.keys().isdisjoint(record) or record.keys() >= MEM0_FIELDS
+    """Return whether the record has a field for the text, but no text."""
     texts = [record[name] or "" for name in TEXT_NAMES if name in record]
-    return is_foreign and bool(texts) and is_blank("".join(map(str, texts))) and not record.get("messages")
+    return bool(texts) and is_blank("".join(map(str, texts))) and not record.get("messages")
 
 
 def is_deleted(record: Foreign) -> bool:
@@ -133,8 +148,10 @@ def _with_our_times(record: Foreign) -> Foreign:
     return others | {name: value for name, value in times.items() if others.get(name) in _LEFT_OUT}
 
 
-def _unread_times(record: Foreign) -> list[str]:
-    return [name for name, ours in TIMES.items() if name in record and not _is_readable(ours, record[name])]
+def _count_unread(record: Foreign, place: str, warnings: Warnings) -> None:
+    for name, ours in TIMES.items():
+        if name in record and not _is_readable(ours, record[name]):
+            warnings.add(UNREAD, f"{name} in {place}")
 
 
 def _is_readable(name: str, value: Any) -> bool:
