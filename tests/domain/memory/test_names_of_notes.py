@@ -79,6 +79,13 @@ def test_the_name_of_a_file_with_another_title_is_an_alias(tmp_path: Path, head:
     assert line.metadata.get("aliases") == aliases
 
 
+def test_a_file_name_of_macos_is_the_name_that_people_type(tmp_path: Path) -> None:
+    (line,) = read(tmp_path / "Zu\u0308rich.md", "---\ntitle: Z\u00fcrich\n---\nAm See.")
+    assert line.metadata == {"title": "Z\u00fcrich", "file": "Z\u00fcrich.md"}
+    (line,) = read(tmp_path / "Zu\u0308rich.md", "Am See.")
+    assert line.metadata == {"title": "Z\u00fcrich", "file": "Z\u00fcrich.md"}
+
+
 def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
     (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
     assert line.metadata["title"] == "House"

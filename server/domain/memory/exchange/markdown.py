@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from server import characters
 from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD_INPUT, Entry, Foreign, Warnings
 from server.domain.memory.exchange.inline_tags import add_tags, lines_of
@@ -65,7 +66,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     if _is_own(head):
         yield Entry(name, _own_fields(head, body), name)
         return
-    name = storable(name)
+    name = characters.normalize("NFC", storable(name))  # macOS writes ü as u and a mark
     whole = PurePosixPath(name).stem
     stem = _NOTION_ID.sub("", whole)
     body = OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
