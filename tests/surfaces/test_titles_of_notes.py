@@ -52,6 +52,16 @@ async def test_its_words_find_it(api: Caller, question: str) -> None:
     assert await words(api, question) == [1.0]
 
 
+async def test_the_words_of_its_labels_find_it(api: Caller) -> None:
+    labels = {"tags": "home insurance, urgent", "people_mentioned": ["Sofía Marín"], "topic_category": "finances"}
+    memory_id = await store(api, metadata=labels)
+    for question in ("insurance", "sofia", "finances", "marin kayak"):
+        assert await words(api, question) == [1.0]
+    await api.client.patch(f"/api/memories/{memory_id}", json={"tags": ["travel"]}, headers=api.headers)
+    assert await words(api, "insurance") == [0.0]
+    assert await words(api, "travel kayak") == [1.0]
+
+
 @pytest.mark.parametrize("aliases", [{"aliases": ["Stone Town", 1964]}, {"alias": "Stone Town, 1964"}])
 async def test_the_words_of_its_other_names_find_it(api: Caller, aliases: dict[str, object]) -> None:
     memory_id = await store(api, metadata={"title": TITLE} | aliases)

@@ -13,7 +13,7 @@ from server.domain.memory.memories import embedding_input_after
 from server.domain.memory.search import SearchRequest
 from server.domain.memory.storing import embedding_input
 from server.index.pieces import pieces_of
-from server.index.words.titles import names_in
+from server.index.words.titles import words_beside
 from server.models import Memory
 from server.principal import Principal
 
@@ -59,8 +59,8 @@ def of_restoration(session: Session, principal: Principal, memory_id: str, versi
 
 def _of_change(memory: Memory, change: MemoryChange) -> Charge:
     wanted = embedding_input_after(change, memory)
-    names = names_in(memory.details if change.metadata is None else change.metadata)
-    if wanted == embedding_input(memory.content, memory.details) and names == names_in(memory.details):
+    beside = words_beside(memory.details if change.metadata is None else change.metadata)
+    if wanted == embedding_input(memory.content, memory.details) and beside == words_beside(memory.details):
         return Charge(memory.project_id)
     pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
     return Charge(memory.project_id, max(1, pieces))

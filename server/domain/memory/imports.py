@@ -29,7 +29,7 @@ from server.domain.memory.usage import require_room
 from server.domain.turns import end_turn
 from server.errors import NotFound
 from server.index import Index, chunks
-from server.index.words.titles import memory_terms, names_in
+from server.index.words.titles import memory_terms, words_beside
 from server.models import Import, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
@@ -270,7 +270,7 @@ def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> No
     with paused(session):
         terms = memory_terms(*stored)
     if locked_work(session, Import, import_id) is not None:  # else it is finished, or its project is gone
-        publishing.write_words(session, import_id, unfinished, names_in(stored[1]), terms)
+        publishing.write_words(session, import_id, unfinished, words_beside(stored[1]), terms)
 
 
 def _touch(session: Session, import_id: str) -> Import:

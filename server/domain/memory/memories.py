@@ -23,7 +23,7 @@ from server.domain.memory.unfinished import finish_texts
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
-from server.index.words.titles import names_in
+from server.index.words.titles import words_beside
 from server.models import Label, Memory, Project
 from server.models.activity import ActivityKind
 from server.models.base import Utc, new_id, now
@@ -217,11 +217,11 @@ def update(
     if is_already(memory, wanted_change):
         return memory
     versions.keep(session, memory, wanted_change)
-    names = names_in(memory.details)
+    beside = words_beside(memory.details)
     _apply(session, memory, wanted_change, principal)
     outbox.memory_resized(session, memory.project_id, growth)
     activity.note(session, principal, memory.project_id, kind, [memory.id])
-    if embedded is not None or names_in(memory.details) != names:
+    if embedded is not None or words_beside(memory.details) != beside:
         late_words.rewrite(session, memory, embedded[0] if embedded else None)
     return memory
 

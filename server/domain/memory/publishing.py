@@ -21,7 +21,7 @@ from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
 from server.index.types import Embedded
 from server.index.words import word_index
-from server.index.words.titles import names_in
+from server.index.words.titles import words_beside
 from server.models import Import, Memory, StagedMemory
 from server.models.base import JsonObject, now
 from server.models.imports import HISTORY, STORED
@@ -112,13 +112,13 @@ def text_of(session: Session, row: Wordless) -> tuple[str, JsonObject] | None:
     return found and (found[0], found[1])
 
 
-def write_words(session: Session, import_id: str, row: Wordless, names: str, terms: Sequence[str]) -> None:
-    """Write the words of the memory, unless its text has changed since it was stored, or its names have changed: then
+def write_words(session: Session, import_id: str, row: Wordless, beside: str, terms: Sequence[str]) -> None:
+    """Write the words of the memory, unless its text has changed since it was stored, or its names or labels have: then
     another import owes them.
     """
     query = sa.select(col(Memory.project_id), col(Memory.number), col(Memory.details)).where(*_is_same(row))
     for project_id, number, details in session.execute(query.with_for_update()):
-        if names_in(details) == names:
+        if words_beside(details) == beside:
             word_index.rewrite_words(session, project_id, number, terms)
     unstage(session, import_id, row.position, row.position)
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from server.domain.memory.highlights import Highlighter
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
-from server.index.words.titles import names_in
+from server.index.words.titles import words_beside
 
 CLOSE = 0.25
 """The lowest similarity at which the meaning alone makes a result close. Unrelated texts reach 0.2."""
@@ -35,7 +35,7 @@ def strengths_of(page: SearchPage, question: str) -> list[Strength]:
     highlighter = Highlighter(question)
     floor = max(page.weak_below, HALF * page.best)
     return [
-        _strength(one, highlighter.coverage(f"{names_in(one.memory.details)}\n{one.memory.content}"), floor)
+        _strength(one, highlighter.coverage(f"{words_beside(one.memory.details)}\n{one.memory.content}"), floor)
         for one in page.results
     ]
 

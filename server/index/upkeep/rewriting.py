@@ -16,7 +16,7 @@ from server.index import chunks
 from server.index.upkeep import rebuild
 from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
-from server.index.words.titles import memory_terms, names_in
+from server.index.words.titles import memory_terms, words_beside
 from server.models import WordIndexState, metadata
 
 MOST_MEMORIES = 100
@@ -113,8 +113,8 @@ def _cut_next(database: Database) -> Cut:
 
 
 def _origin(row: sa.Row[Any]) -> tuple[str, str]:
-    """Return what tells whether a memory still has the same words: the hash of its text, and its names."""
-    return row.content_hash, names_in(row.metadata)
+    """Return what tells whether a memory still has the same words: the hash of its text, and the words beside it."""
+    return row.content_hash, words_beside(row.metadata)
 
 
 def _still_valid(session: Session, numbers: Sequence[int], cut: Cut) -> dict[int, list[str]]:

@@ -1,11 +1,13 @@
-"""The names of a memory, which are in its metadata, as imports of notes and conversations write them."""
+"""The names and labels of a memory, which are in its metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from server.index.words.tokenizer import indexed_terms
 
-_ALIASES = ("aliases", "alias")
-"""What Obsidian and Logseq call the other names of a note."""
+_NAMES = ("title", "aliases", "alias")
+"""The title, and what Obsidian and Logseq call the other names of a note."""
+
+_LABELS = ("tags", "people_mentioned", "topic_category")
 
 
 def title_in(details: Mapping[str, object]) -> str:
@@ -15,17 +17,26 @@ def title_in(details: Mapping[str, object]) -> str:
 
 def names_in(details: Mapping[str, object]) -> str:
     """Return the title and the aliases, one a line."""
-    names = [details.get("title")]
-    for key in _ALIASES:
-        value = details.get(key)
-        names += value if isinstance(value, list) else [value]
-    return "\n".join(filter(None, map(_line_of, names)))
+    return _lines_of(details, _NAMES)
+
+
+def words_beside(details: Mapping[str, object]) -> str:
+    """Return what is searched with the text of a memory: its names, tags, people and category, one a line."""
+    return _lines_of(details, (*_NAMES, *_LABELS))
 
 
 def memory_terms(content: str, details: Mapping[str, object]) -> list[str]:
-    """Return the terms that the word index stores for a memory: those of its names, then those of its text."""
-    names = names_in(details)
-    return indexed_terms(f"{names}\n{content}" if names else content)
+    """Return the terms that the word index stores for a memory: those of `words_beside`, then those of its text."""
+    beside = words_beside(details)
+    return indexed_terms(f"{beside}\n{content}" if beside else content)
+
+
+def _lines_of(details: Mapping[str, object], keys: Sequence[str]) -> str:
+    values: list[object] = []
+    for key in keys:
+        value = details.get(key)
+        values += value if isinstance(value, list) else [value]
+    return "\n".join(filter(None, map(_line_of, values)))
 
 
 def _line_of(name: object) -> str:

@@ -11,7 +11,7 @@ from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import LEAST_IN_TEXT, in_latin, spelled_out, without_prefixes
 
-VERSION = 12
+VERSION = 13
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
