@@ -17,6 +17,9 @@ from server.index.words.titles import words_beside
 from server.models import Memory
 from server.principal import Principal
 
+PIECES_REWRITTEN = 10
+"""Writing the words of this many pieces again takes about as long as embedding one."""
+
 
 class Charge(NamedTuple):
     """`project_id` is the project that a session names. A key or token reaches only one project."""
@@ -38,7 +41,7 @@ def of_examples(_session: Session, _principal: Principal, project_id: str, *_mor
 
 
 def of_change(session: Session, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
-    """Count the pieces that the change embeds or gives other words, at least 1.
+    """Count the pieces that the change embeds, or a tenth of those that it only gives other words; at least 1.
 
     Raises the errors of `memories.update`.
     """
@@ -59,11 +62,12 @@ def of_restoration(session: Session, principal: Principal, memory_id: str, versi
 
 def _of_change(memory: Memory, change: MemoryChange) -> Charge:
     wanted = embedding_input_after(change, memory)
+    if wanted != embedding_input(memory.content, memory.details):
+        pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
+        return Charge(memory.project_id, max(1, pieces))
     beside = words_beside(memory.details if change.metadata is None else change.metadata)
-    if wanted == embedding_input(memory.content, memory.details) and beside == words_beside(memory.details):
-        return Charge(memory.project_id)
-    pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
-    return Charge(memory.project_id, max(1, pieces))
+    is_rewritten = beside != words_beside(memory.details)
+    return Charge(memory.project_id, max(1, memory.piece_count // PIECES_REWRITTEN) if is_rewritten else 1)
 
 
 def of_one(session: Session, principal: Principal, memory_id: str, *_more: object) -> Charge:
