@@ -75,6 +75,14 @@ HEBREW_PREFIXES = [
     ("בתל־אביב", "תל אביב"),
     ("בצה״ל", "צה״ל"),
 ]
+ARABIC_AND_AMHARIC_PREFIXES = [
+    ("لأحمد", "أحمد"),
+    ("وفاطمة", "فاطمة"),
+    ("ولمحمود", "محمود"),
+    ("بسيارتنا", "سيارتنا"),
+    ("ለኦቾሎኒ", "ኦቾሎኒ"),
+    ("የኢትዮጵያ", "ኢትዮጵያ"),
+]
 INDIC_AND_SOUTHEAST = [
     ("हिन्दी", "हिंदी"),
     ("मुम्बई", "मुंबई"),
@@ -122,7 +130,16 @@ ENDINGS = [
     ("बिल्ली", "बिल्लियों"),
     ("சாவி", "சாவிகள்"),
 ]
-PAIRS = KANA + HAN + ARABIC_AND_HEBREW + HEBREW_PREFIXES + INDIC_AND_SOUTHEAST + LATIN_AND_CYRILLIC + ENDINGS
+PAIRS = (
+    KANA
+    + HAN
+    + ARABIC_AND_HEBREW
+    + HEBREW_PREFIXES
+    + ARABIC_AND_AMHARIC_PREFIXES
+    + INDIC_AND_SOUTHEAST
+    + LATIN_AND_CYRILLIC
+    + ENDINGS
+)
 
 ENOUGH = 0.35
 """More than a match of the common parts of two words gives."""
@@ -139,6 +156,7 @@ KEPT_APART = [
     ("Это сок", "eto"),
     ("đi chợ", "dji"),
     ("בלון אדום", "מלון אדום"),
+    ("وزیر پیر", "زیر"),
 ]
 
 

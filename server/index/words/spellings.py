@@ -1,7 +1,7 @@
 """Other spellings of words, which the index stores beside the words of a text.
 
 People write Müller as Mueller and Đoković as Djoković, and Serbian and Macedonian in Cyrillic or in Latin letters.
-Hebrew writes the article and short prepositions as part of the next word.
+Hebrew writes the article and short prepositions as part of the next word, Arabic and Amharic the prepositions.
 """
 
 import re
@@ -23,16 +23,24 @@ _CYRILLIC = re.compile("[\u0400-\u052f]")
 _OTHER_CYRILLIC = re.compile(f"(?![{_CYRILLIC_LETTERS}{''.join(_DIGRAPHS)}])[\u0400-\u052f]", re.IGNORECASE)
 _CERTAINLY_SERBIAN = re.compile("[ђјљњћџѓѕќ]", re.IGNORECASE)
 
-_HEBREW = re.compile("[\u05d0-\u05ea]")
+_PREFIXED = re.compile("[\u05d0-\u05ea\u0621-\u064a\u1208-\u12e8]")
 _WITH_PREFIX = re.compile(
     "(?<![\\w\u05be'\"\u05f3\u05f4-])(?=[\u05d0-\u05ea'\"\u05be\u05f3\u05f4-]{4})"
     "(\u05d5?(?:\u05db?\u05e9)?[\u05d1\u05db\u05dc\u05de]?\u05d4?)"  # and, when, that, in, as, to, from, the
     "([\u05d0-\u05ea'\"\u05be\u05f3\u05f4-]*)"
 )
+_WITH_ARABIC_PREFIX = re.compile(
+    "(?<!\\w)(?![\u0648\u0641]?[\u0628\u0643]?\u0627\u0644|[\u0648\u0641]?\u0644\u0644)"  # not the article
+    "([\u0648\u0641]?[\u0628\u0643\u0644]?)([\u0621-\u064a]+)(?!\\w)"  # and, then, in, as, to
+)
+_WITH_AMHARIC_PREFIX = re.compile("(?<!\\w)([\u12e8\u1208\u1260\u12a8])([\u1200-\u135a]+)(?!\\w)")  # of, to, in, from
+_OTHER_ARABIC = re.compile("[\u0671-\u06d3]")
+"""Letters of Persian, Urdu and others, which have no such prefixes."""
+
 _ARTICLE = "\u05d4"
 MOST_PREFIXES = 2
 LEAST_IN_TEXT, LEAST_IN_QUESTION = 3, 4
-"""The fewest letters of a Hebrew word without its prefix. Many words begin with such a letter that is no prefix."""
+"""The fewest letters of a word without its prefix. Many words begin with such a letter that is no prefix."""
 
 
 def spelled_out(text: str) -> str:
@@ -56,19 +64,23 @@ def in_latin(text: str) -> str:
     return " ".join(filter(_CYRILLIC.search, text.split())).lower().translate(_IN_LATIN)
 
 
-def without_prefixes(text: str, least: int) -> str:
-    """Return the Hebrew words of a normalized text without the words that Hebrew writes before them: `key` for thekey
-    and fromthekey. At least three letters are left after the article, and `least` after the others.
+def without_prefixes(text: str, least: int) -> list[tuple[str, str]]:
+    """Return the words of a normalized text that may have prefixes, each with what is left without some of these: in
+    Hebrew, Arabic and Amharic, `key` for thekey and fromthekey. At least three letters are left after the Hebrew
+    article, and `least` after the others.
     """
-    if not _HEBREW.search(text):
-        return ""
-    words: list[str] = []
-    for prefixes, rest in _WITH_PREFIX.findall(text):
+    if not _PREFIXED.search(text):
+        return []
+    found = [*_WITH_PREFIX.findall(text), *_WITH_AMHARIC_PREFIX.findall(text)]
+    if not _OTHER_ARABIC.search(text):
+        found += _WITH_ARABIC_PREFIX.findall(text)
+    words: list[tuple[str, str]] = []
+    for prefixes, rest in found:
         for length in range(1, min(len(prefixes), MOST_PREFIXES) + 1):
             word = prefixes[length:] + rest
             if len(word) >= (LEAST_IN_TEXT if prefixes[length - 1] == _ARTICLE else least):
-                words.append(word)
-    return " ".join(words)
+                words.append((prefixes + rest, word))
+    return words
 
 
 def is_cyrillic(term: str) -> bool:

@@ -107,7 +107,8 @@ def terms_of(text: str) -> list[str]:
     if not text.isascii():
         latin = in_latin(text)
         text = spaced(f"{text} {latin} {spelled_out(f'{text} {latin}')}")
-        text = f"{text} {without_prefixes(text, LEAST_IN_TEXT)} {emoji.names(text)}"
+        bare = " ".join(word for _, word in without_prefixes(text, LEAST_IN_TEXT))
+        text = f"{text} {bare} {emoji.names(text)}"
     words = text.split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
