@@ -1,6 +1,7 @@
 """The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -18,6 +19,8 @@ from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 from server.waits import WRITES
 from server.writer_lock import Turn, lock_for
+
+log = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 72_627_001
 """The number of the advisory lock of Postgres that a process holds while it migrates."""
@@ -164,7 +167,10 @@ def migrate(url: str) -> None:
     try:
         turn.take()
         with _turn_to_migrate(engine.execution_options(**{WRITES: True})) as connection:
-            if not _is_newest(connection):
+            schema = _schema_of(connection)
+            if schema != newest_schema():
+                if schema is not None:
+                    log.info("upgrading the database", extra={"schema": schema, "to": newest_schema()})
                 _upgrade(engine, connection)
     finally:
         turn.give_up()
@@ -177,13 +183,15 @@ def _turn_to_migrate(engine: sa.Engine) -> AbstractContextManager[sa.Connection]
     return engine.begin() if engine.dialect.name == "sqlite" else postgres.locked(engine, MIGRATION_LOCK)
 
 
-def _is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is current, without importing Alembic. Raises SettingsError if it is newer."""
+def _schema_of(connection: sa.Connection) -> str | None:
+    """Return the schema, or None if there is none yet, without importing Alembic. Raises SettingsError if it is newer
+    than this version of the server.
+    """
     if not sa.inspect(connection).has_table("alembic_version"):
-        return False
+        return None
     version = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
     require_known_schema(version, "this database", "restore a backup")
-    return version == newest_schema()
+    return version
 
 
 def newest_schema() -> str:

@@ -1,5 +1,6 @@
 """Indexes of large tables are built while others write. If a run is interrupted, the next one builds them again."""
 
+import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,3 +100,12 @@ def test_an_online_index_has_a_migration_of_its_own() -> None:
     for file in (SCRIPTS / "versions").glob("*.py"):
         source = file.read_text("utf-8").partition("def upgrade")[2].partition("def downgrade")[0]
         assert not ("online." in source and "op." in source), file.name
+
+
+def test_the_log_says_that_an_earlier_database_is_upgraded(empty_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, database.__name__)
+    database_at(empty_url, "0004")
+    migrate(empty_url)
+    migrate(empty_url)
+    said = [(record.message, vars(record)["schema"], vars(record)["to"]) for record in caplog.records]
+    assert said == [("upgrading the database", "0004", newest_schema())]
