@@ -200,6 +200,12 @@ def test_a_time_of_a_note_that_cannot_be_read_stays_in_its_metadata(path: Path) 
     assert warnings.sentences() == [f"{UNREAD}, such as given (2 times)"]
 
 
+def test_an_empty_field_of_a_template_is_as_left_out(path: Path) -> None:
+    warnings = Warnings()
+    (line,) = read(path, "---\ncreated: ''\nuser_id: ''\npinned: ''\nexpires_at: ''\n---\ntea", warnings=warnings)
+    assert (line.user_id, set(line.metadata), warnings.sentences()) == (None, {"title", "file"}, [])
+
+
 def test_a_second_time_of_a_note_stays_in_its_metadata_without_a_word(path: Path) -> None:
     warnings = Warnings()
     (line,) = read(path, "---\ncreated: 2024-01-05\ndate: 2024-02-01\n---\nMet Anna.", warnings=warnings)

@@ -50,7 +50,7 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _HEADING = re.compile(r"#{1,6}[ \t]++(.+)")
 _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *OTHER_NAMES)).difference(NAMES)
-_ROOM: Foreign = {f"room {number}": " " * 1_000 for number in range(4)}
+_ROOM: Foreign = {f"room {number}": " " * 300 for number in range(4)}
 """What an import may add to front matter: the title, the name of the file, an alias and a heading."""
 
 _UNSAFE_IN_NAMES = re.compile(rf"[^\w{MARKS} .,()-]+")

@@ -21,6 +21,7 @@ OTHER_NAMES = {
 """Names in front matter that probably mean a field, in lower case and with blanks between words."""
 
 LISTS = (TAGS, PEOPLE)
+_FIELDS = (*PAST, "expires_at", "user_id", "pinned")
 _TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _CHECKED: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(PAST, is_past), "expires_at": is_moment, "pinned": lambda value: str(value).casefold() in _TRUTHS,
@@ -45,11 +46,11 @@ def fields_of(head: Foreign) -> Foreign:
         if name != key and (name in fields or name in metadata or not fits(name, value)):
             name = key
         value = _title_of(value) if name == "title" else value
-        if value is None:
+        if value is None or (value == "" and our_name(key) in _FIELDS):
             continue
         if name in _CHECKED and not fits(name, value):
             metadata[name] = value
-        elif name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+        elif name in _FIELDS:
             value = moment(value) if name.endswith("_at") else value
             fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
