@@ -64,6 +64,11 @@ def test_a_journal_of_day_one_is_read(path: Path) -> None:
     assert len(warnings.sentences()) == 2
 
 
+def test_a_task_with_the_names_of_day_one_is_refused_and_not_left_out(path: Path) -> None:
+    with pytest.raises(Invalid, match=r"content: is required\. uuid: is not a field\. notes: is not a field"):
+        read(path, json.dumps([{"uuid": "A", "creationDate": AT, "title": "Tea", "notes": "Buy green tea"}]))
+
+
 def standard(kind: str, **content: object) -> dict[str, Any]:
     times = {"created_at": AT, "updated_at": LATER, "updated_at_timestamp": 1_704_153_600_000_000}
     return {"uuid": "u", "content_type": kind, "content": {"references": [], **content}, "deleted": False, **times}

@@ -33,7 +33,8 @@ def is_keep(value: Foreign) -> bool:
 
 
 def is_day_one(value: Foreign) -> bool:
-    return "creationDate" in value and "uuid" in value
+    has_parts = not value.keys().isdisjoint(("text", "timeZone", *_OF_DAY_ONE))  # Things, too, has the other names
+    return has_parts and "creationDate" in value and "uuid" in value
 
 
 def is_standard_note(value: Foreign) -> bool:
