@@ -86,6 +86,11 @@ def test_a_file_name_of_macos_is_the_name_that_people_type(tmp_path: Path) -> No
     assert line.metadata == {"title": "Z\u00fcrich", "file": "Z\u00fcrich.md"}
 
 
+def test_the_name_of_a_page_of_logseq_is_as_it_shows_it(tmp_path: Path) -> None:
+    (line,) = read(tmp_path / "Reisen___Wohin%3F 100% Rom.md", "- Am Tiber")
+    assert line.metadata == {"title": "Reisen/Wohin? 100% Rom", "file": "Reisen___Wohin%3F 100% Rom.md"}
+
+
 def test_the_id_that_notion_adds_is_not_in_the_title(tmp_path: Path) -> None:
     (line,) = read(tmp_path / f"House {'0123456789abcdef' * 2}.md", "# House")
     assert line.metadata["title"] == "House"

@@ -38,6 +38,7 @@ _OF_JOPLIN = re.compile(r"(?:\A|\n)id: [0-9a-f]{32}\r?\n(?:[a-z_]+:[^\n]*\n)+typ
 """The end of each file of Joplin's RAW export, which may be a note, a tag, a folder, or which note has which tag."""
 
 _OF_JOPLIN_LENGTH = 5_000
+_ESCAPED = re.compile("%([2-7][0-9A-F])")
 _NOTION_ID = re.compile(r" [0-9a-f]{32}$")
 _NOTION_PROPERTIES = re.compile(r"\A# [^\n]*\n\n((?:[^\n:]+: [^\n]*(?:\n|\Z))+)")
 """The lines below the title of a page that was in a database of Notion."""
@@ -76,7 +77,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
             warnings.add(UNREAD, name)
     if day := day_of(stem):
         fields.setdefault("created_at", day)
-    metadata: Foreign = fields["metadata"] if name == STANDARD_INPUT else _named(stem, name, fields["metadata"])
+    metadata: Foreign = fields["metadata"] if name == STANDARD_INPUT else _named(_shown(stem), name, fields["metadata"])
     if is_blank(body):
         warnings.add("files without text were left out", name)
         return
@@ -129,6 +130,11 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
         warnings.add(f"front matter that is not {kind}, or is too large for metadata, stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
+
+
+def _shown(stem: str) -> str:
+    """Return the name as Logseq shows it. In names of files, it writes a slash as `___`, and other signs as in URLs."""
+    return _ESCAPED.sub(lambda sign: chr(int(sign[1], 16)), stem.replace("___", "/"))
 
 
 def _named(stem: str, name: str, metadata: Foreign) -> Foreign:
