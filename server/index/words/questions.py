@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from server.index.words import emoji, notations
+from server.index.words import emoji, months, notations
 from server.index.words.normalization import normalize
 from server.index.words.spellings import (
     LEAST_IN_QUESTION,
@@ -44,9 +44,9 @@ _LAST_SIGNS = re.compile(f"(?:\u0bae\u0bcd|[{MARKS}]+)$")
 class Question:
     """The terms of a question. `wholes` are terms that repeat others: `OPS-4417` has the terms ops, 4417 and the whole
     ops4417, `Müller` has muller and the whole mueller, and `кључ` has kljuc and the whole ключ. `whole_of` has the
-    whole of each term that the question asks only as a part, and of a Hebrew, Arabic or Amharic word with prefixes the
-    word without them. `pairs` has the two words of each whole that a text may have instead of them: `data base` has the
-    whole database.
+    whole of each term that the question asks only as a part, of a Hebrew, Arabic or Amharic word with prefixes the word
+    without them, and of a month its English name. `pairs` has the two words of each whole that a text may have instead
+    of them: `data base` has the whole database.
     """
 
     terms: list[str]
@@ -70,8 +70,10 @@ def read_question(question: str) -> Question:
     latin = in_latin(question)
     latin_terms = _flat(_question_terms_of(latin))
     bare = without_prefixes(normalize(question), LEAST_IN_QUESTION)
-    bare_words = " ".join(word for _, word in bare)
-    others = f"{spelled_out(f'{question} {latin}')} {notations.others(question)} {bare_words} {emoji.names(question)}"
+    dates = months.in_english(question)
+    added = " ".join((*(word for _, word in bare), *(date for _, _, date in dates)))
+    in_notations = notations.others(f"{question} {added}")
+    others = f"{spelled_out(f'{question} {latin}')} {in_notations} {added} {emoji.names(question)}"
     own = list(dict.fromkeys(term for terms in by_compound for term in terms))
     pairs = {first + second: (first, second) for first, second in _pairs(by_compound) if first + second not in own}
     other_terms = latin_terms | _flat(_question_terms_of(others)) | pairs.keys()
@@ -87,7 +89,9 @@ def read_question(question: str) -> Question:
     whole_of = {part: terms[-1] for terms in by_compound if terms[-1] in wholes for part in terms[:-1]}
     for part in {term for terms in by_compound if terms[-1] not in wholes for term in terms}:
         whole_of.pop(part, None)
-    return Question(terms, frozenset(wholes | repeats), whole_of | dict(bare), pairs)
+    return Question(
+        terms, frozenset(wholes | repeats), whole_of | dict(bare) | {name: month for name, month, _ in dates}, pairs
+    )
 
 
 def _pairs(by_compound: list[list[str]]) -> Iterator[tuple[str, str]]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from server.index.words import emoji, notations
+from server.index.words import emoji, months, notations
 from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import LEAST_IN_TEXT, in_latin, spelled_out, without_prefixes
 
-VERSION = 13
+VERSION = 14
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -102,6 +102,8 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
     characters.
     """
+    if dates := months.in_english(text):
+        text = " ".join((text, *(date for _, _, date in dates)))
     if others := f"{notations.others(text)} {notations.other_months(text)}".strip():
         text = f"{text} {others}"
     if not text.isascii():
