@@ -170,7 +170,7 @@ def test_plain_text_and_markup_are_refused_with_what_to_do(path: Path, text: str
 
 
 def test_plain_text_is_imported_as_the_refusal_says(tmp_path: Path) -> None:
-    text = 'Likes tea.\nLives in Rome, Italy.\nSays "hi"; often.\n'
+    text = 'Likes tea.\nLives in Rome, Italy.\nSays "hi"; often.\nTea | coffee.\tBoth.\n'
     assert texts(tmp_path / "list.txt", f"content\n{text}") == text.splitlines()
     assert texts(tmp_path / "note.md", text) == [text.strip()]
 

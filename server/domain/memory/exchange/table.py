@@ -21,6 +21,9 @@ COLUMNS = (
 )  # fmt: skip
 _JSON_COLUMNS = ("source", "metadata", "messages")
 _SEPARATORS = ",;\t|"
+_NO_SEPARATOR = "\x1f"
+"""For a table of one column, such as a list: a separator in a line is text."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 """A cell that begins with one of these gets an apostrophe in front, which spreadsheets hide. Reading removes it."""
 
@@ -29,7 +32,8 @@ def separator_of(lines: Sequence[str]) -> str | None:
     """Return the separator of a header that names a text column, or None if the lines do not begin with one."""
     headers = {mark: next(csv.reader(lines, delimiter=mark, skipinitialspace=True), []) for mark in _SEPARATORS}
     candidates = [(len(row), mark) for mark, row in headers.items() if not set(CONTENT_NAMES).isdisjoint(_names(row))]
-    return max(candidates)[1] if candidates else None
+    columns, mark = max(candidates, default=(0, None))
+    return _NO_SEPARATOR if columns == 1 else mark
 
 
 def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
@@ -64,7 +68,7 @@ def _problem(error: str) -> str:
     if "unexpected end" in error:
         return "has a quotation mark that is not closed"
     if "expected after" in error:
-        return "has text after a closing quotation mark: inside a cell, write each quotation mark twice"
+        return "has text after a closing quotation mark: quote the whole cell, and double each quotation mark in it"
     return error
 
 
