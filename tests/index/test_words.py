@@ -205,6 +205,7 @@ def test_a_word_counts_more_than_one_that_only_begins_with_it(world: World) -> N
     ("question", "as_one_word", "apart", "other"),
     [
         ("what data base do we use", "The database has a replica", "A data base in the cellar", "The base of a lamp"),
+        ("Wi-Fi password", "The wifi password is Sesam", "The Wi-Fi password is Tulip", "The Wi-Fi of a hotel"),
         ("log in", "Ben's login is broken", "They log everything in a diary", "Ben is in the garden"),
         ("Steuer Bescheid", "Der Steuerbescheid ist da", "Bescheid wegen der Steuer", "Die Steuer ist hoch"),
     ],

@@ -11,10 +11,10 @@ often a memory repeats a word does not count. Lengths are in characters, and the
 known only of projects that are scanned exactly; else `chance` is 1.
 
 A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these.
-A memory that has two neighboring words of a short question as one word holds both.
+A memory that has two neighboring words of a short question as one word, or Wi-Fi as wifi, holds both parts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -120,7 +120,7 @@ def search(
     words = ["" if term in asked.pairs else term for term in terms]
     matches = _with_beginnings(session, index, project_id, words, matches)
     rows = _rows(matches, memory_count, _repeating(asked, terms, matches), most, known)
-    _credit_pairs(rows, terms, asked.pairs)
+    _credit_parts(rows, terms, asked)
     positions = np.arange(len(rows.numbers))
     if allowed is not None:
         positions = np.flatnonzero(np.isin(rows.numbers, np.asarray(allowed, np.int64)))
@@ -226,13 +226,19 @@ def _rows(
     return Rows(numbers, credits, rarities)
 
 
-def _credit_pairs(rows: Rows, terms: Sequence[str], pairs: Mapping[str, Sequence[str]]) -> None:
-    """Credit both words of a pair to the memories that have them as one word, which then counts no further."""
+def _credit_parts(rows: Rows, terms: Sequence[str], asked: Question) -> None:
+    """Credit the parts of a whole, and both words of a pair, to the memories that have them as one word. That of a pair
+    then counts no further.
+    """
     places = {term: place for place, term in enumerate(terms)}
-    for joined, pair in pairs.items():
+    credits = rows.credits
+    for part, whole in asked.whole_of.items():
+        if part in places and whole in places:
+            credits[:, places[part]] = np.maximum(credits[:, places[part]], credits[:, places[whole]])
+    for joined, pair in asked.pairs.items():
         words = [places[word] for word in pair if word in places]
         if words and joined in places:
-            rows.credits[:, words] = np.maximum(rows.credits[:, words], rows.credits[:, [places[joined]]])
+            credits[:, words] = np.maximum(credits[:, words], credits[:, [places[joined]]])
             rows.rarities[places[joined]] = 0.0
 
 
