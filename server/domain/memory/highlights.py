@@ -7,16 +7,19 @@ from functools import lru_cache
 from server.index.words.emoji import EMOJI
 from server.index.words.normalization import INVISIBLE, normalize, pattern_of
 from server.index.words.questions import beginning_of, read_question
-from server.index.words.tokenizer import ARTICLE, MARKS, terms_of
+from server.index.words.tokenizer import ARTICLE, MARKS, UNSPACED, terms_of
 
 _FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\u309b\u309c\uff9e\uff9f]*"
 """Marks, joiners, and parts of syllables that people see as one character with the character before them."""
 
 _CHARACTER = re.compile(f"(?s:.){_FOLLOWING}")
-_LETTERS = rf"(?:\w{_FOLLOWING})+"
+_LETTER = f"(?:(?!{UNSPACED.pattern}|[\uff66-\uff9f])\\w)"
+"""Of a script with spaces between words. Latin words and numbers stand in a Chinese sentence without any."""
+
+_LETTERS = f"(?:{_LETTER}{_FOLLOWING})+"
 _EMOJIS = f"(?:{EMOJI.pattern}){_FOLLOWING}"
 _WORD = re.compile(
-    r"(?<!\w)(?:[A-Za-z]#(?!\w)|[A-Za-z]{1,2}\+\+)"  # C#, C++
+    rf"(?<!{_LETTER})(?:[A-Za-z]#(?!{_LETTER})|[A-Za-z]{{1,2}}\+\+)"  # C#, C++
     r"|(?:(?<![\w.])\.(?=[A-Za-z]))?"  # .NET
     rf"{_LETTERS}(?:['`\u00b4\u2018\u2019&.\u00b7\u2010\u2011-]{_LETTERS})*"
     f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
