@@ -168,6 +168,9 @@ def test_a_second_time_of_a_record_stays_in_its_metadata_without_a_word(path: Pa
     (line,) = read(path, json.dumps(record), warnings=warnings)
     assert (line.created_at.year, warnings.sentences()) == (2024, [])
     assert line.metadata == {"date": "2023-02-01", "timestamp": "2022-01-01"}
+    record = {"text": "tea", "created_at": AT, "date": "2023-02-01", "updated_at": AT, "updatedAt": AT}
+    (line,) = read(path, json.dumps(record), warnings=warnings)
+    assert (line.created_at.year, line.metadata) == (2024, {"date": "2023-02-01"})
 
 
 def test_times_with_the_names_of_google_are_read(path: Path) -> None:

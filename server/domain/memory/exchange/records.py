@@ -133,14 +133,14 @@ def _says_yes(value: Any) -> bool:
 
 
 def _with_our_times(record: Foreign) -> Foreign:
-    """Return the record with its times under our names. One that already has a value there stays. A time that cannot
-    be read, or is the second one, keeps its name.
+    """Return the record with its times under our names. A time that cannot be read, or is not the first one for our
+    name, keeps its own name.
     """
     times: Foreign = {}
     others = {name: value for name, value in record.items() if name not in TIMES}
     for name, ours in TIMES.items():
-        if (value := record.get(name)) not in _LEFT_OUT:
-            is_first = ours not in times and _is_readable(ours, value)
+        if (value := record.get(name)) not in (*_LEFT_OUT, record.get(ours)):
+            is_first = others.get(ours) in _LEFT_OUT and ours not in times and _is_readable(ours, value)
             (times if is_first else others)[ours if is_first else name] = value
     with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # what is no day is named as unknown
         times.setdefault("expires_at", (date.fromisoformat(record[LAST_DAY]) + timedelta(days=1)).isoformat())
