@@ -173,9 +173,9 @@ def test_a_search_does_not_wait_for_a_server_that_hangs_when_it_is_opened(
 def test_an_answer_that_is_not_chromas_is_a_failure_and_no_damage(
     settings: Settings, embedder: Embedder, served: FakeChroma, part: str, answer: tuple[int, bytes], why: str
 ) -> None:
+    served.answers[part] = answer
     with opened(settings, embedder) as world:
         world.add("canoe trip")
-        served.answers[part] = answer
         pretend_ready(world.database, world)
         said = f"Chroma failed ({why}); searches scan SQL instead"
         # While the worker is connecting to Chroma, a search does not wait for it.
