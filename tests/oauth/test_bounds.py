@@ -14,7 +14,7 @@ from oauth import client_documents
 from server.database import Database
 from server.domain.grants import authorizations, clients, retention, tokens
 from server.domain.grants.clients import Description
-from server.models import AuthorizationRequest, OAuthClient
+from server.models import AuthorizationRequest, OAuthClient, OAuthGrant
 from server.models.base import now
 from tests.oauth.conftest import MakePerson, Register
 from tests.support.flows import CALLBACK, PLAIN, App, Person, app_at, error_of, form_of, is_page, tokens_of
@@ -64,13 +64,17 @@ async def test_a_request_of_more_than_eight_kilobytes_is_refused_to_everyone(not
 
 
 async def test_a_new_grant_replaces_the_one_unused_for_the_longest_time(
-    notes: App, ann: Person, ben: Person, monkeypatch: pytest.MonkeyPatch
+    notes: App, ann: Person, ben: Person, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also while one that stays is locked, because its tokens are refreshed."""
     monkeypatch.setattr(tokens, "MAX_GRANTS", 2)
     bens = await notes.connect(ben)
     first, second = await notes.connect(ann), await notes.connect(ann)
     assert await notes.works(first.access)
-    third = await notes.connect(ann)
+    used = select(OAuthGrant.id).where(col(OAuthGrant.last_used_at).is_not(None))
+    with database.read() if database.is_sqlite else database.write() as session:
+        session.exec(used.with_for_update())
+        third = await notes.connect(ann)
     assert [await notes.works(one.access) for one in (first, second, third, bens)] == [True, False, True, True]
     assert error_of(await notes.refresh(second.refresh)) == "invalid_grant"
 

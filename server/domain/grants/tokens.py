@@ -275,7 +275,8 @@ def _make_room(session: Session, user_id: str) -> None:
     """Delete the user's grants that were not used for the longest time, so that there is room for one more."""
     used_at = sa.func.coalesce(col(OAuthGrant.last_used_at), col(OAuthGrant.created_at))
     grants = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.user_id) == user_id).order_by(used_at.desc())
-    ids = session.scalars(grants.offset(MAX_GRANTS - 1).with_for_update(skip_locked=True)).all()
+    oldest = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.id).in_(grants.offset(MAX_GRANTS - 1)))
+    ids = session.scalars(oldest.with_for_update(skip_locked=True)).all()  # a lock of `grants` includes those it skips
     if ids:
         session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id).in_(ids)))
 
