@@ -41,6 +41,8 @@ OTHER_NAMES = {
     "sort_by": "sort order order_by",
     "user_id": "user end_user userid",
     "project_id": "project projectid",
+    "organization_id": "organization org org_id organizationid",
+    "source": "source_id",
     "id": "memory_id memory ids uuid url uri",
     "permissions": "scopes scope permission",
     "expires_at": "expiration_date expiration expiry expires expire_at expires_on valid_until",

@@ -109,6 +109,8 @@ async def test_an_unknown_field_of_a_creation_is_named_in_a_warning_everywhere(
 async def test_a_missing_field_says_what_was_written_for_it(api: Caller) -> None:
     for path, body, sentence in (
         ("/api/memories/search", {"q": "tea"}, "q: is not a field; did you mean query? Known fields: "),
+        ("/api/memories/search", {"query": "a", "source_id": "b"}, "source_id: is not a field; did you mean source?"),
+        ("/api/memories/search", {"query": "a", "org_id": "b"}, "org_id: is not a field; did you mean organization_id"),
         ("/api/memories/search", {"filters": {"top_k": 1}}, "filters.top_k: is not a field; did you mean limit?"),
         ("/api/memories", {"text": "x"}, "content or messages: give exactly one of them; text is not a field."),
         ("/api/memories/batch", {"memory": []}, "memories: is required; memory is not a field."),
