@@ -152,7 +152,7 @@ class HealthChecks:
             try:
                 with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
                     return await thread.run("", ask)
-            except (OSError, Unavailable) as error:  # for example, the folder is gone, or no thread can start
+            except (OSError, RuntimeError, Unavailable) as error:  # the folder is gone, no thread can start …
                 reason = str(error.__cause__ or error)
                 log.warning("a health check failed", extra={"parts": ",".join(names), "reason": reason})
         return (Status.UNHEALTHY,) * len(names)
