@@ -75,8 +75,12 @@ def test_a_metric_is_shown_once_and_of_no_single_worker(server: ServerProcess) -
 
 
 def test_workers_share_the_connections(server: ServerProcess, key: str) -> None:
-    with several(server, key), several(server, key), several(server, key):
-        assert all(connections_of(worker) > 1 for worker in workers_of(server))
+    with contextlib.ExitStack() as opened:
+        for _ in range(20):  # whichever worker is awake takes the next connection
+            opened.enter_context(several(server, key))
+            if all(connections_of(worker) > 1 for worker in workers_of(server)):
+                return
+    pytest.fail("one worker has nearly all connections")
 
 
 def test_a_limit_counts_what_all_workers_did(server: ServerProcess, folder: Path) -> None:
