@@ -25,9 +25,8 @@ QUIET_SECONDS = 3
 FILL = """
 import sys
 from bench import latency
-from server.database import Database
 url, key, size = sys.argv[1:]
-latency.fill(Database(url, connections=2), key, int(size))
+latency.fill(latency.Database(url, connections=2), key, int(size))
 """
 
 Request = Callable[[], object]

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.latency import sentence
-from server.database import Database
 from server.index.chroma.client import open_embedded
 from server.index.exact import matrix_cache
 from server.index.model.onnx_model import OnnxModel
 from server.index.types import Space, Vectors
 from server.index.upkeep import following, rebuild
+from server.storage.database import Database
 
 SAMPLES = 2_000
 MIXED = 3

@@ -27,7 +27,6 @@ from bench.latency import adding, fill, in_turn, question, searching, sentence, 
 from bench.server import Caller, Server, create_key, environment_of, launched
 from bench.sizes import disk_mb, resident_mb
 from bench.timing import p50_and_p95
-from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
@@ -36,6 +35,7 @@ from server.index.model import bundled
 from server.index.model.onnx_model import OnnxModel
 from server.models import ApiKey, Organization, Project, User
 from server.settings import Settings
+from server.storage.database import Database
 
 BASE = 1_000
 SEARCH_AIM, PROJECTS_AIM = 2.5, 1.5

@@ -20,7 +20,6 @@ from sqlmodel import select
 
 from bench.server import Caller, Server, started
 from bench.timing import p50_and_p95, rate
-from server.database import Database
 from server.domain.memory import storing
 from server.hashing import token_hash
 from server.index.model import bundled
@@ -29,6 +28,7 @@ from server.index.types import Embedded, Vectors
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
 from server.settings import Settings
+from server.storage.database import Database
 
 SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16

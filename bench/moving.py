@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import SecretStr
 from sqlmodel import select
 
-from server.database import migrated
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.sources import checked, read_path
 from server.domain.memory.imports import Imported, import_memories
@@ -25,6 +24,7 @@ from server.index import MemoryIndex
 from server.index.types import Vectors
 from server.models import Project
 from server.settings import Settings
+from server.storage.database import migrated
 from tests.support.fakes import Unqueued
 
 MEGABYTES = 300

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from server.database import Database
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
 from server.domain.memory.search import SearchRequest
@@ -18,6 +17,7 @@ from server.index.words import word_search
 from server.models import Project
 from server.principal import CredentialKind, Principal
 from server.settings import read_settings
+from server.storage.database import Database
 
 Question = tuple[str, str | None]
 """A question and the end user whose memories it is about."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from sqlmodel import select
 
 from bench.server import started
-from server.database import Database
 from server.hashing import ACCESS_TOKEN_PREFIX, new_token, token_hash
 from server.models import AccessToken, ApiKey, AuthMethod, ClientKind, OAuthClient, OAuthGrant
 from server.models.base import now
+from server.storage.database import Database
 
 PATH = "/api/users/me"
 WARM_UP = 50

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from bench.latency import fill, question, sentence
 from bench.server import Server, started
 from bench.sizes import cpu_seconds
-from server.database import Database
+from server.storage.database import Database
 from tests.support.postgres import Databases, running_postgres
 
 Ask = Callable[["RawCaller"], object]

@@ -17,8 +17,8 @@ from server.domain.grants.authorizations import ConsentRequest, ProjectChoice
 from server.errors import RateLimited
 from server.models import AuthorizationRequest, OAuthClient, User
 from server.principal import Principal, Scope
-from server.runtime import Call
 from server.settings import Settings
+from server.shell.runtime import Call
 
 HOST_TIMES = 10
 """The fetch limit for one host, as a multiple of the limit for one person."""

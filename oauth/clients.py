@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from server.domain.grants import redirect_uris
 from server.models import AuthMethod, OAuthClient
 from server.principal import Scope, with_implied
-from server.statuses import EVERYDAY_SCOPES
+from server.web.statuses import EVERYDAY_SCOPES
 
 
 def known_scopes(text: str | None) -> frozenset[Scope]:

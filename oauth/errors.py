@@ -7,9 +7,9 @@ from starlette.responses import JSONResponse, Response
 
 from oauth.authorization_server import Answer
 from server import errors
-from server.dispatch import Methods
-from server.runtime import State
-from server.statuses import answered
+from server.shell.runtime import State
+from server.web.dispatch import Methods
+from server.web.statuses import answered
 
 CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 """The error code for a status; any other status gets `invalid_request`."""
@@ -33,7 +33,7 @@ class ForPrograms(Methods):
 
 
 def options(endpoint: Methods) -> Response:
-    """Answer OPTIONS with the endpoint's methods (RFC 9110 section 9.3.7). `server.cors` answers preflights."""
+    """Answer OPTIONS with the endpoint's methods (RFC 9110 section 9.3.7). `server.web.cors` answers preflights."""
     return Response(status_code=204, headers={"Allow": f"{endpoint.allow}, OPTIONS"})
 
 

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from oauth.grants import AUTH_METHODS, OFFLINE_ACCESS
 from server.domain.grants.clients import GRANT_TYPES
 from server.principal import Scope
-from server.runtime import State
 from server.settings import Settings
+from server.shell.runtime import State
 
 SCOPES = [scope.value for scope in Scope]
 CACHE = {"Cache-Control": "public, max-age=300"}

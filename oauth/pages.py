@@ -17,18 +17,18 @@ from oauth import authorization
 from oauth.authorization import Consent
 from oauth.errors import options
 from oauth.requests import QUERY_LIMIT, Fields, fields_of, query_of, read_form
-from server import csp
-from server.dispatch import Methods
 from server.domain.client_names import shown_name
 from server.domain.grants import authorizations, redirect_uris
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
 from server.models import ClientKind
+from server.network.urls import origin_of_page
 from server.principal import Scope
-from server.request_credentials import credential_of, own_origins
-from server.runtime import Call, State
-from server.statuses import answered
-from server.templating import environment
-from server.urls import origin_of_page
+from server.shell.runtime import Call, State
+from server.web import csp
+from server.web.dispatch import Methods
+from server.web.request_credentials import credential_of, own_origins
+from server.web.statuses import answered
+from server.web.templating import environment
 
 HEADERS = {"Content-Security-Policy": csp.FLOW}
 URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"

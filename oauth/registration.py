@@ -16,8 +16,8 @@ from server.domain.grants import redirect_uris
 from server.domain.grants.clients import GRANT_TYPES, MAX_DESCRIPTION_BYTES, Description
 from server.models import AuthMethod, OAuthClient
 from server.settings import Settings, secret_key
-from server.statuses import EVERYDAY_SCOPES
-from server.wire import is_unstorable
+from server.web.statuses import EVERYDAY_SCOPES
+from server.web.wire import is_unstorable
 
 MAX_URIS = 50
 MAX_TEXT = 4096

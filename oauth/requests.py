@@ -11,10 +11,10 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestErro
 from starlette.requests import Request
 
 from server.models import AuthMethod
-from server.runtime import State
+from server.network.urls import origin_of_page
 from server.settings import Settings
-from server.urls import origin_of_page
-from server.wire import FORM, media_types, parse_form, read_body
+from server.shell.runtime import State
+from server.web.wire import FORM, media_types, parse_form, read_body
 
 FORM_LIMIT = 64_000
 """Maximum size of a form in bytes."""

@@ -1,4 +1,4 @@
-"""Every OAuth route on one screen. `server.cors` says which of them other origins may read."""
+"""Every OAuth route on one screen. `server.web.cors` says which of them other origins may read."""
 
 from starlette.routing import Route
 

@@ -17,9 +17,9 @@ from server.buckets import Bucket
 from server.domain.grants import clients, tokens
 from server.domain.grants.clients import GRANT_TYPES, Description
 from server.models import OAuthClient
-from server.request_credentials import address_of
-from server.runtime import Runtime, State
-from server.wire import read_body, require_json
+from server.shell.runtime import Runtime, State
+from server.web.request_credentials import address_of
+from server.web.wire import read_body, require_json
 
 BODY_LIMIT = 64_000
 GUESS_ERRORS = frozenset({"invalid_client", "invalid_grant"})

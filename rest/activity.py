@@ -10,7 +10,6 @@ from starlette.responses import Response
 from rest.http import call_of, person_call_of, read, read_query, reply
 from rest.memory_views import MemoryId
 from rest.views import Change
-from server import reverting
 from server.domain.memory import activity
 from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
@@ -18,7 +17,8 @@ from server.domain.memory.revert import Reversion
 from server.domain.memory.source import ActivitySourceFilter, SourceId
 from server.models.activity import ActivityKind
 from server.models.sources import Source
-from server.runtime import State
+from server.shell import reverting
+from server.shell.runtime import State
 
 EventId = Annotated[str, StringConstraints(pattern=r"^act_[0-9a-f]{32}$")]
 

@@ -12,7 +12,7 @@ from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
 from server.models import ApiKey
-from server.runtime import State
+from server.shell.runtime import State
 
 Permission = Literal["read", "write"]
 

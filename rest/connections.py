@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rest.http import reply, session_call_of
 from server.domain.grants import connections
 from server.domain.grants.connections import Connection
-from server.runtime import State
+from server.shell.runtime import State
 
 
 class ConnectionView(BaseModel):

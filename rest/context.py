@@ -12,7 +12,7 @@ from rest.project_param import OfUser, project_of
 from server.domain.memory import context
 from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget, ContextEntry, text_of
 from server.models import Memory
-from server.runtime import State
+from server.shell.runtime import State
 
 
 class ContextQuery(OfUser):

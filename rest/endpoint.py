@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.dispatch import Handler, Methods
-from server.middleware import PROBES
-from server.request_credentials import presents_credential
-from server.runtime import State
+from server.shell.runtime import State
+from server.web.dispatch import Handler, Methods
+from server.web.middleware import PROBES
+from server.web.request_credentials import presents_credential
 
 
 class Reach(Enum):

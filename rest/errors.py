@@ -8,9 +8,9 @@ from starlette.responses import JSONResponse, Response
 
 from server import errors
 from server.logs import request_id
-from server.runtime import State
-from server.statuses import answered, challenge
-from server.urls import is_for_programs
+from server.network.urls import is_for_programs
+from server.shell.runtime import State
+from server.web.statuses import answered, challenge
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from rest.http import reply
 from rest.views import OfRow, left_out_if_none
-from server import monitoring
 from server.errors import Forbidden
-from server.health import Status, overall_status
 from server.metrics import CONTENT_TYPE
-from server.runtime import State
-from server.urls import address_of, is_loopback
+from server.network.urls import address_of, is_loopback
+from server.shell import monitoring
+from server.shell.health import Status, overall_status
+from server.shell.runtime import State
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 

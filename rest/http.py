@@ -13,11 +13,11 @@ from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid, ServiceError
-from server.json_text import parse_json
-from server.request_credentials import SAFE_METHODS, credential_of
-from server.runtime import Call, State
-from server.spelling import not_a, shortened, warnings_of
-from server.wire import WhenLarge, parse_query, read_body, require_json, require_storable, validated
+from server.shell.runtime import Call, State
+from server.text.json_text import parse_json
+from server.text.spelling import not_a, shortened, warnings_of
+from server.web.request_credentials import SAFE_METHODS, credential_of
+from server.web.wire import WhenLarge, parse_query, read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")

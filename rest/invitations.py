@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from rest.http import person_call_of, read, reply, reply_created, session_call_of
 from rest.views import Created, Creation
-from server import attempts
 from server.domain.letters import invitation_link
 from server.domain.teams import invitation_answers, invitations
 from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
@@ -21,8 +20,9 @@ from server.mailer import Delivery
 from server.models import OrganizationRole, ProjectRole
 from server.models.invitations import InvitationStatus
 from server.principal import Principal
-from server.request_credentials import credential_of
-from server.runtime import Call, State
+from server.shell.runtime import Call, State
+from server.web import attempts
+from server.web.request_credentials import credential_of
 
 MESSAGES: Mapping[Delivery | Unmailed, str] = {
     Delivery.SENT: "Invitation created and mailed.",

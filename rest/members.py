@@ -13,7 +13,7 @@ from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member, Removal
 from server.models import OrganizationRole, ProjectRole
-from server.runtime import State
+from server.shell.runtime import State
 
 
 class OrganizationRoleChange(Change):

@@ -44,7 +44,7 @@ from server.domain.memory.inputs import NewMemory
 from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory
-from server.runtime import Call, Operation, State
+from server.shell.runtime import Call, Operation, State
 
 
 async def create(request: Request[State]) -> Response:

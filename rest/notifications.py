@@ -9,7 +9,7 @@ from starlette.responses import Response
 from rest.http import reply, session_call_of
 from rest.views import IsSet, OfRow, StoredObject
 from server.domain import notifications
-from server.runtime import State
+from server.shell.runtime import State
 
 
 class NotificationView(OfRow):

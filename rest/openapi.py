@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
 from rest.examples import curl_of, example_of
-from server import __version__, csp
+from server import __version__
 from server.models.base import JSON, JsonObject
-from server.runtime import State
-from server.templating import environment
+from server.shell.runtime import State
+from server.web import csp
+from server.web.templating import environment
 
 DESCRIPTION = """Store memories, find them by meaning, delete them permanently.
 

@@ -16,7 +16,7 @@ from server.domain.teams.cascades import DeletedCounts
 from server.domain.teams.organizations import Membership
 from server.models import Organization, OrganizationRole
 from server.models.organizations import OrganizationKind
-from server.runtime import State
+from server.shell.runtime import State
 
 Name = Annotated[str, Field(description="2 to 100 letters of any script, digits, spaces or any of - _ ' . &")]
 EventId = Annotated[str, StringConstraints(pattern=r"^evt_[0-9a-f]{32}$")]

@@ -10,7 +10,7 @@ from rest.views import Change
 from server.domain.access import require_project_of
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.metadata import UserId
-from server.runtime import Call, State
+from server.shell.runtime import Call, State
 
 GivenId = Annotated[str, StringConstraints(min_length=1)]
 

@@ -16,7 +16,7 @@ from server.domain.teams import projects
 from server.domain.teams.projects import ProjectWithRole
 from server.models import Project, ProjectRole
 from server.quotas import MOST_TRASH_DAYS
-from server.runtime import State
+from server.shell.runtime import State
 
 TrashDays = Annotated[int, Field(ge=0, le=MOST_TRASH_DAYS), BeforeValidator(parse_number)]
 

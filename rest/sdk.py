@@ -16,7 +16,7 @@ from server.domain.memory.labels import TagList
 from server.domain.memory.parameters import Limit, Query
 from server.domain.memory.periods import VOCABULARY, period_of, zone_of
 from server.domain.memory.search import SearchRequest
-from server.runtime import Call, State
+from server.shell.runtime import Call, State
 
 
 def require_some(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from server.domain.memory.parameters import Limit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
 from server.domain.memory.search import SearchPage, SearchRequest, SearchResult, SortBy
 from server.domain.memory.source import BY_SOURCE, SourceFilter
-from server.runtime import State
+from server.shell.runtime import State
 
 DEFAULT_LIMIT = 10
 

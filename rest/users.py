@@ -11,7 +11,7 @@ from rest.organizations import CascadeCounts, DeletedWithAll
 from rest.views import Change, IsSet, OfRow
 from server.domain import accounts
 from server.domain.people import users
-from server.runtime import State
+from server.shell.runtime import State
 
 
 class UserView(OfRow):

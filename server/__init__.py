@@ -4,9 +4,9 @@ Imports only point down; `tests/test_architecture.py` enforces it, and docs/arch
 
 5. composition   `server.app`, `server.__main__`, `server.commands`
 4. doors         `rest`, `tools`, `oauth`, `server.dashboard` (never each other)
-3. shell         `server.runtime` and what turns requests into calls
+3. shell         `server.shell.runtime` and what turns requests into calls
 2. rules         `server.domain`
-1. adapters      `server.index`, `server.database`, `server.mail`, `server.limits`
+1. adapters      `server.index`, `server.storage.database`, `server.adapters.mail`, `server.adapters.limits`
 0. vocabulary    `server.models`, `server.errors`, `server.principal`, `server.settings` and their like
 """
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from server import __version__
 from server.assistants import catalog
-from server.characters import has_lone_surrogate
 from server.commands.output import configure_output, print_message, replace_closed_streams
-from server.own_command import command_line
+from server.machine.own_command import command_line
+from server.text.characters import has_lone_surrogate
 
 DESCRIPTION = "Start SelfMemory Server, or run one of its commands. docs/configuration.md lists its settings."
 INTERRUPTED = 130

@@ -23,36 +23,39 @@ from oauth import errors as oauth_errors
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import data_folder, housekeeping, logs, open_files
-from server.activity_log import ActivityLog
-from server.cors import Cors
+from server import logs
+from server.adapters.limits import Limits
+from server.adapters.mail import open_mailer
+from server.adapters.oidc import open_provider
 from server.dashboard import errors as people
 from server.dashboard.errors import accepts_page, is_for_people
 from server.dashboard.pages import refusal
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance, mailed_links, second_step
-from server.database import Database, migrate
-from server.database_failures import explained
 from server.errors import ServiceError
-from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, open_late
-from server.last_use import UseRecorder
-from server.limits import Limits
-from server.mail import open_mailer
+from server.machine import open_files
 from server.metrics import Metrics
-from server.middleware import Envelope, Strangers
-from server.oidc import open_provider
-from server.pools import new_pools
-from server.postgres import STATEMENT_SECONDS
-from server.runtime import Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
-from server.sqlite import require_shared_file
+from server.shell import housekeeping
+from server.shell.activity_log import ActivityLog
+from server.shell.health import HealthChecks
+from server.shell.last_use import UseRecorder
+from server.shell.pools import new_pools
+from server.shell.runtime import Runtime, State
+from server.storage import data_folder
+from server.storage.database import Database, migrate
+from server.storage.database_failures import explained
+from server.storage.postgres import STATEMENT_SECONDS
+from server.storage.sqlite import require_shared_file
+from server.web.cors import Cors
+from server.web.middleware import Envelope, Strangers
 from tools.server import mcp_route
 
 if TYPE_CHECKING:
-    from server.tracing import Tracing
+    from server.web.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +139,7 @@ def open_tracing(settings: Settings) -> "Tracing | None":
     """Start sending traces if OpenTelemetry's endpoint is set."""
     if not traces_are_on():
         return None
-    from server.tracing import Tracing  # noqa: PLC0415 - an extra
+    from server.web.tracing import Tracing  # noqa: PLC0415 - an extra
 
     return Tracing(settings.trusted_proxies)
 

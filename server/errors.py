@@ -1,4 +1,4 @@
-"""The errors that callers see. `server.statuses.STATUS` gives each its HTTP status.
+"""The errors that callers see. `server.web.statuses.STATUS` gives each its HTTP status.
 
 ServiceError
 ├── Invalid            the request is malformed; names the field

@@ -17,8 +17,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from server import characters, waits
+from server import waits
 from server.errors import Unavailable
+from server.text import characters
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 API_KEY_PREFIX = "sk_im_"

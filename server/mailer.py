@@ -24,7 +24,7 @@ class Delivery(Enum):
 
 
 class Mailer:
-    """The mailer of a server without SMTP_URL: it queues nothing and sends nothing. `server.mail.SmtpMailer` does."""
+    """The mailer of a server without SMTP_URL: it queues and sends nothing. `server.adapters.mail.SmtpMailer` does."""
 
     is_on = False
 

@@ -17,10 +17,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import NoDecode
 
-from server.characters import has_lone_surrogate
-from server.machine import cpu_count
-from server.mail_addresses import mail_address
-from server.urls import has_host, host_of_header, is_loopback, origin_of
+from server.machine.resources import cpu_count
+from server.network.mail_addresses import mail_address
+from server.network.urls import has_host, host_of_header, is_loopback, origin_of
+from server.text.characters import has_lone_surrogate
 
 LONGEST_DAYS = 36500
 """A century, because dates that are much later overflow."""

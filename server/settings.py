@@ -12,9 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server import machine
+from server.machine import resources
+from server.network.urls import has_path, is_loopback, is_private, origin_of, sqlite_url
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
-from server.reasons import reason_of
 from server.setting_files import PREFIX, file_of, read_secrets, values_in
 from server.setting_types import (
     ANY_CASE,
@@ -42,8 +42,8 @@ from server.setting_types import (
     is_of_service,
     unwrapped,
 )
-from server.spelling import nearest
-from server.urls import has_path, is_loopback, is_private, origin_of, sqlite_url
+from server.text.reasons import reason_of
+from server.text.spelling import nearest
 
 SECRET_LENGTH = 32
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
@@ -241,7 +241,7 @@ def share_metrics(folder: str) -> None:
 
 def share_cores(workers: int) -> None:
     """Divide the processors among workers, for libraries that start their own threads. Call it before they start."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(machine.share(workers)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(resources.share(workers)))
 
 
 def traces_are_on() -> bool:

@@ -20,15 +20,16 @@ from sqlalchemy.orm import Mapper
 from starlette.types import ASGIApp
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
 
-from server import hashing, housekeeping
+from server import hashing
 from server.app import create_app
-from server.database import Database, _engine, migrate
 from server.domain.people import second_factors
 from server.domain.people.second_factors import STEP_SECONDS
 from server.hashing import hash_of_no_password
-from server.machine import cpu_count
+from server.machine.resources import cpu_count
 from server.setting_files import PREFIX
 from server.settings import Settings, read_settings
+from server.shell import housekeeping
+from server.storage.database import Database, _engine, migrate
 from tests.support.commands import command as command
 from tests.support.commands import data_dir as data_dir
 from tests.support.commands import project_id as project_id
@@ -130,7 +131,7 @@ def _light_password_hashes() -> Iterator[None]:
 def _share_compiled_statements() -> Iterator[None]:
     """Compile each statement once: every test has an engine of its own, and compiling was a third of its time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.database._engine", sharing_statements(_engine))
+        patch.setattr("server.storage.database._engine", sharing_statements(_engine))
         patch.setattr(Mapper, "_compiled_cache", statements)  # of what a session inserts, updates and deletes
         yield
 

@@ -25,7 +25,7 @@ HEAVY = frozenset(
         "redis",
         "server.index.chroma.client",
         "server.app",  # the parent of worker processes does without it
-        "server.tracing",
+        "server.web.tracing",
     }
 )
 
@@ -33,24 +33,13 @@ HEAVY = frozenset(
 LAYERS = {
     "server.app": 5, "server.__main__": 5, "server.commands": 5,
     "rest": 4, "tools": 4, "oauth": 4, "server.dashboard": 4,
-    "server.runtime": 3, "server.reverting": 3, "server.shares": 3, "server.pools": 3,
-    "server.operations": 3, "server.request_credentials": 3, "server.wire": 3,
-    "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
-    "server.middleware": 3, "server.forwarding": 3, "server.health": 3, "server.housekeeping": 3,
-    "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3, "server.last_use": 3, "server.streams": 3,
-    "server.amounts": 3, "server.monitoring": 3, "server.tracing": 3,
+    "server.shell": 3, "server.web": 3,
     "server.domain": 2,
-    "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.postgres": 1, "server.sqlite": 1,
-    "server.mail": 1, "server.limits": 1, "server.writer_lock": 1, "server.statements": 1,
-    "server.limit_storage": 1, "server.shared_limits": 1, "server.migrations": 1, "server.oidc": 1,
-    "server.oidc_documents": 1,
-    "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
-    "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0, "server.file_locks": 0,
-    "server.machine": 0, "server.proxies": 0,
-    "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.assistants": 0,
-    "server.quotas": 0, "server.waits": 0, "server.data_folder": 0, "server.spelling": 0, "server.plurals": 0,
-    "server.json_text": 0, "server.characters": 0, "server.reasons": 0, "server.spans": 0, "server.own_command": 0,
-    "server.setting_files": 0, "server.domain_names": 0, "server.mail_addresses": 0,
+    "server.index": 1, "server.storage": 1, "server.adapters": 1, "server.migrations": 1,
+    "server.models": 0, "server.text": 0, "server.network": 0, "server.machine": 0, "server.assistants": 0,
+    "server.buckets": 0, "server.errors": 0, "server.hashing": 0, "server.logs": 0, "server.mailer": 0,
+    "server.metrics": 0, "server.plurals": 0, "server.principal": 0, "server.quotas": 0, "server.sealing": 0,
+    "server.setting_files": 0, "server.setting_types": 0, "server.settings": 0, "server.spans": 0, "server.waits": 0,
     "server": 0,
 }  # fmt: skip
 # The layers that a module of a layer may import. Doors use adapters through the shell alone.
@@ -263,7 +252,7 @@ def test_the_environment_is_read_by_the_settings_alone() -> None:
         f"{module}:{node.lineno}"
         for module, tree in TREES.items()
         for node in ast.walk(tree)
-        if module not in ("server.settings", "server.proxies")  # proxies are settings of the operating system
+        if module not in ("server.settings", "server.network.proxies")  # proxies are settings of the operating system
         and isinstance(node, ast.Attribute)
         and ast.unparse(node) in ("os.environ", "os.environb", "os.getenv")
     ] == []
@@ -274,7 +263,7 @@ def test_text_is_normalized_in_linear_time() -> None:
         f"{module}:{node.lineno}"
         for module, tree in TREES.items()
         for node in ast.walk(tree)
-        if module != "server.characters"
+        if module != "server.text.characters"
         and isinstance(node, ast.Attribute)
         and ast.unparse(node) == "unicodedata.normalize"
     ] == []

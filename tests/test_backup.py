@@ -16,10 +16,10 @@ import pytest
 import sqlalchemy as sa
 
 from server.__main__ import main
-from server.database import Database, newest_schema
 from server.index.upkeep import worker
 from server.models import Project
 from server.settings import Settings
+from server.storage.database import Database, newest_schema
 from tests.support.commands import Ran
 from tests.support.earlier import database_at
 from tests.support.fakes import WordEmbedder

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server import characters
+from server.text import characters
 from tests.conftest import Tenant
 from tests.support.browsers import sign_in
 

@@ -11,11 +11,11 @@ import pytest
 from sqlmodel import select
 
 from server import __version__
-from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import PresentedCredential
 from server.hashing import is_api_key, password_matches
 from server.models import AuditEvent, Memory, Notification, Organization, Project, User
+from server.storage.database import Database
 from tests.support.commands import Run, lines
 
 SECRET = "hunter2-hunter2-hunter2-hunter2"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server import cors, forwarding, request_credentials
+from server.web import cors, forwarding, request_credentials
 from tests.support.controls import Control, assert_noticed, no, yes
 from tools import gate
 

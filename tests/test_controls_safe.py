@@ -16,7 +16,9 @@ from limits.strategies import MovingWindowRateLimiter
 from sqlmodel import Session, select
 from starlette.requests import Request
 
-from server import attempts, hashing, limits, mail, oidc
+from server import hashing
+from server.adapters import limits, mail, oidc
+from server.adapters.limits import Limits, Rule
 from server.dashboard.cookies import unsealed
 from server.dashboard.sign_in_ways import CHALLENGE_COOKIE
 from server.dashboard.views import passkeys as passkeys_view
@@ -36,12 +38,12 @@ from server.domain.people import (
 from server.domain.people.passkeys import Challenge
 from server.domain.teams import api_keys, cascades, invitation_answers, invitation_letters, withdrawals
 from server.domain.teams.cascades import RevokedAccess
-from server.limits import Limits, Rule
 from server.models import Organization
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
 from server.principal import ExternalIdentity
-from server.runtime import State
+from server.shell.runtime import State
+from server.web import attempts
 from tests.support.controls import Control, assert_noticed, no, nothing, yes
 
 HERE = Path(__file__).parent

@@ -7,21 +7,23 @@ import pytest
 import yaml
 from sqlmodel import Session
 
-from server import app, runtime, wire
+from server import app
+from server.adapters.limits import Limits
 from server.buckets import Bucket
-from server.database import quota_of
 from server.domain.memory import batches, imports, memories, usage
 from server.domain.memory.exchange import archive, table
 from server.domain.memory.usage import Usage
 from server.index.model.batching import BatchingEmbedder
-from server.limits import Limits
 from server.models import Project
-from server.operations import Limit
-from server.pools import Pools
 from server.principal import Principal
-from server.runtime import Runtime
-from server.shares import Shares, Threads
-from server.uploads import Upload, Uploads
+from server.shell import runtime
+from server.shell.operations import Limit
+from server.shell.pools import Pools
+from server.shell.runtime import Runtime
+from server.shell.shares import Shares, Threads
+from server.shell.uploads import Upload, Uploads
+from server.storage.database import quota_of
+from server.web import wire
 from tests.support.controls import Control, assert_noticed, no, nothing
 
 HERE = Path(__file__).parent

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server import data_folder
 from server.commands import doctor, running
 from server.settings import SettingsError, read_settings
+from server.storage import data_folder
 
 OTHER_USER = 65534
 LOADED = (doctor, running)  # imported by the commands themselves, here while this user may still read them

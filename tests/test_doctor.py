@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from server import data_folder
 from server.commands import doctor
-from server.database import Database
+from server.machine.own_command import command_line
 from server.models import ProjectIndex, SecondFactor, User
 from server.models.base import now
-from server.own_command import command_line
+from server.storage import data_folder
+from server.storage.database import Database
 from tests.index.test_served_chroma import FakeChroma
 from tests.support.commands import Run, lines
 from tests.support.hosts import make_certificate, serving

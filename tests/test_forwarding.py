@@ -6,8 +6,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Scope
 
-from server.forwarding import apply_forwarding, networks
 from server.settings import Settings
+from server.web.forwarding import apply_forwarding, networks
 from tests.conftest import Tenant
 from tests.tools.conftest import ACCEPT
 

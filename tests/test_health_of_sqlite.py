@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("_fresh")
 
 @pytest.fixture
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
-    monkeypatch.setattr("server.sqlite.PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.storage.sqlite.PROBE_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server import health
-from server.database import Database
-from server.health import HealthChecks, Status
+from server.adapters.mail import open_mailer
 from server.index.chroma.client import open_embedded
 from server.index.chroma.collections import Collections
 from server.index.upkeep import following, leases, worker
 from server.index.upkeep.leases import SHARDS
-from server.mail import open_mailer
 from server.models import IndexTask, ProjectIndex, metadata
 from server.settings import Settings
+from server.shell import health
+from server.shell.health import HealthChecks, Status
+from server.storage.database import Database
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
 

@@ -11,9 +11,9 @@ import yaml
 from rest.routes import ENDPOINTS
 from server import __version__
 from server.commands.bounded_server import STOP_SECONDS
-from server.health import CHECK_TIMEOUT_SECONDS
 from server.setting_files import PREFIX
 from server.settings import Settings
+from server.shell.health import CHECK_TIMEOUT_SECONDS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.index.upkeep import leases
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases
 from server.index.upkeep.owner_lock import OwnerLock
 from server.models import IndexTask
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.world import eventually
 
 pytestmark = [
@@ -101,7 +101,7 @@ def test_a_frozen_process_can_write_nothing_after_it_lost_its_lease(stored: Data
 
 WRITER = """
 import sys
-from server.database import Database
+from server.storage.database import Database
 from server.index.upkeep import leases
 from server.models import IndexTask
 leases.LEASE_SECONDS = 0.3

@@ -11,8 +11,8 @@ import pytest
 from limits import parse
 from limits.strategies import MovingWindowRateLimiter
 
-from server.limit_storage import ForgetfulStorage, MovingWindows
-from server.shared_limits import PROBES, SLOTS, SharedWindows
+from server.adapters.limit_storage import ForgetfulStorage, MovingWindows
+from server.adapters.shared_limits import PROBES, SLOTS, SharedWindows
 
 START = 1_800_000_000.0
 
@@ -23,8 +23,8 @@ OpenStorage = Callable[[], MovingWindows]
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the storage sees; move it by changing the item."""
     moment = [START]
-    monkeypatch.setattr("server.limit_storage.time.time", lambda: moment[0])
-    monkeypatch.setattr("server.limit_storage.time.monotonic", lambda: moment[0])
+    monkeypatch.setattr("server.adapters.limit_storage.time.time", lambda: moment[0])
+    monkeypatch.setattr("server.adapters.limit_storage.time.monotonic", lambda: moment[0])
     return moment
 
 
@@ -67,7 +67,7 @@ def test_setting_the_clock_changes_no_window(
 ) -> None:
     limiter, rate = MovingWindowRateLimiter(open_storage()), parse("3/minute")
     assert [limiter.hit(rate, "ann") for _ in range(4)] == [True, True, True, False]
-    monkeypatch.setattr("server.limit_storage.time.time", lambda: clock[0] + hours * 3600)
+    monkeypatch.setattr("server.adapters.limit_storage.time.time", lambda: clock[0] + hours * 3600)
     assert not limiter.hit(rate, "ann")
     assert 0 < limiter.get_window_stats(rate, "ann").reset_time - time.time() <= 65
     clock[0] += 65

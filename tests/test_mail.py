@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlmodel import Session
 
-from server.database import Database
+from server.adapters.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
 from server.domain import letters, retention
-from server.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail, User
 from server.models.base import now
 from server.settings import Settings, SettingsError, read_settings
+from server.storage.database import Database
 from tests.support.mail import free_port, mail_server
 
 LETTER = Letter(

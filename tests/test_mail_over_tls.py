@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from server.database import Database
-from server.mail import open_mailer
+from server.adapters.mail import open_mailer
 from server.mailer import Delivery, Letter
 from server.models import Mail
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.hosts import make_certificate, serving
 
 

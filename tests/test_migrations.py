@@ -13,12 +13,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from server import database
 from server.commands.postgres_copy import OUR_TABLES
-from server.database import Database, migrate, newest_schema
 from server.index.upkeep import candidates
 from server.index.upkeep.leases import SHARDS
 from server.models.stored_size import TOTAL_SIZE
+from server.storage import database
+from server.storage.database import Database, migrate, newest_schema
 from tests.support.earlier import CREATED, ROWS, database_at, upgrade_to
 
 SCRIPTS = Path(__file__).parent.parent / "server" / "migrations"

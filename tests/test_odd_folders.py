@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from server import data_folder, database_failures
 from server.index.chroma.client import open_embedded
 from server.settings import SettingsError, read_settings
+from server.storage import data_folder, database_failures
 from tests.support.server_process import run
 
 ODD_NAMES = ["50 % off?", "a%25b", "c#d", "e@f:g", "line\nbreak", "Übung €"]

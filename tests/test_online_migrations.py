@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from server import database
-from server.database import migrate, newest_schema
+from server.storage import database
+from server.storage.database import migrate, newest_schema
 from tests.support.earlier import database_at
 from tests.support.world import eventually
 from tests.test_migrations import SCRIPTS, empty_url, engine, revision

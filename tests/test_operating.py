@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from server.__main__ import main
 from server.app import create_app
-from server.database import Database
-from server.file_locks import try_lock
+from server.machine.file_locks import try_lock
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.browsers import fresh, sign_in, sign_up
 from tests.support.commands import Run
 from tests.support.fakes import WordEmbedder

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from server.commands.backup import backup
 from server.commands.restore import restore
-from server.database import Database
 from server.domain.memory import deletions, memories, trash, versions
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
 from server.domain.teams import projects
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.fakes import WordEmbedder
 from tests.support.postgres import Databases
 from tests.support.world import World, eventually, opened

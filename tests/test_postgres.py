@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from server.database import Database, migrate
 from server.errors import Unavailable
 from server.index.upkeep.leases import SHARDS
 from server.models import Memory
-from server.postgres import is_pooled
-from server.runtime import translating_outages
 from server.settings import Settings
+from server.shell.runtime import translating_outages
+from server.storage.database import Database, migrate
+from server.storage.postgres import is_pooled
 from tests.conftest import Tenant
 from tests.support.commands import Run
 from tests.support.fakes import WordEmbedder
@@ -104,13 +104,13 @@ async def test_an_outage_is_a_503_that_says_what_it_is(
 async def test_health_says_for_a_while_that_the_disk_of_the_database_was_full(
     client: httpx.AsyncClient, alice: Tenant, at_insert: AddTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
     assert "problem" not in (await client.get("/health")).json()["checks"]["database"]
     at_insert("RAISE EXCEPTION 'full' USING ERRCODE = '53100'")
     assert (await add(client, alice)).status_code == 503
     check = (await client.get("/health")).json()["checks"]["database"]
     assert (check["status"], "no space left on its disk" in check["problem"]) == ("degraded", True)
-    monkeypatch.setattr("server.health.FULL_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.FULL_SECONDS", 0.0)
     assert (await client.get("/health")).json()["checks"]["database"]["status"] == "healthy"
 
 

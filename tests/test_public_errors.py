@@ -11,7 +11,7 @@ import server
 import tools
 from oauth.errors import CODES
 from server import errors
-from server.statuses import STATUS, status_of
+from server.web.statuses import STATUS, status_of
 
 NOT_IMPORTED = ("server.migrations", "server.__main__", "server.index.model.onnx_export")
 """They run on import, or need packages that only a build has."""

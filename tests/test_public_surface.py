@@ -12,9 +12,9 @@ from rest.routes import ENDPOINTS
 from server.__main__ import parser
 from server.app import create_app
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
-from server.operations import LIMITS, NAMES
 from server.principal import Scope
 from server.settings import Settings
+from server.shell.operations import LIMITS, NAMES
 from tests.conftest import Tenant
 
 ROOT = Path(__file__).parent.parent

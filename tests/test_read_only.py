@@ -7,10 +7,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
-from server.health import READ_ONLY
-from server.postgres import is_read_only
 from server.settings import Settings
+from server.shell.health import READ_ONLY
+from server.storage.database import Database
+from server.storage.postgres import is_read_only
 from tests.conftest import Tenant
 
 pytestmark = [

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.live.test_server import client_of, new_key
 from tests.support.server_process import started, workers_of

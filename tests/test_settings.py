@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from server.network.urls import is_loopback, is_private
 from server.settings import Settings, SettingsError, hand_down, make_private, read_settings, secret_key
-from server.urls import is_loopback, is_private
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 PUBLIC = {"SELFMEMORY_PUBLIC_URL": "https://memory.example.com", "SELFMEMORY_SECRET_KEY": SECRET}
@@ -59,7 +59,7 @@ def test_workers_are_a_number_or_one_a_processor(
     environment: pytest.MonkeyPatch, tmp_path: Path, written: str, count: int, processors: int, quota: str
 ) -> None:
     environment.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)), raising=False)
-    environment.setattr("server.machine.QUOTA_FILE", tmp_path / "cpu.max")
+    environment.setattr("server.machine.resources.QUOTA_FILE", tmp_path / "cpu.max")
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert read(environment, {"SELFMEMORY_WORKERS": written}).workers == count
 

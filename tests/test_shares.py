@@ -7,12 +7,12 @@ from contextvars import ContextVar
 
 import pytest
 
-from server import amounts, last_use
-from server.amounts import AmountsReader
-from server.database import Database
 from server.errors import Unavailable
-from server.last_use import UseRecorder
-from server.shares import Threads
+from server.shell import amounts, last_use
+from server.shell.amounts import AmountsReader
+from server.shell.last_use import UseRecorder
+from server.shell.shares import Threads
+from server.storage.database import Database
 
 SOON_SECONDS = 5
 _asking: ContextVar[str] = ContextVar("asking", default="nobody")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from server import data_folder, database, sqlite, waits
+from server import waits
 from server.__main__ import main
 from server.app import open_runtime
 from server.commands import accounts, running, serving, start_warnings
 from server.metrics import Metrics
 from server.settings import Settings, SettingsError, read_settings
+from server.storage import data_folder, database, sqlite
 from tests.support.fakes import WordEmbedder
 from tests.support.postgres import Databases
 from tests.support.server_process import ROOT, environment

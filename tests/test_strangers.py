@@ -9,8 +9,8 @@ import pytest
 from starlette.routing import Route
 
 from server.app import create_app
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.flows import CALLBACK, PLAIN
 from tests.support.rows import row_counts
 

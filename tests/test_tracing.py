@@ -144,7 +144,7 @@ async def test_a_receiver_that_is_away_delays_neither_answers_nor_the_end(
     receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.stop()
-    monkeypatch.setattr("server.tracing.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("server.web.tracing.CLOSE_SECONDS", 0.1)
     answer: httpx.Response = await traced(settings, lambda client: client.get("/health/live"))
     assert answer.status_code == 200
 
@@ -152,7 +152,7 @@ async def test_a_receiver_that_is_away_delays_neither_answers_nor_the_end(
 @pytest.fixture
 def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
-    monkeypatch.delitem(sys.modules, "server.tracing", raising=False)
+    monkeypatch.delitem(sys.modules, "server.web.tracing", raising=False)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -176,4 +176,4 @@ def test_a_missing_package_refuses_the_start_in_one_sentence(
 
 def test_without_an_endpoint_the_package_is_not_needed(without_the_package: None, settings: Settings) -> None:
     create_app(settings)
-    assert "server.tracing" not in sys.modules
+    assert "server.web.tracing" not in sys.modules

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from server import writer_lock
-from server.writer_lock import WriterLock
+from server.storage import writer_lock
+from server.storage.writer_lock import WriterLock
 
 
 def test_a_writer_that_comes_while_an_unwanted_lock_is_released_gets_one_of_its_own(

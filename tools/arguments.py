@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from server.characters import has_lone_surrogate
 from server.domain.memory.labels import COMMAS, LONGEST_TEXT, MOST_VALUES, between_commas, list_in, require_short
 from server.errors import Invalid
-from server.json_text import LONE_SURROGATE
-from server.spelling import nearest, shortened
-from server.wire import require_storable
+from server.text.characters import has_lone_surrogate
+from server.text.json_text import LONE_SURROGATE
+from server.text.spelling import nearest, shortened
+from server.web.wire import require_storable
 
 NOTHING = ("null", "none", "undefined")
 """What models write for an optional argument that they leave out, in upper or lower case."""

@@ -6,8 +6,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.types import CallToolResult, TextContent
 from starlette.requests import Request
 
-from server.runtime import Call
-from server.wire import validated
+from server.shell.runtime import Call
+from server.web.wire import validated
 from tools.arguments import read_arguments
 from tools.catalog import Tool
 from tools.errors import sentence

@@ -11,7 +11,7 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel
 
 from server.principal import Scope
-from server.runtime import Call
+from server.shell.runtime import Call
 from tools import inputs, views
 from tools.reading import fetch_memory, list_memories, read_context, search_memories
 from tools.schemas import flat_schema

@@ -9,7 +9,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
 from server.errors import Invalid, MaybeStored, NotFound, ServiceError, Unavailable
 from server.logs import request_id
-from server.statuses import log_unavailable
+from server.web.statuses import log_unavailable
 
 log = logging.getLogger(__name__)
 

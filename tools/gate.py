@@ -10,18 +10,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from server.cors import CallerOrigins
-from server.dispatch import not_allowed
 from server.errors import Forbidden, Invalid, Unauthenticated
-from server.forwarding import joined
-from server.json_text import parse_json
+from server.network.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
 from server.principal import Principal, Scope
-from server.request_credentials import credential_of, has_credential_header
-from server.runtime import Call, State
 from server.setting_types import ANY
 from server.settings import Settings
-from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
-from server.wire import read_body, require_json
+from server.shell.runtime import Call, State
+from server.text.json_text import parse_json
+from server.web.cors import CallerOrigins
+from server.web.dispatch import not_allowed
+from server.web.forwarding import joined
+from server.web.request_credentials import credential_of, has_credential_header
+from server.web.wire import read_body, require_json
 from tools.protocol import MOST_PARTS, corrected_app, failure
 
 BODY_LIMIT = 4_000_000

@@ -7,8 +7,8 @@ from mcp.types import JSONRPCError, JSONRPCResponse
 from mcp.types.methods import validate_client_request
 from pydantic import TypeAdapter, ValidationError
 
-from server.reasons import reason_of
-from server.spelling import field_of, shortened
+from server.text.reasons import reason_of
+from server.text.spelling import field_of, shortened
 from tools.catalog import TOOLS
 from tools.prompts import PROMPTS
 

@@ -3,7 +3,7 @@
 import re
 from difflib import get_close_matches
 
-from server.spelling import NAME_LENGTH
+from server.text.spelling import NAME_LENGTH
 
 VERBS = {
     "search": "search find query recall retrieve lookup",

@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from server.errors import Invalid
-from server.forwarding import joined
-from server.json_text import parse_json
+from server.text.json_text import parse_json
+from server.web.forwarding import joined
 from tools.messages import id_of, wrong_message, wrong_parameter
 
 JSON, EVENTS = "application/json", "text/event-stream"

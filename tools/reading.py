@@ -8,8 +8,8 @@ from server.domain.memory.memories import ListRequest
 from server.domain.memory.periods import period_between
 from server.domain.memory.search import SearchPage, SearchRequest
 from server.models import Memory
-from server.runtime import Call
 from server.settings import Settings
+from server.shell.runtime import Call
 from tools.inputs import MEMORY_ID, ContextArguments, FetchArguments, ListArguments, SearchArguments
 from tools.sources import SourceView
 from tools.views import (

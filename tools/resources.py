@@ -15,7 +15,7 @@ from server.domain.memory.excerpts import title_of
 from server.domain.memory.memories import ListRequest
 from server.errors import NotFound
 from server.models.base import is_id
-from server.runtime import Call
+from server.shell.runtime import Call
 from tools.errors import protocol_errors
 from tools.inputs import read_id
 

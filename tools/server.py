@@ -26,7 +26,7 @@ from server.domain.access import Action, require_project
 from server.errors import Forbidden
 from server.principal import Principal, Scope
 from server.settings import Settings
-from server.spelling import shortened
+from server.text.spelling import shortened
 from tools import prompts, resources
 from tools.call import Context, call_of, run_tool
 from tools.catalog import BY_NAME, SCOPES, TOOLS

@@ -7,8 +7,8 @@ from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
 from server.errors import Invalid
-from server.runtime import Call
-from server.wire import validated
+from server.shell.runtime import Call
+from server.web.wire import validated
 from tools.inputs import AddArguments, DeleteArguments, UpdateArguments
 from tools.views import Answer, Change
 

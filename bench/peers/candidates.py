@@ -17,8 +17,8 @@ from bench.peers.installing import Missing, node_script, python_of
 from bench.peers.stdio import StdioServer
 from bench.server import ROOT, Caller, Server, environment_of, launched
 from bench.timing import Timed, timed, timed_by
-from server.database import Database
 from server.index.model import bundled
+from server.storage.database import Database
 
 LIMIT = 10
 BATCH = 500

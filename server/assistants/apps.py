@@ -12,7 +12,7 @@ from server.assistants.instructions import (
     encoded,
     install_step,
 )
-from server.urls import is_loopback
+from server.network.urls import is_loopback
 
 
 def claude_desktop(target: Target) -> Assistant:

@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 from sqlmodel import Session, col, select
 
+from server.adapters.mail import open_mailer
 from server.commands.existing import existing
 from server.commands.output import print_message, print_result
 from server.commands.sqlite_copy import database_file
-from server.database import migrated
 from server.domain import addresses, letters, names
 from server.domain.people import passwords, second_factors, users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.errors import Invalid
-from server.mail import open_mailer
+from server.machine.own_command import command_line
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
-from server.own_command import command_line
 from server.settings import Settings
+from server.storage.database import migrated
 
 
 def create_user(settings: Settings, args: Namespace) -> None:

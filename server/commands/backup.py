@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from server.commands import postgres_copy, sqlite_copy
 from server.commands.output import print_message, write_result
-from server.database import Database
 from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
+from server.storage.database import Database
 
 STANDARD = "-"
 """This file name means standard output or input, for example with `docker compose exec`."""

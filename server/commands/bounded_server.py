@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from server import streams
+from server.web import streams
 
 log = logging.getLogger(__name__)
 

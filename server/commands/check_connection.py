@@ -10,9 +10,9 @@ import httpx
 from oauth.routes import ROUTES
 from server.commands.checks import Check, CheckFailed, explain, require_server_behind, run_checks
 from server.commands.output import print_message
+from server.network.urls import is_loopback, is_private
 from server.settings import Settings
-from server.statuses import METADATA_PATH
-from server.urls import is_loopback, is_private
+from server.web.statuses import METADATA_PATH
 
 SECONDS = 10
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}

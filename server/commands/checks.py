@@ -7,11 +7,11 @@ import httpx
 import sqlalchemy as sa
 
 from server.commands.output import print_result
-from server.database_failures import reason
 from server.errors import ServiceError
 from server.index.upkeep.owner_lock import is_in_use
+from server.network.urls import is_loopback
 from server.settings import Settings, SettingsError
-from server.urls import is_loopback
+from server.storage.database_failures import reason
 
 Check = Callable[[Settings], str]
 

@@ -5,12 +5,12 @@ from sqlmodel import col
 
 from server.commands.checks import CheckFailed
 from server.commands.existing import existing
-from server.database import Database
 from server.index.chroma.failures import ChromaFailed
+from server.machine.own_command import command_line
 from server.models import IndexTask, Project, ProjectIndex
-from server.own_command import command_line
 from server.plurals import count
 from server.settings import Settings
+from server.storage.database import Database
 
 MOST_COLLECTIONS = 200
 """How many collections to count, largest first. Each takes one request."""

@@ -11,8 +11,8 @@ from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Step, Tar
 from server.commands.output import print_message, print_result
 from server.errors import Invalid
 from server.hashing import is_api_key
+from server.network.urls import is_loopback, is_private
 from server.settings import Settings
-from server.urls import is_loopback, is_private
 
 
 def connect(settings: Settings, args: Namespace) -> None:

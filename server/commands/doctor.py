@@ -13,28 +13,28 @@ from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from sqlmodel import Session, SQLModel, col
 
-from server import data_folder
+from server.adapters.limits import in_redis
+from server.adapters.mail import open_mailer
+from server.adapters.oidc import CALLBACK, ProviderAway, open_provider
 from server.commands import model_checks, start_warnings
 from server.commands.checks import Check, CheckFailed, explain, require_server_behind, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.sqlite_copy import require_database
 from server.commands.upkeep import open_model
-from server.database import Database
-from server.health import LOW_DISK_BYTES, free_bytes
 from server.index.upkeep.owner_lock import ownership
-from server.limits import in_redis
-from server.mail import open_mailer
+from server.machine.own_command import command_line
 from server.models import IndexTask, Mail, Memory, Piece, Project, SecondFactor
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
-from server.oidc import CALLBACK, ProviderAway, open_provider
-from server.own_command import command_line
+from server.network.urls import is_loopback
 from server.plurals import count
-from server.postgres import is_pooled
 from server.sealing import Purpose, key_id, seal_for
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
-from server.urls import is_loopback
+from server.shell.health import LOW_DISK_BYTES, free_bytes
+from server.storage import data_folder
+from server.storage.database import Database
+from server.storage.postgres import is_pooled
 
 PUBLIC_URL_SECONDS = 5
 """The public URL must answer within this time."""

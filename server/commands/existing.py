@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.commands.sqlite_copy import require_database
-from server.database import Database, migrated
 from server.domain import names
 from server.errors import Conflict, NotFound
 from server.models import Project
 from server.models.projects import IS_DELETED
 from server.settings import Settings, SettingsError
+from server.storage.database import Database, migrated
 
 MOST_PROJECTS = 20
 """A refusal lists at most this many projects with the same name."""

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.commands.http_parser import HttpParser, has_offer
+from server.machine.open_files import most_connections
 from server.models.base import new_id
-from server.open_files import most_connections
 
 log = logging.getLogger(__name__)
 

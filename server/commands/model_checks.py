@@ -3,12 +3,12 @@
 import time
 
 from server.commands.existing import existing
-from server.database import Database
-from server.health import advice_for
 from server.index.model import languages
 from server.index.upkeep import survey
 from server.plurals import count
 from server.settings import Settings
+from server.shell.health import advice_for
+from server.storage.database import Database
 
 LOOKING_SECONDS = 5.0
 """`doctor` examines languages for at most this long. A running server examines the rest."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import metadata
 from server.settings import Settings, SettingsError
+from server.storage.database import Database
 
 OUR_TABLES = frozenset({*metadata.tables, "memory_words", "alembic_version", "oauth_parked_requests"})
 """The list includes tables of earlier versions, because the backup may be older than this version."""

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from server.commands import renewal
 from server.commands.postgres_copy import address, complaint, find_program, our_tables, run
-from server.database import MIGRATION_LOCK, Database, migrated, require_known_schema
 from server.settings import Settings, SettingsError
+from server.storage.database import MIGRATION_LOCK, Database, migrated, require_known_schema
 
 HEAD_BYTES = 65_536
 """The settings at the beginning of a script are within this many bytes."""

@@ -5,9 +5,9 @@ import secrets
 import sqlalchemy as sa
 
 from server.commands.progress import progress_bar
-from server.database import Database
 from server.index.upkeep import rebuild, rewriting
 from server.models import Installation
+from server.storage.database import Database
 
 
 def renew(database: Database, installation: str | None) -> None:

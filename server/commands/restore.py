@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from server import data_folder
 from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
 from server.commands.output import print_message
 from server.commands.sqlite_copy import MAGIC
-from server.file_locks import try_lock
-from server.own_command import command_line
+from server.machine.file_locks import try_lock
+from server.machine.own_command import command_line
 from server.settings import INDEX_LOCK_FILE, Settings, SettingsError
+from server.storage import data_folder
 
 LOCKS = ("server.lock", INDEX_LOCK_FILE)
 """A running server locks at least one of these files in its data folder."""

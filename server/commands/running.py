@@ -11,11 +11,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from server import data_folder, logs, proxies
+from server import logs
 from server.commands.output import print_message
-from server.database_failures import explained
 from server.errors import ServiceError
+from server.network import proxies
 from server.settings import Settings, SettingsError, read_settings
+from server.storage import data_folder
+from server.storage.database_failures import explained
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,8 @@ from server.commands import start_warnings
 from server.commands.bounded_server import STOP_SECONDS, BoundedServer
 from server.commands.http_protocol import HttpProtocol
 from server.commands.workers import Workers
-from server.data_folder import require_writable
-from server.database import migrate
-from server.file_locks import try_lock
+from server.machine.file_locks import try_lock
+from server.network.urls import bracketed
 from server.settings import (
     Settings,
     SettingsError,
@@ -30,8 +29,9 @@ from server.settings import (
     share_cores,
     share_metrics,
 )
-from server.sqlite import file_of
-from server.urls import bracketed
+from server.storage.data_folder import require_writable
+from server.storage.database import migrate
+from server.storage.sqlite import file_of
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def config_of(app: ASGIApp | str, *, workers: int = 1) -> uvicorn.Config:
         ws="none",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # server.middleware trusts TRUSTED_PROXIES only
+        proxy_headers=False,  # server.web.middleware trusts TRUSTED_PROXIES only
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from server import waits
 from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
-from server.sqlite import PRIMARY_CODE
+from server.storage.sqlite import PRIMARY_CODE
 
 MAGIC = b"SQLite format 3\0"
 _TABLE = "selfmemory_backup"

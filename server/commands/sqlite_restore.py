@@ -11,10 +11,10 @@ from pathlib import Path
 
 from server.commands import renewal
 from server.commands.sqlite_copy import KeyOfCopy, database_file, schema_of, take_key
-from server.database import migrated, require_known_schema
+from server.network.urls import sqlite_url
 from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
-from server.urls import sqlite_url
+from server.storage.database import migrated, require_known_schema
 
 ASIDE = ".before-restore-"
 """The old database is renamed: this suffix and the time are added to its name."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from server.data_folder import network_file_system
+from server.network.urls import bracketed, is_loopback
 from server.settings import Settings
-from server.urls import bracketed, is_loopback
+from server.storage.data_folder import network_file_system
 
 
 def warnings_for(settings: Settings) -> Iterator[str]:

@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors.multiprocess import Process
 
-from server import sqlite
 from server.commands.bounded_server import BoundedServer
+from server.storage import sqlite
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from uvicorn.supervisors.multiprocess import Process
 
 from server.commands.bounded_server import END_SECONDS
 from server.commands.worker_process import WorkerProcess
-from server.sqlite import OpenedFile
+from server.storage.sqlite import OpenedFile
 
 log = logging.getLogger(__name__)
 

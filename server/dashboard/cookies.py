@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.domain.people.passkeys import CHALLENGE_SECONDS
-from server.runtime import Runtime, State
 from server.settings import Settings
+from server.shell.runtime import Runtime, State
 
 SEALED_SECONDS = CHALLENGE_SECONDS
 MAX_COOKIE = 4000

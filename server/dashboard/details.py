@@ -11,7 +11,7 @@ from typing import NamedTuple
 from server.dashboard.fields import FIELD_LABELS, LABEL_KEYS
 from server.errors import Invalid
 from server.models.base import JSON, JsonObject
-from server.spelling import shortened
+from server.text.spelling import shortened
 
 
 class Kind(StrEnum):

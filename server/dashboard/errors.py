@@ -8,9 +8,9 @@ from server.dashboard.pages import refusal
 from server.dashboard.rendering import problem_page
 from server.errors import NotFound
 from server.logs import request_id
-from server.request_credentials import SAFE_METHODS
-from server.runtime import State
-from server.urls import is_for_programs, is_local_path
+from server.network.urls import is_for_programs, is_local_path
+from server.shell.runtime import State
+from server.web.request_credentials import SAFE_METHODS
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:

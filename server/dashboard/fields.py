@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, as_text, like, parse_list
 from server.errors import Invalid, ServiceError
 from server.models.base import JSON, JsonObject
-from server.wire import invalid
+from server.web.wire import invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)

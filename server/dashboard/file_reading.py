@@ -11,8 +11,8 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, checked_line, read_path
 from server.errors import Invalid
-from server.runtime import Call
-from server.uploads import State, Upload, Uploads
+from server.shell.runtime import Call
+from server.shell.uploads import State, Upload, Uploads
 
 T = TypeVar("T")
 

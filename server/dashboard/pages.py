@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message
 
-from server import csp
 from server.dashboard.cookies import SealedValues, set_private_cookie
 from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
@@ -20,14 +19,15 @@ from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of,
 from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
 from server.dashboard.rendering import problem_page, render, signed_out_page
 from server.dashboard.shown_once import forget_values, kept_values
-from server.dispatch import Methods
 from server.domain import names
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
-from server.request_credentials import credential_of, require_same_origin
-from server.runtime import Call, State
-from server.statuses import answered, status_of
-from server.wire import FORM, NUL_IN_FORM, is_unstorable, media_types, read_body
+from server.shell.runtime import Call, State
+from server.web import csp
+from server.web.dispatch import Methods
+from server.web.request_credentials import credential_of, require_same_origin
+from server.web.statuses import answered, status_of
+from server.web.wire import FORM, NUL_IN_FORM, is_unstorable, media_types, read_body
 
 FORM_BYTES = 1_000_000
 MAX_FIELDS = 1_000

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment
 from starlette.responses import HTMLResponse
 
-from server import csp, templating
 from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.domain.memory.labels import as_text
+from server.machine.own_command import shown_command
 from server.models.base import JSON
-from server.own_command import shown_command
 from server.plurals import count, with_article
+from server.web import csp, templating
 
 
 def render(template: str, context: dict[str, object]) -> str:

@@ -35,7 +35,7 @@ from server.dashboard.views import (
     two_factor,
     uploads,
 )
-from server.runtime import State
+from server.shell.runtime import State
 
 PROJECT = HOME + "/projects/{project_id}"
 MEMORY = HOME + "/memories/{memory_id}"

@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from server.dashboard.cookies import set_private_cookie
 from server.domain.people import known_browsers, sessions
 from server.domain.people.sessions import SignIn
-from server.runtime import State
 from server.settings import Settings
+from server.shell.runtime import State
 
 SECOND_STEP = "/sign-in/verify"
 STEP_COOKIE = "sign_in_step"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from server.dashboard.cookies import SealedValues, sealed, set_sealed, unsealed
-from server.runtime import Call, State
+from server.shell.runtime import Call, State
 
 COOKIE = "shown_once"
 PARAMETER = "new"

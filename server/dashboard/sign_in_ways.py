@@ -13,9 +13,9 @@ from server.dashboard.cookies import SEALED_SECONDS, sealed, set_sealed, unseale
 from server.domain.people import passkeys
 from server.domain.people.passkeys import Challenge, RelyingParty
 from server.models.base import now
-from server.runtime import Runtime, State
+from server.network.urls import address_of
 from server.settings import Settings
-from server.urls import address_of
+from server.shell.runtime import Runtime, State
 
 CHALLENGE_COOKIE = "passkey_challenge"
 SIGN_IN = "/sign-in"

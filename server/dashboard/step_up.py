@@ -2,13 +2,13 @@
 
 from starlette.responses import Response
 
-from server import attempts
 from server.dashboard.pages import HOME, PageRequest
 from server.dashboard.sign_in_ways import challenge_for, keep_challenge, kept_challenge, relying_party
 from server.domain.people import passkeys, step_up
 from server.domain.people.passkeys import PasskeyRefused
 from server.domain.people.step_up import ProofNeeded, WrongProof
 from server.errors import RateLimited, ServiceError
+from server.web import attempts
 
 PREFIX = "proof_"
 """Fields of the proof begin with this. All other fields are sent again unchanged."""

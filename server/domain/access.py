@@ -19,7 +19,7 @@ from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 from server.plurals import with_article
 from server.principal import Principal, Scope
-from server.statements import Query, columns_of, detached
+from server.storage.statements import Query, columns_of, detached
 
 
 class Action(StrEnum):

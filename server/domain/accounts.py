@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import is_sqlite
 from server.domain import addresses, audit, candidates, names, notifications, retention
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -38,6 +37,7 @@ from server.models import (
 from server.models.base import now
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
+from server.storage.database import is_sqlite
 
 SignUpPolicy = Literal["open", "invited", "closed"]
 

@@ -1,8 +1,8 @@
 """Makes the names of clients safe to show, because clients choose them."""
 
-from server import characters
 from server.domain.names import shown_on_one_line
 from server.models import ClientKind, OAuthClient
+from server.text import characters
 
 SHOWN_LENGTH = 60
 OWN_NAME = "selfmemory"

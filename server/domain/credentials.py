@@ -13,7 +13,7 @@ from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
 from server.models import AccessToken, ApiKey, BrowserSession, OAuthClient, OAuthGrant, Organization, Project
 from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
-from server.statements import Query
+from server.storage.statements import Query
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 """The minimum time between two updates of a credential's last use."""

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from server import characters
 from server.domain import sent_letters
 from server.mailer import Letter, Mailer
 from server.models import User
 from server.plurals import with_article
+from server.text import characters
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
 """The mail worker waits this long, because the request that invites delivers the mail itself and reports the result."""

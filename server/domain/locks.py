@@ -11,9 +11,9 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import is_sqlite
 from server.models import BegunDeletion, Import, Organization, Project, User
 from server.models.projects import IS_DELETED
+from server.storage.database import is_sqlite
 
 Work = TypeVar("Work", BegunDeletion, Import)
 

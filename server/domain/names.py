@@ -3,11 +3,12 @@
 import re
 import unicodedata
 
-from server import characters, domain_names
 from server.errors import Invalid
 from server.models import Organization, Project
 from server.models.base import now
 from server.models.organizations import OrganizationKind
+from server.network import domain_names
+from server.text import characters
 
 _ATOM = r"[^\s@<>\"(),:;\\\[\].]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(?:\.{_ATOM})+)")

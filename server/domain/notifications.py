@@ -11,7 +11,7 @@ from server.errors import NotFound
 from server.models import Notification, metadata
 from server.models.base import JSON, now
 from server.principal import Principal
-from server.statements import Query
+from server.storage.statements import Query
 
 MOST_LISTED = 50
 MOST_KEPT = 1_000

@@ -6,7 +6,6 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
-from server.database import is_sqlite, paused
 from server.domain import turns
 from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
@@ -22,6 +21,7 @@ from server.models import (
     UsedChallenge,
 )
 from server.models.base import new_id, now
+from server.storage.database import is_sqlite, paused
 
 CHUNK_ROWS = 500
 """Maximum number of rows that one statement deletes, so that other writers do not wait long."""

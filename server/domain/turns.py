@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from sqlmodel import Session
 
-from server.database import is_sqlite, paused
 from server.index import chunks
+from server.storage.database import is_sqlite, paused
 
 PAUSE_SECONDS = 0.002
 """How long to sleep, so that another writer takes the lock. A thread that does not sleep would take it again first."""

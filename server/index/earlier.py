@@ -12,8 +12,6 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database
-from server.database_failures import why
 from server.index.exact.matrix import SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, open_packaged
@@ -22,6 +20,8 @@ from server.index.types import Space, Vector
 from server.index.upkeep.candidates import other_models
 from server.models import Project
 from server.settings import Settings
+from server.storage.database import Database
+from server.storage.database_failures import why
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from itertools import accumulate, pairwise
 import numpy as np
 from sqlmodel import Session
 
-from server.database import Database
 from server.index.chroma.collections import Collection, Collections
 from server.index.earlier import EarlierModel, add_similar
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
@@ -28,6 +27,7 @@ from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
 from server.spans import span
+from server.storage.database import Database
 
 MAX_PIECES_PER_MEMORY = 3
 """How many pieces to request from Chroma for each wanted memory, at most."""

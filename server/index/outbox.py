@@ -17,7 +17,7 @@ from server.index.words.backend import word_index_of
 from server.models import Memory, metadata
 from server.models.base import now
 from server.models.stored_size import STORED_SIZE, size_of_memory
-from server.statements import Query, as_json, id_subquery, numbers_in
+from server.storage.statements import Query, as_json, id_subquery, numbers_in
 
 PURGE = 0
 """The memory number that marks a task to erase deleted words from disk."""

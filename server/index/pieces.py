@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from server import characters
+from server.text import characters
 
 MAX_SENTENCE_PIECES = 32
 """Up to this many sentences become a piece each. The sentences of a longer memory are packed."""

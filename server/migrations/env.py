@@ -1,4 +1,4 @@
-"""Alembic's entry point: uses the transaction that `server.database.migrate` passes in, or opens
+"""Alembic's entry point: uses the transaction that `server.storage.database.migrate` passes in, or opens
 SELFMEMORY_DATABASE_URL."""
 
 import sqlalchemy as sa

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.domain.grants import clients
 from server.models import AccessToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.conformance.test_mcp_server import SUITE, checks
 from tests.conftest import ORIGIN
 from tests.oauth.conftest import ann, hashed_password, make_person

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from server.database import Database
 from server.models import OrganizationMember, ProjectMember, ProjectRole
 from server.models.organizations import OrganizationRole
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import fresh, sign_in, sign_up
 from tests.support.two_factor import Enrolled, set_up

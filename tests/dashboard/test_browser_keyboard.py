@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 
-from server.database import Database
 from server.models import Notification, User
+from server.storage.database import Database
 from tests.support.browser import browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")

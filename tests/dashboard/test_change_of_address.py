@@ -7,9 +7,9 @@ from email.message import EmailMessage
 import httpx
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import MailedToken, User
 from server.models.base import metadata, now
+from server.storage.database import Database
 from tests.dashboard.test_security_letters import let_time_pass, none_waits
 from tests.dashboard.test_step_up import MEANT, age
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up

@@ -2,9 +2,9 @@
 
 import pytest
 
-from server.database import Database
 from server.index.upkeep import survey
 from server.models import IndexSurvey
+from server.storage.database import Database
 from tests.support.visitors import Visitor
 
 FIND_LESS = "Until it is done, searches may find less."

@@ -8,9 +8,9 @@ import httpx
 import sqlalchemy as sa
 from sqlmodel import SQLModel, col
 
-from server.database import Database
 from server.models import BrowserSession, IdempotencyKey, Mail, MailedToken, SecondFactor, SentLetter, User
 from server.models.base import now
+from server.storage.database import Database
 from tests.dashboard.test_step_up import MEANT, project_of
 from tests.support.browsers import sign_up
 from tests.support.mail import Mailbox

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.dashboard.views import uploads
-from server.database import Database
 from server.domain.memory import imports, unfinished
 from server.domain.memory.duplicates import NumberedLine
 from server.domain.memory.exchange.lines import Line, memory_of
@@ -20,7 +19,8 @@ from server.index.types import UNEMBEDDED
 from server.models import BrowserSession, Import, Memory
 from server.principal import Principal
 from server.settings import Settings
-from server.uploads import DiskFailed, State, Uploads, Work
+from server.shell.uploads import DiskFailed, State, Uploads, Work
+from server.storage.database import Database
 from tests.dashboard.test_exchange import import_all, line, upload, uploaded
 from tests.support.visitors import Visitor, seen
 
@@ -232,6 +232,6 @@ async def test_a_file_whose_state_finds_no_room_on_the_disk_is_removed(
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("server.uploads.Path.write_text", full)
+    monkeypatch.setattr("server.shell.uploads.Path.write_text", full)
     assert (await upload(ann, line("Tea."))).status_code == 503
     assert not list((settings.data_dir / "uploads").rglob("*.file"))

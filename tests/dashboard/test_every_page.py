@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import httpx
 
-from server import csp
 from server.dashboard.pages import Form
 from server.dashboard.routes import PAGES
+from server.web import csp
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor
 

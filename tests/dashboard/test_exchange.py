@@ -14,9 +14,9 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from server.dashboard.views import uploads
-from server.database import Database
 from server.settings import Settings
-from server.uploads import Uploads
+from server.shell.uploads import Uploads
+from server.storage.database import Database
 from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, seen
 
@@ -198,7 +198,7 @@ async def test_a_full_disk_is_said_in_a_sentence(ann: Visitor, monkeypatch: pyte
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("server.uploads.shutil.copyfileobj", full)
+    monkeypatch.setattr("server.shell.uploads.shutil.copyfileobj", full)
     refused = await upload(ann, line("Tea."))
     assert (refused.status_code, "no space left for this file" in seen(refused)) == (503, True)
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from server.dashboard.layout import Frame
 from server.dashboard.pages import PageRequest
-from server.database import Database
 from server.models import Memory
 from server.models.base import now
+from server.storage.database import Database
 from tests.support.visitors import Visitor
 
 EXPIRED = "The ferry is late today."

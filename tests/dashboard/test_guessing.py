@@ -151,7 +151,7 @@ class Later:
 
 async def test_a_day_of_guesses_has_a_limit_too(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
     later = Later()
-    monkeypatch.setattr("server.limit_storage.time", later)
+    monkeypatch.setattr("server.adapters.limit_storage.time", later)
     statuses: list[int] = []
     async with browser_at(app, "203.0.113.1") as stranger:
         for _ in range(11):

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
-from server.database import Database
 from server.domain.people import users
+from server.storage.database import Database
 from tests.support.forms import fields_of
 from tests.support.visitors import Visitor, seen
 

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from server.database import Database
 from server.domain.memory import assistants
 from server.domain.teams import api_keys
 from server.models import ApiKey, ProjectMember, ProjectRole
 from server.models.base import now
+from server.storage.database import Database
 from tests.dashboard.test_keys_and_account import KEY, create_key, create_read_key
 from tests.support.visitors import Visitor, seen
 

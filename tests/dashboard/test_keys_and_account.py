@@ -7,10 +7,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from server.database import Database
 from server.models import OAuthClient, OAuthGrant, RefreshToken
 from server.models.base import now
 from server.models.oauth import AuthMethod, ClientKind
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
 from tests.support.visitors import Visitor, seen

@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
-from server import streams
 from server.dashboard.views import live
+from server.web import streams
 from tests.support.visitors import Visitor
 
 

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database
 from server.domain.people import passwords
 from server.models.base import metadata
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
 from tests.support.mail import Mailbox, link_in

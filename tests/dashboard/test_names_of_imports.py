@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import Memory
 from server.models.base import new_id
 from server.models.sources import SourceKind
+from server.storage.database import Database
 from tests.support.visitors import Visitor, seen
 
 

@@ -2,8 +2,8 @@
 
 import httpx
 
-from server.database import Database
 from server.models.base import metadata
+from server.storage.database import Database
 from tests.dashboard.test_change_of_address import NEW, OLD, OTHER, ask, change_requested, link_to
 from tests.dashboard.test_security_letters import none_waits
 from tests.support.browsers import PASSWORD, fresh, sign_up

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import AuditEvent, OrganizationMember, OrganizationRole
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import fresh, sign_in, sign_up
 from tests.support.visitors import Visitor, seen

@@ -15,9 +15,9 @@ from server.dashboard.views import exchange, uploads
 from server.domain.memory.exchange.entries import Entry
 from server.domain.memory.exchange.sources import read_path
 from server.errors import Unavailable
-from server.pools import Pools, new_pools
 from server.settings import Settings
-from server.shares import Threads
+from server.shell.pools import Pools, new_pools
+from server.shell.shares import Threads
 from tests.conftest import Tenant
 from tests.dashboard.test_exchange import line, upload
 from tests.support.fakes import WordEmbedder

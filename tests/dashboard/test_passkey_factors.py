@@ -6,7 +6,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
+from server.storage.database import Database
 from tests.dashboard.test_keys_and_account import KEY
 from tests.dashboard.test_passkeys import PASSKEYS, add, new_passkey, sign_in_with
 from tests.dashboard.test_step_up import age, project_of

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.app import create_app
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import ORIGIN
 from tests.support.browsers import COOKIE, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder

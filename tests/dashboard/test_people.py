@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from server.database import Database
 from server.models import OrganizationMember, OrganizationRole, ProjectMember, ProjectRole, User
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor, seen
 

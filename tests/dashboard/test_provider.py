@@ -7,7 +7,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import fresh, sign_in, sign_up
 from tests.support.provider import CALLBACK, REFUSED, Provider, counts, go, provider, settings, whoami

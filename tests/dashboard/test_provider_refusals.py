@@ -78,7 +78,7 @@ async def test_new_keys_of_the_provider_are_read(
     await go(client, provider)
     provider.key = RSAKey.generate_key(2048, {"kid": "second", "alg": "RS256"})
     assert REFUSED in (await go(client, provider)).text  # it was read less than a minute ago
-    monkeypatch.setattr("server.oidc.AGAIN_SECONDS", 0)
+    monkeypatch.setattr("server.adapters.oidc.AGAIN_SECONDS", 0)
     assert (await go(client, provider)).status_code == 303
 
 
@@ -219,6 +219,6 @@ async def test_the_log_names_the_failure_of_a_provider_that_does_not_answer_in_t
     client: httpx.AsyncClient, provider: Provider, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = await client.post("/sign-in/provider")
-    monkeypatch.setattr("server.oidc.SECONDS", 0)
+    monkeypatch.setattr("server.adapters.oidc.SECONDS", 0)
     assert AWAY in (await client.get(f"{CALLBACK}?{provider.authorize(begun.headers['location'])}")).text
     assert [vars(record)["reason"] for record in caplog.records if record.message == "unavailable"] == ["TimeoutError"]

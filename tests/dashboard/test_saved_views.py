@@ -4,9 +4,9 @@ import re
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.memory.saved_views import MOST_VIEWS
 from server.models import SavedView
+from server.storage.database import Database
 from tests.support.visitors import Visitor, seen
 
 QUERY = "?q=window+seat&tags=travel&sort=newest"

@@ -8,11 +8,11 @@ from email.message import EmailMessage
 import httpx
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain import sent_letters
 from server.domain.people import passwords
 from server.models import Mail, MailedToken, User
 from server.models.base import now
+from server.storage.database import Database
 from tests.support.browsers import PASSWORD, fresh, sign_in, sign_up
 from tests.support.mail import Mailbox, link_in
 from tests.support.mailing import letters, mailbox, settings

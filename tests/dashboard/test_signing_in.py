@@ -10,11 +10,11 @@ from argon2 import PasswordHasher
 
 from server.app import create_app
 from server.dashboard.views.entrance import local_path
-from server.database import Database
 from server.domain.credentials import IDLE_TIMEOUT
 from server.models import BrowserSession, User
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from server.app import create_app
 from server.dashboard import step_up
 from server.dashboard.routes import PAGES
-from server.database import Database
 from server.models import BrowserSession, User
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.dashboard.test_keys_and_account import KEY
 from tests.support.browsers import PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder

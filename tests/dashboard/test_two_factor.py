@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from server.app import create_app
-from server.database import Database
 from server.models import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
 from server.domain.access import reachable_organizations, reachable_projects
 from server.domain.memory import revert, trash
 from server.domain.teams import organizations, projects
@@ -16,6 +15,7 @@ from server.models import Invitation, Organization, OrganizationMember, Project,
 from server.models.base import now
 from server.principal import CredentialKind, Principal
 from server.settings import Settings
+from server.storage.database import Database
 
 TENANTS = 2_000
 """Enough for Postgres to prefer an index to reading a whole table."""

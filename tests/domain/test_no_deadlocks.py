@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import Database
 from server.domain.locks import lock_project
 from server.domain.memory import deletions, expiry, memories, moves, portions, selection, storing, trash
 from server.domain.memory.inputs import MemoryChange
@@ -17,6 +16,7 @@ from server.index import chunks
 from server.index.upkeep import rewriting
 from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory, Piece, Project, TrashedMemory
+from server.storage.database import Database
 from tests.support.world import World, eventually
 
 T = TypeVar("T")

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.domain.teams import projects
 from server.index.center import without_mean
 from server.index.chroma.client import Chroma, open_embedded
@@ -21,6 +20,7 @@ from server.index.upkeep.progress import Progress
 from server.models import IndexTask, Memory, Piece, Project, ProjectIndex
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.world import World, opened
 
 TEXTS = [f"canoe trip number {n}" for n in range(40)]

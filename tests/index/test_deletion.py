@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from server.database_failures import why
 from server.domain.memory import deletions
 from server.domain.teams import cascades
 from server.index import chunks
@@ -18,6 +17,7 @@ from server.index.words import word_index
 from server.index.words.backend import word_index_of
 from server.models import IndexTask, Memory, Project, TrashedMemory
 from server.models.base import now
+from server.storage.database_failures import why
 from tests.support.world import World, eventually
 
 

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from sqlmodel import select
 
 from server.app import create_app
-from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
@@ -25,6 +24,7 @@ from server.index.model.failures import ModelAway
 from server.index.upkeep import worker
 from server.models import Project
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.embedding_endpoint import KEY, MODEL, Endpoint, serving
 from tests.support.fakes import SharedDirection, SharedNothing, WordEmbedder
 from tests.support.started import running
@@ -246,7 +246,7 @@ async def started(
         monkeypatch.setattr(target, name, 0.05)
     monkeypatch.setattr(late, "LONGEST_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(breaker, "LONGEST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
     server.key = key
     chosen = {"embedding_url": server.url, "embedding_model": MODEL, "embedding_key": SecretStr(KEY)}
     async with running(create_app(settings.model_copy(update=chosen))) as app:

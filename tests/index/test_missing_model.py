@@ -58,7 +58,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(late, "LONGEST_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
 
 
 @pytest.fixture

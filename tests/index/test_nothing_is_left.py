@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
 from server.domain.memory import deletions, expiry, revert, trash
 from server.domain.memory.revert import Reversion
 from server.domain.teams import cascades
 from server.models import Memory, Project, TrashedMemory
 from server.models.base import now
+from server.storage.database import Database
 from tests.index.test_deletion import on_disk
 from tests.support.world import World, eventually
 

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from server.database import Database, migrate
 from server.index import MemoryIndex
 from server.index.types import NO_PLACES
 from server.index.upkeep import rewriting
@@ -16,6 +15,7 @@ from server.index.words import fts5, tokenizer, word_index, word_search
 from server.index.words.backend import word_index_of
 from server.models import Memory, Project
 from server.settings import Settings
+from server.storage.database import Database, migrate
 from tests.support.earlier import database_at, upgrade_to
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, wait_for_a_waiter

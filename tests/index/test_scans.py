@@ -118,13 +118,13 @@ def test_the_caches_of_all_workers_take_a_32nd_of_the_memory_of_a_container(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, workers: int, megabytes: int
 ) -> None:
     (tmp_path / "memory.max").write_text(f"{limit}\n")
-    monkeypatch.setattr("server.machine.MEMORY_FILE", tmp_path / "memory.max")
+    monkeypatch.setattr("server.machine.resources.MEMORY_FILE", tmp_path / "memory.max")
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 30}[name])
     assert cache_bytes_of(workers) == megabytes << 20
 
 
 def test_a_machine_with_much_memory_has_a_cache_of_a_gigabyte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("server.machine.MEMORY_FILE", tmp_path / "missing")
+    monkeypatch.setattr("server.machine.resources.MEMORY_FILE", tmp_path / "missing")
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 26}[name])
     assert cache_bytes_of(1) == 1 << 30
 

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from server.database import Database
 from server.index.chroma import client, collections
 from server.index.chroma.address import address_of
 from server.index.chroma.failures import ChromaFailed
@@ -21,6 +20,7 @@ from server.index.upkeep import worker
 from server.models import ProjectIndex
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.hosts import make_certificate
 from tests.support.world import World, eventually, opened
 

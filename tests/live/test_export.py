@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlmodel import select
 
-from server.database import Database
 from server.models import AuditEvent, Project
+from server.storage.database import Database
 from tests.support.server_process import ROOT, environment
 
 TEXT = "Tea is good. " * 700

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.models import User
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.served import listening, served
 

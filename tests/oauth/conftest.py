@@ -9,11 +9,11 @@ import pytest
 from sqlmodel import select
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.domain.people import users
 from server.hashing import password_hash
 from server.models import Organization, Project
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.flows import CALLBACK, ORIGIN, PASSWORD, App, Person
 from tests.support.hosts import Host, make_certificate, serving
 

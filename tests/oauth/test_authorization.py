@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.models import AuthorizationCode, OAuthGrant
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import (
     EVERYDAY,

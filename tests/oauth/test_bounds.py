@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from oauth import client_documents
-from server.database import Database
 from server.domain.grants import authorizations, clients, retention, tokens
 from server.domain.grants.clients import Description
 from server.models import AuthorizationRequest, OAuthClient, OAuthGrant
 from server.models.base import now
+from server.storage.database import Database
 from tests.oauth.conftest import MakePerson, Register
 from tests.support.flows import CALLBACK, PLAIN, App, Person, app_at, error_of, form_of, is_page, tokens_of
 from tests.support.hosts import Host

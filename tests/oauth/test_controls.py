@@ -16,7 +16,7 @@ from oauth.client_documents import Address, Fetched
 from oauth.clients import Client
 from oauth.grants import CodeGrant, PresentedRefreshToken, ProofKey
 from oauth.requests import FlowRequest
-from server import cors, limits, middleware
+from server.adapters import limits
 from server.domain import access, audit, client_names, credentials
 from server.domain.grants import (
     authorizations,
@@ -32,6 +32,7 @@ from server.hashing import token_hash
 from server.models import AuthorizationCode, AuthorizationRequest, OAuthClient, Project, ProjectRole, RefreshToken
 from server.models.base import now
 from server.principal import CredentialKind, Principal
+from server.web import cors, middleware
 from tests.support.controls import Control, assert_noticed, no, nothing, yes
 from tools import gate
 

@@ -3,8 +3,8 @@
 import pytest
 
 from server.__main__ import main
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.flows import CALLBACK, App, Person, error_of
 
 

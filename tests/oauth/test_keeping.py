@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from server.database import Database
 from server.domain.grants import retention
 from server.hashing import new_token
 from server.models import (
@@ -23,6 +22,7 @@ from server.models import (
 )
 from server.models.base import now
 from server.settings import SettingsError, read_settings
+from server.storage.database import Database
 from tests.support.flows import App, Person, error_of, tokens_of
 
 

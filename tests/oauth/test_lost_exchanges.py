@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.database import Database
+from server.storage.database import Database
 from tests.support.flows import App, Person, tokens_of
 
 LOSE_TWICE = """

@@ -3,12 +3,12 @@
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.domain.grants import authorizations
 from server.domain.grants.authorizations import RequestEnded
 from server.hashing import SESSION_PREFIX
 from server.models import AuthorizationRequest, BrowserSession, OAuthGrant, ProjectMember, ProjectRole
 from server.principal import CredentialKind, Principal
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, bearer, form_of, is_page, tokens_of
 from tests.support.tables import rows

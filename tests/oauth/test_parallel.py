@@ -7,11 +7,11 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.domain.grants import authorizations, clients
 from server.domain.grants.clients import Description
 from server.models import AccessToken, AuthorizationCode, AuthorizationRequest, OAuthGrant, RefreshToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.support.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
 from tests.support.hosts import Host
 from tests.support.world import wait_for_a_waiter

@@ -12,8 +12,8 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from pydantic import AnyUrl
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.models import ProjectMember, ProjectRole
+from server.storage.database import Database
 from tests.oauth.test_pages import share
 from tests.support.flows import CALLBACK, EVERYDAY, Person, answer_of
 from tests.support.served import listener, served, settings

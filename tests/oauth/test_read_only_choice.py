@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from server.database import Database
 from server.models import ProjectRole
+from server.storage.database import Database
 from tests.oauth.test_pages import share
 from tests.oauth.test_resource_server import ADD, JSON_RPC, LIST
 from tests.support.flows import EVERYDAY, App, Person, Tokens, answer_of, bearer, error_of, form_of, is_page, tokens_of

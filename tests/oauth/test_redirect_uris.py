@@ -6,8 +6,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import OAuthClient
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, App, Person, answer_of, is_page
 from tests.support.tables import rows

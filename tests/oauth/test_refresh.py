@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import Database
 from server.domain.grants import tokens as tokens_module
 from server.domain.teams import cascades
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.oauth.test_pages import share
 from tests.support.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_of, tokens_of

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
-from server.database import Database
 from server.domain.grants import tokens
 from server.domain.grants.refusals import Refusal
 from server.models import AuditEvent, AuthorizationCode, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.oauth.test_pages import share
 from tests.support.flows import App, Person, error_of

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.domain.grants import retention
 from server.models import OAuthClient
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, Person, error_of, is_page
 from tests.support.vendors import DOCUMENTS, REGISTERING, Vendor

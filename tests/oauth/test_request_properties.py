@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from oauth.requests import MAX_FIELDS, Fields, canonical, fields_of, query_of
-from server.runtime import State
+from server.shell.runtime import State
 
 FORM_LIKE = st.text("ab=&%+;0fF\x00\r\n é", max_size=60)
 PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\x7f"), min_size=1, max_size=8)

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.models import AccessToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.support.flows import ORIGIN, App, Person, bearer
 
 METADATA = f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"'

@@ -5,9 +5,9 @@ from datetime import timedelta
 import httpx
 from sqlmodel import select
 
-from server.database import Database
 from server.models import AccessToken
 from server.models.base import now
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import EVERYDAY, ORIGIN, RESOURCE, App, Person, basic, bearer, error_of, tokens_of
 from tests.support.tables import rows

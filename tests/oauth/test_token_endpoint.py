@@ -10,9 +10,9 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.models import AuthorizationCode
 from server.models.base import now
+from server.storage.database import Database
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, EVERYDAY, App, Person, basic, challenge_of, error_of, tokens_of
 from tests.support.tables import rows

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.database import Database
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.models import ProjectMember, ProjectRole, User
+from server.storage.database import Database
 from tests.conftest import Tenant
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server import activity_log, waits
-from server.activity_log import MOST_WAITING, ActivityLog
-from server.database import Database
+from server import waits
 from server.domain.memory import activity
 from server.models import ActivityEvent
 from server.models.base import new_id, now
+from server.shell import activity_log
+from server.shell.activity_log import MOST_WAITING, ActivityLog
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.world import eventually

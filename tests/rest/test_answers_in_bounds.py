@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.models import AuditEvent, MemoryVersion, TrashedMemory
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.tables import rows

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from rest.endpoint import Endpoint, Reach
 from rest.routes import ENDPOINTS
-from server.database import Database
 from server.models import OrganizationMember, OrganizationRole
-from server.spelling import names_of
+from server.storage.database import Database
+from server.text.spelling import names_of
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.memory import changes, expiry
 from server.domain.memory.exchange.export import export_memories
 from server.models import Label, Memory, MemoryVersion, Piece
 from server.models.base import JSON, JsonObject
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.tables import rows

@@ -5,7 +5,6 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -13,12 +12,13 @@ import sqlalchemy as sa
 from sqlmodel import col
 from starlette.types import ASGIApp
 
-from server import last_use, wire
 from server.app import create_app
-from server.database import Database
 from server.index.types import Vectors
 from server.models import Memory
 from server.settings import Settings
+from server.shell import last_use
+from server.storage.database import Database
+from server.web import wire
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 from tests.support.fakes import WordEmbedder
@@ -155,7 +155,7 @@ def held_by_a_tool(database: Database) -> Iterator[None]:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("holding", [held_by_a_process, held_by_a_tool])
 async def test_while_the_file_is_locked_no_writer_waits_longer_than_the_limit(
-    api: Caller, database: Database, holding: Callable[[Database], AbstractContextManager[None]]
+    api: Caller, database: Database, holding: Callable[[Database], contextlib.AbstractContextManager[None]]
 ) -> None:
     with holding(database):
         async with asyncio.timeout(20):
@@ -284,8 +284,8 @@ async def test_large_bodies_that_trickle_in_stop_no_small_ones(
 
 @pytest.mark.sqlite_only
 async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("server.wire.BODY_BYTES_PER_SECOND", 200 * wire.BODY_BYTES_PER_SECOND)
+    monkeypatch.setattr("server.web.wire.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("server.web.wire.BODY_BYTES_PER_SECOND", 200 * wire.BODY_BYTES_PER_SECOND)
 
     async def trickle() -> AsyncIterator[bytes]:
         yield LARGE_BEGINNING

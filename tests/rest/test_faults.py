@@ -17,13 +17,13 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from server.app import create_app
-from server.database import Database
 from server.errors import MaybeStored
 from server.logs import TextFormatter
 from server.models import IndexTask, Memory, metadata
 from server.models.base import Utc
 from server.settings import Settings
-from server.writer_lock import WriterLock
+from server.storage.database import Database
+from server.storage.writer_lock import WriterLock
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
 from tests.support.served import listening, served, url_of
@@ -68,7 +68,7 @@ def move_all_times(database: Database, by: timedelta) -> None:
 async def test_after_the_clock_was_set_back_everything_goes_on(
     settings: Settings, database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.amounts.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.amounts.KEEP_SECONDS", 0.0)
     with_chroma = settings.model_copy(update={"exact_scan_limit": 0})
     async with running(new_app(with_chroma)) as app, asking(app) as client:
         assert (await add(client, alice, "The ferry leaves at noon.")).status_code == 200
@@ -107,7 +107,7 @@ async def test_a_kernel_that_does_not_say_how_much_memory_is_left_is_no_problem(
     client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "meminfo").write_text("MemTotal:        8000 kB\nMemFree:          100 kB\n")
-    monkeypatch.setattr("server.health.MEMORY_FILE", tmp_path / "meminfo")
+    monkeypatch.setattr("server.shell.health.MEMORY_FILE", tmp_path / "meminfo")
     answer = await client.get("/health")
     assert (answer.status_code, answer.json()["checks"]["memory"]["status"]) == (200, "healthy")
 

@@ -4,8 +4,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import ApiKey
+from server.storage.database import Database
 from tests.conftest import Tenant
 
 QUESTIONS = ("/api/memories", "/api/memories?limit=many", "/api/memories?colour=red", "/api/memories/mem_nothing")

@@ -8,12 +8,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.activity_log import ActivityLog
-from server.database import Database
 from server.domain.memory import gathered_reads
 from server.domain.memory.activity import SHOWN_IDS
 from server.domain.memory.gathered_reads import MOST_SINGLE
 from server.models import ActivityEvent
+from server.shell.activity_log import ActivityLog
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.rest.test_activity import events, noted

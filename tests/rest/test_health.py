@@ -90,7 +90,7 @@ async def test_without_a_database_it_is_unhealthy_but_alive_and_sends_retry_afte
 async def test_while_the_data_folder_is_away_nothing_is_stored_and_health_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
     folder = tmp_path / "data"
     here = read_settings(env_file=None, data_dir=folder, public_url=ORIGIN)
     async with running(create_app(here, lambda _settings: WordEmbedder())) as app, asking(app) as client:
@@ -108,13 +108,13 @@ async def test_while_the_data_folder_is_away_nothing_is_stored_and_health_says_s
 async def test_a_data_folder_that_cannot_be_written_is_a_problem_of_the_disk(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
 
     def read_only(_path: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     with monkeypatch.context() as fault:
-        fault.setattr("server.health.os.utime", read_only)
+        fault.setattr("server.shell.health.os.utime", read_only)
         answer = await client.get("/health")
         disk = answer.json()["checks"]["disk"]
         assert (answer.status_code, answer.json()["status"], disk["status"]) == (200, "degraded", "unhealthy")
@@ -144,7 +144,7 @@ async def test_without_threads_it_is_unhealthy(client: httpx.AsyncClient, monkey
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("server.health.KEEP_SECONDS", 0.0)
+        patched.setattr("server.shell.health.KEEP_SECONDS", 0.0)
         patched.setattr(threading.Thread, "start", refuse)
         assert (await client.get("/health")).status_code == 503
     await asyncio.sleep(0)
@@ -220,7 +220,7 @@ async def test_many_who_ask_for_health_share_one_check(settings: Settings) -> No
 
 @pytest.mark.sqlite_only
 async def test_each_check_embeds_a_new_text(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
     embedder = CountingEmbedder()
     async with running(create_app(settings, lambda _settings: embedder)) as app, asking(app) as client:
         for _ in range(3):
@@ -229,8 +229,8 @@ async def test_each_check_embeds_a_new_text(settings: Settings, monkeypatch: pyt
 
 
 async def test_a_part_that_hangs_keeps_one_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
-    monkeypatch.setattr("server.health.CHECK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.CHECK_TIMEOUT_SECONDS", 0.05)
     released = threading.Event()
     hanging: list[str] = []
 
@@ -253,7 +253,7 @@ async def test_health_asks_the_mail_server_once_a_minute_without_signing_in(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server would refuse this password: a check that signs in would report a problem."""
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
     with mail_server(needs_sign_in=True) as (url, mailbox):
         wrong = settings.model_copy(update={"smtp_url": SecretStr(url.replace("p%40ss", "wrong"))})
         async with running(create_app(wrong, lambda _settings: WordEmbedder())) as app, asking(app) as client:

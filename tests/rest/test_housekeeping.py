@@ -12,9 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
-from server import housekeeping
 from server.app import close_runtime, create_app, open_runtime
-from server.database import Database
 from server.domain import retention
 from server.domain.grants import retention as grant_retention
 from server.domain.memory import expiry, unfinished
@@ -38,8 +36,10 @@ from server.models.invitations import InvitationStatus
 from server.models.notifications import LetterKind
 from server.models.organizations import OrganizationRole
 from server.models.users import MailedPurpose
-from server.runtime import Runtime
 from server.settings import Settings
+from server.shell import housekeeping
+from server.shell.runtime import Runtime
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.memory import idempotency
 from server.models import IdempotencyKey
 from server.models.base import now
+from server.storage.database import Database
 from tests.rest.conftest import Caller, said
 
 KEY = "5c8f-key"

@@ -13,9 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server import housekeeping
 from server.app import create_app
-from server.database import Database
 from server.domain.memory import imports, unfinished
 from server.domain.memory.exchange.lines import Line, memory_of
 from server.domain.memory.publishing import Staged
@@ -25,6 +23,8 @@ from server.index.types import UNEMBEDDED
 from server.models import Import, Project, StagedMemory
 from server.models.base import now
 from server.settings import Settings
+from server.shell import housekeeping
+from server.storage.database import Database
 from tests.conftest import ORIGIN
 from tests.rest.conftest import Caller
 from tests.support.fakes import WordEmbedder

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.models import Memory
 from server.models.base import now
 from server.models.memories import Label, LabelKind
+from server.storage.database import Database
 from tests.rest.conftest import Caller
 
 

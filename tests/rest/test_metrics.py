@@ -90,7 +90,7 @@ class HangingModel:
 async def test_what_waits_for_the_model_and_for_a_slot_is_shown(
     settings: Settings, alice: Tenant, bob: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.health.CHECK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("server.shell.health.CHECK_TIMEOUT_SECONDS", 0.05)
     model = HangingModel()
     async with running(create_app(settings, lambda _settings: BatchingEmbedder(model))) as app, asking(app) as client:
         await metrics(client)  # its question keeps the model busy, so that no addition embeds on its own thread
@@ -139,8 +139,8 @@ async def test_letters_that_cannot_be_sent_are_shown(settings: Settings) -> None
 async def test_activity_that_waits_and_that_was_dropped_is_shown(
     settings: Settings, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.activity_log.INTERVAL_SECONDS", 3600.0)
-    monkeypatch.setattr("server.activity_log.MOST_WAITING", 1)
+    monkeypatch.setattr("server.shell.activity_log.INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr("server.shell.activity_log.MOST_WAITING", 1)
     async with running(create_app(settings, lambda _settings: WordEmbedder())) as app, asking(app) as client:
         for text in ("one", "two", "three"):
             await client.post("/api/memories", json=body(text), headers=alice.auth)

@@ -125,7 +125,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "EVERY_SECONDS", 0.02)
     monkeypatch.setattr(survey, "REST_FACTOR", 1)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.health.KEEP_SECONDS", 0.0)
 
 
 async def add(client: httpx.AsyncClient, tenant: Tenant, texts: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
@@ -16,6 +15,7 @@ from server.models import Memory, Project
 from server.models.base import now
 from server.models.stored_size import TOTAL_SIZE
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 from tests.support.world import World, embedder, world

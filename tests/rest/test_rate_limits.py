@@ -10,15 +10,15 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from server.adapters.limits import Limits
 from server.app import create_app
 from server.buckets import Bucket
-from server.database import Database
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.errors import RateLimited
-from server.limits import Limits
 from server.models import Project
 from server.settings import Settings, read_settings
+from server.storage.database import Database
 from tests.conftest import ORIGIN, Tenant
 from tests.rest.conftest import Caller
 from tests.support.fakes import WordEmbedder

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.domain.memory import revert, versions
 from server.domain.memory.revert import Reversion
 from server.models import MemoryVersion, Project, User
 from server.models.base import now
 from server.principal import CredentialKind, Principal
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.team import authorize

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.models import Memory
 from server.models.memories import Label, LabelKind
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.tables import rows

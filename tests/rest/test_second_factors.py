@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.app import create_app
-from server.database import Database
 from server.models import User
 from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.browsers import PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.mail import Mailbox, mail_server

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from server.app import create_app
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.dashboard.test_passkeys import PASSKEYS, add, new_passkey
 from tests.support.browsers import browser_at, fresh, sign_up
 from tests.support.fakes import WordEmbedder

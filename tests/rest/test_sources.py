@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from server.database import Database
 from server.domain.memory.source import short_name
 from server.models import Project, User
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.team import authorize

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.memory import trash
 from server.models import TrashedMemory
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.world import eventually

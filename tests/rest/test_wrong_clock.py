@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server import housekeeping
 from server.app import create_app
-from server.database import Database
-from server.housekeeping import PURGE_SECONDS, STEADY_SECONDS, SteadyClock
 from server.models import BrowserSession, TrashedMemory
 from server.models.base import now
 from server.settings import Settings
+from server.shell import housekeeping
+from server.shell.housekeeping import PURGE_SECONDS, STEADY_SECONDS, SteadyClock
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running

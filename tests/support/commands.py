@@ -12,9 +12,9 @@ import pytest
 from sqlmodel import select
 
 from server.__main__ import main
-from server.database import Database
 from server.models import Project
 from server.settings import Settings
+from server.storage.database import Database
 
 
 @dataclass(frozen=True)

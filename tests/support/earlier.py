@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from server.database import MIGRATIONS, Database
+from server.storage.database import MIGRATIONS, Database
 
 CREATED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 LATER = CREATED + timedelta(days=3650)

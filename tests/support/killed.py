@@ -13,11 +13,11 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.database import Database
 from server.domain.memory import deletions, imports, selection, trash
 from server.index import chunks
 from server.models import Import
 from server.principal import CredentialKind, Principal
+from server.storage.database import Database
 
 
 def publish_all(session: Session, _principal: Principal) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from server.database import migrate
+from server.storage.database import migrate
 from tests.support.prepared import fill
 
 VARIABLE = "TEST_POSTGRES_URL"

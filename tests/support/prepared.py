@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from server.database import Database
+from server.storage.database import Database
 
 CREATORS: dict[str, Callable[[Session], Any]] = {}
 """What creates that which a fixture of this name finds."""

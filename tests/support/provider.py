@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.passkeys import base64url
 from tests.support.served import listening, served, url_of
 

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import metadata
+from server.storage.database import Database
 
 
 def row_counts(database: Database) -> dict[str, int]:

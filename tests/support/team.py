@@ -9,7 +9,6 @@ import httpx
 import pytest
 from sqlmodel import Session, select
 
-from server.database import Database
 from server.domain import names
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
@@ -20,6 +19,7 @@ from server.models import Organization, OrganizationMember, OrganizationRole, Pr
 from server.models.base import new_id, now
 from server.models.oauth import AccessToken, AuthMethod, ClientKind, OAuthClient, OAuthGrant
 from server.principal import Scope
+from server.storage.database import Database
 from tests.rest.conftest import Caller
 from tests.support.prepared import CREATORS
 

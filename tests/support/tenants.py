@@ -9,11 +9,11 @@ import pytest
 from sqlmodel import Session, select
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.models import Organization, Project
+from server.storage.database import Database
 from tests.support.prepared import CREATORS
 
 

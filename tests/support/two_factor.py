@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.people import mailed_tokens, users
 from server.models import User
 from server.models.base import now
 from server.models.users import MailedPurpose
+from server.storage.database import Database
 from tests.support.authenticator import Authenticator
 from tests.support.visitors import hidden, seen
 

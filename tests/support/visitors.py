@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from server.database import Database
 from server.domain.people import sessions
 from server.models import User
+from server.storage.database import Database
 from tests.conftest import ORIGIN, Tenant
 
 COOKIE = "ory_kratos_session"

@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from server.database import Database
 from server.domain.memory import deletions, memories, search
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import MemoryChange, Message, NewMemory
@@ -23,6 +22,7 @@ from server.models import BrowserSession, Memory, Organization, Project
 from server.models.base import JsonObject, new_id, now
 from server.principal import CredentialKind, Principal
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.fakes import WordEmbedder
 
 

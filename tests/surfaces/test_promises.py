@@ -7,9 +7,9 @@ import pytest
 
 from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
-from server.database import Database
 from server.domain.teams.api_keys import MAX_PER_PERSON
 from server.models import ApiKey
+from server.storage.database import Database
 from tests.support.team import Team
 from tests.surfaces.promises import ANYTHING, ELSEWHERE, PROMISES, Promise, Shape
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.database import Database
 from server.index.upkeep import rewriting
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.visitors import Visitor, seen

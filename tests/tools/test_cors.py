@@ -4,8 +4,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import ORIGIN, Tenant
 from tests.support.tables import rows
 from tests.tools.conftest import ACCEPT

@@ -6,11 +6,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.models import Project, ProjectMember, ProjectRole
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp

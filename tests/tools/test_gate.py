@@ -8,10 +8,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.models import ApiKey, User
+from server.storage.database import Database
 from server.waits import WAIT_SECONDS
 from tests.conftest import ORIGIN, Tenant
 from tests.support.tables import rows

@@ -3,7 +3,6 @@
 from sqlmodel import Session
 from starlette.responses import Response
 
-from server import attempts
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
@@ -15,6 +14,7 @@ from server.domain.people import identities, passkeys, passwords, second_factors
 from server.errors import Invalid
 from server.mailer import Mailer
 from server.principal import Principal
+from server.web import attempts
 
 ACCOUNT = f"{HOME}/account"
 EVENTS_PER_PAGE = 20

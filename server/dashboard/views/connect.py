@@ -16,7 +16,7 @@ from server.domain.grants.connections import Use
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.models import base
-from server.urls import is_loopback, is_private
+from server.network.urls import is_loopback, is_private
 
 WAIT_MINUTES = 60
 """A page that has been open for this long stops asking whether the assistant has connected."""

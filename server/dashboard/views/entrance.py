@@ -8,23 +8,23 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server import attempts, csp, wire
 from server.dashboard.done import done_message
 from server.dashboard.pages import HOME, SETUP, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import continue_sign_in, redirect_signed_in, set_session_cookie
 from server.dashboard.sign_in_ways import ways_of
-from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
 from server.domain.people import passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated, Unavailable
-from server.request_credentials import credential_of, require_same_origin, session_cookie_of
-from server.runtime import Call, Runtime, State
-from server.statuses import answered, log_unavailable
-from server.urls import is_local_path
+from server.network.urls import is_local_path
+from server.shell.runtime import Call, Runtime, State
+from server.web import attempts, csp, wire
+from server.web.dispatch import Handler, Methods
+from server.web.request_credentials import credential_of, require_same_origin, session_cookie_of
+from server.web.statuses import answered, log_unavailable
 
 SETUP_PAGE = "setup.html"
 FORM_BYTES = 64_000

@@ -21,9 +21,9 @@ from server.domain.memory.exchange.export import FILES, Chosen, ExportFormat, re
 from server.domain.memory.exchange.sources import EXAMPLE
 from server.domain.teams import projects
 from server.errors import Conflict, Invalid
-from server.runtime import Runtime, translating_outages
 from server.settings import make_private
-from server.uploads import open_lock, translating_disk_failures
+from server.shell.runtime import Runtime, translating_outages
+from server.shell.uploads import open_lock, translating_disk_failures
 
 SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""

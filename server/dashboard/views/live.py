@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from sqlmodel import Session
 from starlette.responses import Response
 
-from server import csp, streams
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.exchange import Download
 from server.domain.credentials import require_kept
@@ -21,6 +20,7 @@ from server.domain.memory.arrivals import Arrivals
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
 from server.principal import Principal
+from server.web import csp, streams
 
 STREAM_SECONDS = 8
 LOOK_EVERY_SECONDS = 2

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server import attempts
 from server.dashboard.pages import HOME
 from server.dashboard.session_cookies import continue_sign_in, with_session
 from server.dashboard.views.entrance import (
@@ -21,7 +20,8 @@ from server.domain.addresses import Verification
 from server.domain.people import passwords
 from server.domain.people.passwords import LinkEnded
 from server.errors import ServiceError
-from server.runtime import State
+from server.shell.runtime import State
+from server.web import attempts
 
 
 async def show_reset_password(

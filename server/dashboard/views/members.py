@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
@@ -16,6 +15,7 @@ from server.domain.teams import invitations, organization_members, project_membe
 from server.domain.teams.organization_members import Member
 from server.errors import Invalid, NotFound
 from server.models import ProjectRole
+from server.web import attempts
 
 
 async def show(request: PageRequest) -> Response:

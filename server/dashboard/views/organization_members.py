@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import paginate
@@ -15,6 +14,7 @@ from server.domain.teams import invitations, organization_members
 from server.domain.teams.organization_members import Member
 from server.domain.teams.organizations import Membership
 from server.models import OrganizationRole, ProjectRole
+from server.web import attempts
 
 MOST_PROJECTS = 40
 """How many projects the form offers. To invite to another project, use that project's page."""

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server import attempts
 from server.dashboard.cookies import set_sealed
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import continue_sign_in
@@ -18,11 +17,12 @@ from server.dashboard.sign_in_ways import (
 )
 from server.dashboard.views.account import ACCOUNT
 from server.dashboard.views.entrance import browser_info_of, next_of, read_form, render_page
-from server.dispatch import Methods
 from server.domain.people import passkeys
 from server.domain.people.passkeys import PasskeyRefused, PasskeyUnusable
 from server.errors import ServiceError
-from server.runtime import State
+from server.shell.runtime import State
+from server.web import attempts
+from server.web.dispatch import Methods
 
 PASSKEYS = f"{ACCOUNT}/passkeys"
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
-from server import reverting
 from server.dashboard.excerpts import heading
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
@@ -20,6 +19,7 @@ from server.domain.memory.source import ActivitySourceFilter, parse_id
 from server.errors import Invalid
 from server.models.activity import ActivityKind
 from server.models.sources import SourceKind
+from server.shell import reverting
 
 EVENTS_PER_PAGE = 50
 LATENESS = timedelta(seconds=30)

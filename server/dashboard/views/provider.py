@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server import attempts
 from server.dashboard.cookies import MAX_COOKIE, sealed, set_sealed, unsealed
 from server.dashboard.session_cookies import continue_sign_in
 from server.dashboard.sign_in_ways import SIGN_IN
 from server.dashboard.views.entrance import SWITCH, browser_info_of, local_path, next_of, read_form, render_page
-from server.dispatch import Methods
 from server.domain import external_sign_in
 from server.errors import Invalid, NotFound, ServiceError, Unauthenticated
-from server.runtime import State
+from server.shell.runtime import State
+from server.web import attempts
+from server.web.dispatch import Methods
 
 COOKIE = "provider_sign_in"
 CODE_LENGTH = 2000

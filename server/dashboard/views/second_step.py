@@ -4,13 +4,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server import attempts
 from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, redirect_signed_in, set_step_cookie
 from server.dashboard.views.entrance import browser_info_of, call_of, next_of, query_for, read_form, render_page
-from server.dispatch import Methods
 from server.domain.people import sessions
 from server.errors import ServiceError, Unauthenticated
-from server.runtime import State
+from server.shell.runtime import State
+from server.web import attempts
+from server.web.dispatch import Methods
 
 WRONG_CODE = "This code is incorrect or was already used. Wait for the next code in your app."
 

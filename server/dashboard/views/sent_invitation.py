@@ -9,7 +9,7 @@ from server.domain.letters import invitation_link
 from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.invitations import NewInvitation
 from server.mailer import Delivery
-from server.runtime import Call
+from server.shell.runtime import Call
 
 DELIVERY_MESSAGES: Mapping[Delivery | Unmailed, str] = {
     Delivery.SENT: "We sent them an email.",

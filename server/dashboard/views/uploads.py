@@ -19,8 +19,8 @@ from server.dashboard.fields import whole_number
 from server.dashboard.pages import PageRequest, parse_form, read_form, redirect
 from server.domain.memory import imports
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
-from server.runtime import Call
-from server.uploads import DiskFailed, State, Upload, UploadRunning, Uploads, Work, translating_disk_failures
+from server.shell.runtime import Call
+from server.shell.uploads import DiskFailed, State, Upload, UploadRunning, Uploads, Work, translating_disk_failures
 
 T = TypeVar("T")
 

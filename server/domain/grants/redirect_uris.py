@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from server.urls import is_private
+from server.network.urls import is_private
 
 MAX_LENGTH = 2000
 SHOWN_LENGTH = 200

@@ -2,7 +2,7 @@
 read them.
 
 Operations only note events in their session, because a separate write would cost more than the search itself.
-`server.activity_log` stores them after the commit.
+`server.shell.activity_log` stores them after the commit.
 """
 
 from collections import Counter
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import insert_for, is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import CLOCK_SLACK
 from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
@@ -25,6 +24,7 @@ from server.models.activity import ActivityKind
 from server.models.base import is_id, milliseconds_in, new_id, now, smallest_id
 from server.models.projects import IS_DELETED
 from server.principal import Principal
+from server.storage.database import insert_for, is_sqlite
 
 MOST_IDS = 1_000
 """How many memory ids the event of a change stores: enough for a whole batch. Answers show only the first of them."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import defer
 
 from server.models import Memory
 from server.models.base import JsonObject
-from server.statements import Row, columns_of, detached
+from server.storage.statements import Row, columns_of, detached
 
 ANSWER_BYTES = 4_000_000
 ANSWER_ROOM = 1_000

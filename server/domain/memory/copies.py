@@ -11,7 +11,7 @@ from server.domain.memory import rows
 from server.domain.memory.storing import insert, without_words
 from server.models import Memory, MemoryVersion, Piece
 from server.models.base import JsonObject
-from server.statements import Query, columns_of, detached
+from server.storage.statements import Query, columns_of, detached
 
 
 class MemoryCopy(NamedTuple):

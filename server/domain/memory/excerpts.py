@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Mapping
 from itertools import islice
 
-from server import characters
 from server.index.words.normalization import normalize, normalized_alike, pattern_of
 from server.index.words.questions import MAX_QUESTION_TERMS, question_terms
 from server.index.words.titles import title_in
+from server.text import characters
 
 EXCERPT_LENGTH = 1_500
 """How many characters of a memory a search or a list shows, including the ellipses."""

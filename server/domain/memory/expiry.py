@@ -22,7 +22,7 @@ from server.models.base import Utc, now
 from server.models.expiry import has_expired
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
-from server.statements import Query
+from server.storage.statements import Query
 
 MOST_DAYS = 36_500
 HAS_PASSED = "must be in the future"

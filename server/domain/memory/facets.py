@@ -16,7 +16,7 @@ from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query, as_json, numbers_in
+from server.storage.statements import Query, as_json, numbers_in
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30

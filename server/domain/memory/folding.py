@@ -11,7 +11,7 @@ from server.domain.memory.filters import by_age
 from server.models import Memory
 from server.models.base import Utc, now
 from server.models.expiry import is_live
-from server.statements import Query, as_json, texts_in
+from server.storage.statements import Query, as_json, texts_in
 
 
 class TextKey(NamedTuple):

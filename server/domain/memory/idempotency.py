@@ -7,7 +7,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import insert_for, is_sqlite
 from server.domain.memory.inputs import NewMemory
 from server.domain.retention import delete_chunk
 from server.errors import Conflict
@@ -15,6 +14,7 @@ from server.hashing import token_hash
 from server.models import IdempotencyKey
 from server.models.base import is_within, now, was_within
 from server.principal import Principal
+from server.storage.database import insert_for, is_sqlite
 
 KEY_LIFETIME = timedelta(hours=24)
 """A key can be reused for another request after this time."""

@@ -13,7 +13,6 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database, paused
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
@@ -36,6 +35,7 @@ from server.models.base import now
 from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
+from server.storage.database import Database, paused
 
 _staged = metadata.tables["staged_memories"]
 

@@ -18,7 +18,7 @@ from server.domain.memory.expiry import (
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.models.base import JsonObject, now
-from server.spelling import wrong_name_hint
+from server.text.spelling import wrong_name_hint
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100

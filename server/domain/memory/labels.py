@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from pydantic import BeforeValidator
 from sqlmodel import Session
 
-from server import characters
-from server.characters import has_lone_surrogate
 from server.models import Memory, metadata
 from server.models.base import JSON, JsonObject
 from server.models.memories import LabelKind
-from server.statements import Query
+from server.storage.statements import Query
+from server.text import characters
+from server.text.characters import has_lone_surrogate
 
 TAGS = "tags"
 PEOPLE = "people_mentioned"

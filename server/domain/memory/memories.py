@@ -30,7 +30,7 @@ from server.models.base import Utc, new_id, now
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query, without_constructor
+from server.storage.statements import Query, without_constructor
 
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""

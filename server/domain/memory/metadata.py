@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
-from server.characters import has_lone_surrogate
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
-from server.json_text import LONE_SURROGATE
 from server.models.base import JSON, JsonObject
+from server.text.characters import has_lone_surrogate
+from server.text.json_text import LONE_SURROGATE
 
 METADATA_BYTES = 16_384
 METADATA_KEYS = 64

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from server.errors import Invalid
-from server.reasons import NOT_A_MOMENT
+from server.text.reasons import NOT_A_MOMENT
 
 VOCABULARY = (
     "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days (or hours, "

@@ -24,7 +24,7 @@ from server.models import Memory
 from server.models.base import JSON, JsonObject, now
 from server.models.expiry import is_live
 from server.principal import Principal
-from server.spelling import shortened
+from server.text.spelling import shortened
 
 REPEAT_PERIOD = timedelta(hours=24)
 """If two equal texts come within this time of each other, they become one memory."""

@@ -28,7 +28,7 @@ from server.models.activity import ActivityKind
 from server.models.base import Utc, now
 from server.models.expiry import is_live
 from server.principal import Principal
-from server.statements import Query, Row, as_json, detached, numbers_in, texts_in
+from server.storage.statements import Query, Row, as_json, detached, numbers_in, texts_in
 
 LEAST_WIDTH = 50
 WIDTHS = (1_000, 2_000, 10_000, 1 << 40)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import paused
 from server.domain.memory import labels
 from server.domain.memory.portions import is_long
 from server.index import Index, outbox
@@ -15,7 +14,8 @@ from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.models import Memory, metadata
 from server.models.base import JsonObject
-from server.statements import Query, as_json, numbers_in, values_of
+from server.storage.database import paused
+from server.storage.statements import Query, as_json, numbers_in, values_of
 
 _memories = metadata.tables["memories"]
 _INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))

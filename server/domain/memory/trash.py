@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
-from server.database import trash_days_of
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, copies, late_words, rows, usage
@@ -26,7 +25,8 @@ from server.models.base import Utc, is_id, now
 from server.models.expiry import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
-from server.statements import Query
+from server.storage.database import trash_days_of
+from server.storage.statements import Query
 
 _trashed = metadata.tables["trashed_memories"]
 _ONLY_MEMORY = [

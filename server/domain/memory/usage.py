@@ -7,13 +7,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import quota_of
 from server.domain.memory.expiry import expired_usage
 from server.domain.memory.inputs import MemoryChange
 from server.errors import QuotaExceeded
 from server.models import Import, Memory, Project
 from server.models.stored_size import size_of_memory, stored_size
 from server.quotas import UNLIMITED, Quota
+from server.storage.database import quota_of
 
 
 class Usage(NamedTuple):

@@ -2,7 +2,7 @@
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from server import characters
+from server.text import characters
 
 MOST_USED = 10_000
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from server.database import paused
 from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -18,6 +17,7 @@ from server.models.base import now
 from server.models.notifications import LetterKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
+from server.storage.database import paused
 
 MIN_LENGTH = 8
 MAX_LENGTH = 200

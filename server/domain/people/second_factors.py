@@ -12,7 +12,6 @@ from cryptography.fernet import Fernet, InvalidToken
 from pyotp.utils import strings_equal
 from sqlmodel import Session, col, select
 
-from server.characters import normalize
 from server.domain import audit, letters
 from server.domain.access import require_session
 from server.domain.audit import Event
@@ -24,6 +23,7 @@ from server.mailer import Mailer
 from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
 from server.models.base import now, was_within
 from server.principal import Principal
+from server.text.characters import normalize
 
 ISSUER = "SelfMemory"
 STEP_SECONDS = 30

@@ -5,7 +5,6 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import paused
 from server.domain import names, notifications
 from server.domain.access import require_session
 from server.domain.audit import Event, record_account_event
@@ -29,6 +28,7 @@ from server.models.base import now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
+from server.storage.database import paused
 
 PERSONAL_NAME = "Personal"
 FIRST_PROJECT = "My Memories"

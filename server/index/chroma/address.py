@@ -4,8 +4,8 @@ from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from server.network.urls import bracketed
 from server.settings import Settings
-from server.urls import bracketed
 
 DEFAULT_PORT = 8000
 """The port of `chroma run`, where http names none."""

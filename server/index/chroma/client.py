@@ -24,10 +24,10 @@ from chromadb.api.collection_configuration import CreateCollectionConfiguration,
 from chromadb.config import Settings
 from chromadb.errors import ChromaError, NotFoundError
 
-from server import open_files
 from server.index.chroma.address import address_of
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector, Vectors
+from server.machine import open_files
 from server.settings import Settings as ServerSettings
 
 SYNC_THRESHOLD = 1_000

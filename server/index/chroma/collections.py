@@ -12,13 +12,13 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, insert_for
 from server.index.center import without_mean
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Space, Vector
 from server.models import metadata
 from server.settings import Settings
-from server.statements import Query
+from server.storage.database import Database, insert_for
+from server.storage.statements import Query
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma

@@ -13,9 +13,9 @@ from server.index import chunks
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
-from server.machine import memory_bytes
+from server.machine.resources import memory_bytes
 from server.models import Project, metadata
-from server.statements import Query, Row, as_json, numbers_in
+from server.storage.statements import Query, Row, as_json, numbers_in
 
 LEAST_BYTES, MOST_BYTES = 128 << 20, 1 << 30
 MEMORY_SHARE = 1 / 32

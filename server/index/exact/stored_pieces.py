@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.index.types import Numbers, Vectors
-from server.statements import Row
+from server.storage.statements import Row
 
 Positions = NDArray[np.intp]
 

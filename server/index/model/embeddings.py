@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from server import machine
 from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.endpoint import EndpointModel
@@ -20,6 +19,7 @@ from server.index.model.protocol import Model
 from server.index.model.sentence_folder import NotExportable, SentenceModel
 from server.index.model.transformers_model import TransformersModel
 from server.index.types import Space, Vectors
+from server.machine import resources
 from server.settings import Settings
 
 PACKAGED: dict[str, Callable[[Path], Exported]] = {
@@ -69,7 +69,7 @@ def open_late(settings: Settings) -> Embedder:
 
     The workers of a server share the processors.
     """
-    threads = EndpointModel.threads if settings.embedding_url else machine.share(settings.workers)
+    threads = EndpointModel.threads if settings.embedding_url else resources.share(settings.workers)
     return BatchingEmbedder(LateModel(lambda: configured(settings), threads), is_local=not settings.embedding_url)
 
 

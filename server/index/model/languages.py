@@ -8,10 +8,10 @@ import importlib.util
 import re
 from collections.abc import Sequence
 
-from server import characters
 from server.index.model import multilingual_e5
 from server.index.words.tokenizer import STOP_WORDS
 from server.settings import Settings
+from server.text import characters
 
 MOST_CHARACTERS = 600
 """How many characters of a text to examine."""

@@ -13,7 +13,7 @@ from server.index.model.failures import ModelUnusable
 from server.index.model.mean import mean_of
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
-from server.machine import cpu_count
+from server.machine.resources import cpu_count
 
 PRECISION = "int8"
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.index.chroma.collections import Collections
 from server.models import metadata
 from server.models.base import now
+from server.storage.database import Database
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma

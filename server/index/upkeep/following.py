@@ -9,7 +9,6 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database
 from server.index import chunks, outbox
 from server.index.center import without_mean
 from server.index.chroma.collections import Collection
@@ -19,6 +18,7 @@ from server.index.upkeep import candidates
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.leases import LeaseLost
 from server.models import metadata
+from server.storage.database import Database
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlmodel import Session
 
-from server.database import Database
-from server.database_failures import why
 from server.models import metadata
+from server.storage.database import Database
+from server.storage.database_failures import why
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database, is_sqlite
-from server.file_locks import try_lock
 from server.index.upkeep import leases
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases, is_of
+from server.machine.file_locks import try_lock
 from server.settings import INDEX_LOCK_FILE, Settings, make_private
+from server.storage.database import Database, is_sqlite
 
 MOST_BYTES = 1_000
 NOBODY = "not kept up to date, because no server is running"

@@ -12,7 +12,6 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
 from server.index.center import mean_of
 from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
@@ -25,6 +24,7 @@ from server.models import Project, ProjectIndex, metadata
 from server.models.base import now
 from server.models.projects import IS_DELETED
 from server.models.stored_size import TOTAL_SIZE
+from server.storage.database import Database
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma

@@ -10,7 +10,6 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
 from server.index import chunks, outbox
 from server.index.model.failures import ModelAway, ModelFailed, TextRefused
 from server.index.pieces import lead_from
@@ -19,6 +18,7 @@ from server.index.upkeep.candidates import memories_of_other_models, other_model
 from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
 from server.models.projects import deleted_projects
+from server.storage.database import Database
 
 log = logging.getLogger(__name__)
 

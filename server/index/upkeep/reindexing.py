@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from server.database import Database
 from server.index.upkeep import rebuild, rewriting
 from server.index.upkeep.progress import Progress
 from server.index.upkeep.worker import Worker
+from server.storage.database import Database
 
 REPORT_EVERY_SECONDS = 0.2
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
 from server.index.model import languages
 from server.index.upkeep.progress import Progress
 from server.models import IndexSurvey, Memory, Project, ProjectLanguages
 from server.models.base import is_within, was_within
 from server.models.projects import deleted_projects
+from server.storage.database import Database
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100

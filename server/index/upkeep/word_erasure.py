@@ -4,10 +4,10 @@ import time
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.index.outbox import PURGE
 from server.index.words.backend import word_index_of
 from server.models import metadata
+from server.storage.database import Database
 
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
 PAUSE_FACTOR = 9

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from server.database import Database
-from server.database_failures import why, why_unavailable
 from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache, exact_limit
@@ -27,6 +25,8 @@ from server.index.upkeep.word_erasure import WordErasure
 from server.index.words.backend import word_index_of
 from server.models import metadata
 from server.settings import Settings
+from server.storage.database import Database
+from server.storage.database_failures import why, why_unavailable
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma

@@ -2,10 +2,10 @@
 
 from sqlmodel import Session
 
-from server.database import Database, is_sqlite
 from server.index.words.fts5 import Fts5
 from server.index.words.protocol import WordIndex
 from server.index.words.tsvector import Tsvector
+from server.storage.database import Database, is_sqlite
 
 _FTS5 = Fts5()
 _TSVECTOR = Tsvector()

@@ -15,7 +15,7 @@ from server.index.words.protocol import WordRow
 from server.index.words.titles import memory_terms
 from server.index.words.tokenizer import date_words, indexed_terms
 from server.models import metadata
-from server.statements import Query, as_json, numbers_in
+from server.storage.statements import Query, as_json, numbers_in
 
 LONGEST_GAP = timedelta(hours=1)
 """A longer gap between two memories ends a conversation."""

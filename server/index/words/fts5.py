@@ -17,10 +17,10 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database
 from server.index.words import fts5_purge
 from server.index.words.protocol import TermMatches, WordIndex, WordRow, WordSql, union
-from server.statements import Query, as_json
+from server.storage.database import Database
+from server.storage.statements import Query, as_json
 
 WORDS_PER_MEMORY = 4
 """So many words with a beginning are read for each memory that may have it, so that long memories are found too."""

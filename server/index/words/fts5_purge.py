@@ -7,8 +7,8 @@ import sqlite3
 
 import sqlalchemy as sa
 
-from server.database import Database
-from server.sqlite import waiting
+from server.storage.database import Database
+from server.storage.sqlite import waiting
 
 MERGE_PAGES = 64
 """How many pages one transaction merges. Other writers wait for it, about 10 ms."""

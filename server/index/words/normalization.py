@@ -6,8 +6,8 @@ SQLite and Postgres fold letters differently, so we do it ourselves.
 import re
 import unicodedata
 
-from server import characters
 from server.index.words.han import HAN, fold_han
+from server.text import characters
 
 _ACCENTS = (
     "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.database import Database
-from server.statements import Query, Row, as_json
+from server.storage.database import Database
+from server.storage.statements import Query, Row, as_json
 
 NO_LIMIT = 1 << 62
 

@@ -6,7 +6,7 @@ Hebrew writes the article and short prepositions as part of the next word, Arabi
 
 import re
 
-from server import characters
+from server.text import characters
 
 _UMLAUT = re.compile("[äöüåøÄÖÜÅØ]")
 _WITH_D = re.compile("[äöüåøđÄÖÜÅØĐ]")

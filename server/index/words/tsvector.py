@@ -15,9 +15,9 @@ from functools import cache
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import Database
 from server.index.words.protocol import TermMatches, WordIndex, WordRow, WordSql, union
-from server.statements import Query
+from server.storage.database import Database
+from server.storage.statements import Query
 
 
 class Tsvector(WordIndex):

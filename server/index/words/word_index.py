@@ -9,7 +9,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.conversations import KnownTerms, word_rows
 from server.index.words.protocol import WordRow
 from server.models import metadata
-from server.statements import Query, id_subquery
+from server.storage.statements import Query, id_subquery
 
 _memories = metadata.tables["memories"]
 

@@ -30,7 +30,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.protocol import TermMatches, WordIndex
 from server.index.words.questions import MAX_QUESTION_TERMS, Question, beginning_of, read_question
 from server.models import metadata
-from server.statements import Query, as_json, numbers_in
+from server.storage.statements import Query, as_json, numbers_in
 
 MAX_ROWS = 1500
 """In a project with more memories than this, a search considers about this many matches, so that its cost is limited.

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server import domain_names
+from server.network import domain_names
 
 revision = "0030"
 down_revision = "0029"

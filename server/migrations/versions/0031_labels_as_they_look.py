@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server import characters
+from server.text import characters
 
 revision = "0031"
 down_revision = "0030"

@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import paused
 from server.domain.memory import deletions, histories, imports, versions
 from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import EarlierVersion, Line
 from server.domain.memory.imports import import_memories
 from server.models import Memory, MemoryVersion
 from server.models.base import now
+from server.storage.database import paused
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
 from tests.domain.memory.test_long_memories import publish
 from tests.support.world import World

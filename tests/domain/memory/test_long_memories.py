@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
-from server.database import paused
 from server.domain.memory import batches, deletions, imports, memories, publishing, trash
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
@@ -23,6 +22,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.titles import memory_terms
 from server.models import Memory, Project
 from server.models.base import JsonObject
+from server.storage.database import paused
 from tests.domain.memory.test_imports import RESUMED, age, lines, resume, staged, stored
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World

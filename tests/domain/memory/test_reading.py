@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.people import users
 from server.models import User
 from server.settings import Settings
+from server.storage.database import Database
 
 
 def test_a_read_sees_one_snapshot(settings: Settings) -> None:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.models import Memory
 from server.models.base import now
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp

@@ -4,7 +4,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.domain.memory import imports, memories
 from server.domain.memory.excerpts import TITLE_LENGTH, title_of
 from server.domain.memory.inputs import MemoryChange, Message, NewMemory
@@ -13,6 +12,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.titles import memory_terms
 from server.models import Memory
 from server.models.base import JsonObject
+from server.storage.database import Database
 from tests.support.world import World, eventually
 
 

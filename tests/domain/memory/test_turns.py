@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.database import paused
 from server.domain import turns
 from server.domain.memory import changes, deletions, expiry, memories, selection, trash, unfinished
 from server.domain.memory.inputs import MemoryChange
@@ -19,6 +18,7 @@ from server.index import chunks
 from server.models import Memory, TrashedMemory
 from server.models.base import now
 from server.quotas import Quota
+from server.storage.database import paused
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged
 from tests.domain.memory.test_long_memories import add, assert_whole, counts
 from tests.support.world import World

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from server.database import Database
 from server.models import ApiKey
+from server.storage.database import Database
 from tests.rest.conftest import said
 from tests.support.team import Team
 

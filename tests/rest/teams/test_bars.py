@@ -10,10 +10,10 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.buckets import Bucket
-from server.database import Database
 from server.domain.teams import invitations, organizations, projects
-from server.operations import LIMITS, Limit
 from server.settings import Settings
+from server.shell.operations import LIMITS, Limit
+from server.storage.database import Database
 from tests.conftest import ORIGIN, Tenant
 from tests.rest.conftest import Caller, said
 from tests.support.fakes import WordEmbedder

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.commands.backup import backup
-from server.database import Database
 from server.domain.memory import activity, expiry, imports, unfinished
 from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import Line
@@ -25,6 +24,7 @@ from server.models import metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.settings import INDEX_LOCK_FILE, Settings
+from server.storage.database import Database
 from tests.rest.conftest import said
 from tests.support.fakes import WordEmbedder
 from tests.support.team import Team
@@ -34,7 +34,7 @@ from tests.support.world import World, eventually, opened
 @pytest.fixture(autouse=True)
 def owner_elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileLock]:
     """Own the index, so that nothing is removed before the test releases it."""
-    monkeypatch.setattr("server.amounts.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.shell.amounts.KEEP_SECONDS", 0.0)
     settings.data_dir.mkdir(exist_ok=True)
     lock = FileLock(settings.data_dir / INDEX_LOCK_FILE)
     assert lock.acquire()

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
 from server.domain.people import users
 from server.models import Invitation, User
 from server.models.base import now
+from server.storage.database import Database
 from tests.rest.conftest import Caller
 from tests.support.team import Team
 

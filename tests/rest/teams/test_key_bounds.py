@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.database import Database
 from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.hashing import token_hash
 from server.models import ApiKey, BrowserSession, User
 from server.models.base import now
+from server.storage.database import Database
 from tests.rest.conftest import Caller
 from tests.support.team import Team
 

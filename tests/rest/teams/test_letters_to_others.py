@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from server.app import create_app
-from server.database import Database
 from server.models import User
 from server.settings import Settings
+from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 from tests.support.browsers import browser_at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.database import Database
+from server.storage.database import Database
 from tests.rest.conftest import said
 from tests.support.team import Team
 

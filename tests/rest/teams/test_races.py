@@ -8,8 +8,8 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from server.database import Database
 from server.models import Organization, OrganizationRole
+from server.storage.database import Database
 from tests.rest.conftest import Caller
 from tests.support.team import Team
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.database import Database
 from server.models import User, metadata
+from server.storage.database import Database
 from tests.rest.conftest import said
 from tests.support.team import Team
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, NamedTuple, TypeAlias
 
-from server.spelling import not_a
+from server.text.spelling import not_a
 
 Foreign: TypeAlias = dict[str, Any]
 """An object from another program. Nothing is known about it until it is checked."""

@@ -31,7 +31,7 @@ from server.models import Memory, MemoryVersion, Project
 from server.models.activity import ActivityKind
 from server.models.projects import IS_DELETED
 from server.principal import Principal
-from server.statements import id_subquery
+from server.storage.statements import id_subquery
 
 
 class ExportFormat(StrEnum):

@@ -34,7 +34,7 @@ from server.errors import Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
 from server.models.sources import Source
-from server.reasons import reason_of
+from server.text.reasons import reason_of
 
 _SAME = ("content", "user_id", "created_at", "updated_at", "messages", "version", "pinned", "expires_at")
 MEMORY_ATTRIBUTES = {**dict(zip(_SAME, _SAME, strict=True)), "metadata": "details"}

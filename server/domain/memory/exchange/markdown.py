@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from server import characters
 from server.domain.memory.exchange import front_matter
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, STANDARD_INPUT, Entry, Foreign, Warnings
 from server.domain.memory.exchange.inline_tags import add_tags, lines_of
@@ -25,6 +24,7 @@ from server.domain.memory.metadata import CONTENT_LENGTH, is_blank, parse_metada
 from server.errors import Invalid
 from server.index.words.titles import names_in, title_in
 from server.index.words.tokenizer import MARKS
+from server.text import characters
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _TOML = re.compile(r"\A\+\+\+[ \t]*\r?\n(.*?)(?<=\n)\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL)

@@ -4,9 +4,9 @@ import io
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from server.characters import HALF_CHARACTERS
 from server.domain.memory.metadata import CONTENT_LENGTH
 from server.errors import Invalid
+from server.text.characters import HALF_CHARACTERS
 
 Opener = Callable[[], IO[bytes]]
 """Opens the same bytes from their beginning."""

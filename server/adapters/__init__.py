@@ -1,0 +1,1 @@
+"""Mail, identity providers and rate limits: what is outside of this process."""

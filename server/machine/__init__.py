@@ -1,0 +1,1 @@
+"""This machine: its resources, files and command line."""

@@ -1,0 +1,1 @@
+"""Names on the network: URLs, domains, mail addresses, proxies."""

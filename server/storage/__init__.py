@@ -1,0 +1,1 @@
+"""The database, SQLite or Postgres, and the folder of the data."""

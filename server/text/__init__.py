@@ -1,0 +1,1 @@
+"""Text: Unicode, JSON, spelling, and what is wrong with a value."""

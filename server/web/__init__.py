@@ -1,0 +1,1 @@
+"""HTTP as all doors need it: requests, bodies, credentials, headers."""
