@@ -46,6 +46,18 @@ LAYERS = {
 MAY_IMPORT = {5: {5, 4, 3, 2, 1, 0}, 4: {4, 3, 2, 0}, 3: {3, 2, 1, 0}, 2: {2, 1, 0}, 1: {1, 0}, 0: {0}}
 # Packages inside a layer, from top to bottom: imports go sideways within a package and down between packages.
 ORDER = {
+    "server": (
+        ("server.__main__",),
+        ("server.commands",),
+        ("server.app",),
+        ("server.dashboard",),
+        ("server.web",),
+        ("server.shell",),
+        ("server.domain",),
+        ("server.index", "server.adapters"),
+        ("server.storage",),
+        ("server",),
+    ),
     "server.domain": (
         ("server.domain.accounts", "server.domain.addresses", "server.domain.external_sign_in"),
         ("server.domain.teams",),
