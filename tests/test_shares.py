@@ -1,6 +1,7 @@
 """Worker threads: their results, and how long work holds its slot."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -87,6 +88,27 @@ async def test_without_a_thread_what_can_wait_is_left_out(database: Database, mo
         patched.setattr(threading.Thread, "start", refuse)
         await UseRecorder().note(lambda: None)
         assert await AmountsReader(database).current() is None
+
+
+async def test_a_failure_after_the_request_was_canceled_leaves_no_traceback(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, may_fail = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        began.set()
+        may_fail.wait(SOON_SECONDS)
+        raise Unavailable
+
+    request = asyncio.create_task(threads.run("alice", fail))
+    await asyncio.to_thread(began.wait, SOON_SECONDS)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    may_fail.set()
+    await threads.run("alice", lambda: None)  # begins when the slot is free
+    gc.collect()
+    assert caplog.messages == []
 
 
 async def test_work_that_hangs_keeps_one_thread(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

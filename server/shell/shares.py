@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from server import waits
-from server.errors import Unavailable
+from server.errors import ServiceError, Unavailable
 from server.hashing import token_hash
 
 T = TypeVar("T")
@@ -154,8 +154,13 @@ class Threads(Shares):
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         outcome = asyncio.wrap_future(job)
-        outcome.add_done_callback(lambda _: self._give_back(caller))
+        outcome.add_done_callback(partial(self._end, caller, job))
         return await asyncio.shield(outcome)
+
+    def _end(self, caller: str, job: Future[T], outcome: asyncio.Future[T]) -> None:
+        self._give_back(caller)
+        if not outcome.cancelled() and isinstance(job.exception(), ServiceError):
+            outcome.exception()  # asyncio logs what nobody reads, and a canceled request reads nothing
 
     def close(self) -> None:
         """End the threads after their current work. Work that hangs ends with the process."""
