@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from server.domain.memory.exchange.entries import Entry, Warnings
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.inputs import parse_past
 
@@ -66,6 +66,12 @@ def is_moment(value: Any) -> bool:
         return parse_moment(moment(value)) is not None
     except ValueError:
         return False
+
+
+def times_of(created: Any, updated: Any) -> Foreign:
+    """Return the times as fields, without those that are missing."""
+    times = {"created_at": created, "updated_at": updated}
+    return {name: time for name, time in times.items() if time}
 
 
 def with_readable_times(entry: Entry, warnings: Warnings) -> Entry:

@@ -4,11 +4,11 @@ Notes, with one file for all.
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from server.domain.memory.exchange.chat_parts import object_in, objects_in
 from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.moments import times_of
 from server.domain.memory.exchange.records import DELETED, is_deleted
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
@@ -63,7 +63,7 @@ def read_keep(place: str, note: Foreign, warnings: Warnings) -> Iterator[Entry]:
     edited = note["userEditedTimestampUsec"]
     yield from _entries(place, f"{title}\n\n{text}".strip(), warnings, {
         "metadata": metadata, "source": "Google Keep", "pinned": bool(note.get("isPinned")),
-        **_times(note.get("createdTimestampUsec") or edited, edited),
+        **times_of(note.get("createdTimestampUsec") or edited, edited),
     }, title)  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def read_day_one(place: str, entry: Foreign, warnings: Warnings) -> Iterator[Ent
         metadata["place"] = str(place_name)
     yield from _entries(place, text, warnings, {
         "metadata": metadata, "source": "Day One", "pinned": bool(entry.get("isPinned")),
-        **_times(entry["creationDate"], entry.get("modifiedDate")),
+        **times_of(entry["creationDate"], entry.get("modifiedDate")),
     })  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def read_standard_note(place: str, item: Foreign, warnings: Warnings) -> Iterato
         metadata = {"source": "standard-notes"} | ({"title": title} if title else {})
         yield from _entries(place, text, warnings, {
             "metadata": metadata, "source": "Standard Notes", "pinned": bool(about.get("pinned")),
-            **_times(item.get("created_at"), about.get("client_updated_at") or item.get("updated_at")),
+            **times_of(item.get("created_at"), about.get("client_updated_at") or item.get("updated_at")),
         }, title)  # fmt: skip
 
 
@@ -114,8 +114,3 @@ def _entries(place: str, text: str, warnings: Warnings, fields: Foreign, group: 
         warnings.add(_WITHOUT_TEXT)
     for content in cut(storable(text)):
         yield Entry(place, fields | {"content": content}, group)
-
-
-def _times(created: Any, updated: Any) -> Foreign:
-    times = {"created_at": created, "updated_at": updated}
-    return {name: time for name, time in times.items() if time}

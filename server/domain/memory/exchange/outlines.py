@@ -8,6 +8,7 @@ from server.domain.memory.exchange.conversations import title_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.inline_tags import add_tags
 from server.domain.memory.exchange.markdown import OF_LOGSEQ, day_of
+from server.domain.memory.exchange.moments import times_of
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import is_blank
 
@@ -27,8 +28,7 @@ def read_page(place: str, page: Foreign, warnings: Warnings) -> Iterator[Entry]:
     program = "Logseq" if LOGSEQ in page else "Roam"
     title = title_of(page.get(LOGSEQ) or page.get("title"))
     edited = page.get(_EDITED)
-    times = {"created_at": day_of(title) or page.get(_CREATED) or edited, "updated_at": edited}
-    times = {name: time for name, time in times.items() if time}
+    times = times_of(day_of(title) or page.get(_CREATED) or edited, edited)
     text = storable("\n".join(_lines(page.get("children"))))
     if is_blank(text):
         warnings.add(_WITHOUT_TEXT, title or place)
