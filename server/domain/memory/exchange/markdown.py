@@ -63,7 +63,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     """Yield the file as one memory, or as one per heading if it is too long for a single memory."""
     if _OF_JOPLIN.search(text[-_OF_JOPLIN_LENGTH:]):
         raise Invalid(f"This is a file of Joplin's RAW export. {EXPORT_FROM_JOPLIN}")
-    head, body = _split(name, text, warnings)
+    head, fields, body = _split(name, text, warnings)
     if _is_own(head):
         yield Entry(name, _own_fields(head, body), name)
         return
@@ -71,7 +71,8 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     whole = PurePosixPath(name).stem
     stem = _NOTION_ID.sub("", whole)
     body = OF_LOGSEQ.sub("", storable(body.replace("\r\n", "\n"))).strip()
-    fields = fields_of(head if stem == whole else _properties_of_notion(body))
+    if stem != whole:
+        fields = fields_of(_properties_of_notion(body))
     for key, value in fields["metadata"].items():
         if our_name(key) in (*PAST, "expires_at") and not fits(our_name(key), value):
             warnings.add(UNREAD, name)
@@ -112,24 +113,29 @@ def _is_own(head: Foreign) -> bool:
     return str(head.get("id", "")).startswith("mem_")
 
 
-def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
-    """Return the front matter and the text after it. Front matter that cannot be read, or that no metadata can hold,
-    stays in the text.
+def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, Foreign, str]:
+    """Return the front matter, its fields unless we wrote it, and the text after it. Front matter that cannot be read,
+    or that no metadata can hold, stays in the text.
     """
     text = text.removeprefix("\ufeff")
     match = _FRONT_MATTER.match(text) or _TOML.match(text)
     if match is None:
         properties = _PROPERTIES.match(text)
-        return _properties(properties[0]) if properties else {}, text[properties.end() if properties else 0 :]
+        head = _properties(properties[0]) if properties else {}
+        return head, fields_of(head), text[properties.end() if properties else 0 :]
+    fields = fields_of({})
     try:
         head = front_matter.read_toml(match[1]) if match.re is _TOML else front_matter.read(match[1])
         if isinstance(head, dict) and not _is_own(head):
-            parse_metadata(_ROOM | fields_of(head)["metadata"])
+            fields = fields_of(head)
+            parse_metadata(_ROOM | fields["metadata"])
     except ValueError:
         kind = "TOML" if match.re is _TOML else "YAML"
         warnings.add(f"front matter that is not {kind}, or is too large for metadata, stays in the text", name)
-        return {}, text
-    return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
+        return {}, fields_of({}), text
+    if isinstance(head, dict):
+        return head, fields, text[match.end() :]
+    return {}, fields, text if head else text[match.end() :]
 
 
 def _shown(stem: str) -> str:
