@@ -180,11 +180,7 @@ class ListQuery(OfUser):
 
     def following(self, listed: Sequence[ListedMemory]) -> str:
         """Return the path and query for the rest of this page, after the memories in `listed`."""
-        remaining = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
-        given = self.model_copy(update=remaining).model_dump(mode="json", exclude_defaults=True)
-        # A list is JSON text, because an item may have commas.
-        texts = {name: json.dumps(value) if isinstance(value, list) else value for name, value in given.items()}
-        return f"/api/memories?{urlencode(texts | {'limit': remaining['limit']})}"
+        return f"/api/memories?{_rest_of(self, self.limit - len(listed), listed[-1].id)}"
 
 
 class TrashQuery(OfUser):
@@ -194,9 +190,15 @@ class TrashQuery(OfUser):
 
     def following(self, listed: Sequence[TrashedView]) -> str:
         """Return the path and query for the rest of this page, after the memories in `listed`."""
-        left = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].deleted_at}
-        given = self.model_copy(update=left).model_dump(mode="json", exclude_defaults=True)
-        return f"/api/memories/trash?{urlencode(given | {'limit': left['limit']})}"
+        return f"/api/memories/trash?{_rest_of(self, self.limit - len(listed), listed[-1].deleted_at)}"
+
+
+def _rest_of(query: ListQuery | TrashQuery, limit: int, before: str | datetime) -> str:
+    """Return the query for `limit` more memories, which come before this one."""
+    left = query.model_copy(update={"limit": limit, "offset": 0, "before": before})
+    given = left.model_dump(mode="json", exclude_defaults=True) | {"limit": limit}
+    # A list is JSON text, because an item may have commas.
+    return urlencode({name: json.dumps(value) if isinstance(value, list) else value for name, value in given.items()})
 
 
 class DeletionQuery(InProject):
