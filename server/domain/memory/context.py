@@ -47,8 +47,9 @@ def read_context(
     budget: int,
     write: Write,
 ) -> list[ContextEntry]:
-    """Return the memories whose lines fit into `budget` characters. A line break counts as one character. `write` makes
-    the line of a memory from the memory and a text: its title, if it has one, and its content.
+    """Return the memories whose lines fit into `budget` characters. A line break counts as one character.
+
+    `write` returns the line of a memory. It gets the memory and its text, with the title first if it has one.
 
     Pinned memories come first, newest first. Then recently changed and frequently found memories alternate. Each text
     appears once. The memories come without their messages. Raises the errors of `require_project`.

@@ -92,8 +92,10 @@ def me(session: Session, principal: Principal) -> User:
 
 
 def locked_me(session: Session, principal: Principal) -> User:
-    """Like `me`, and lock the account, so that it cannot be deleted before the commit. Raises Forbidden for a key or
-    token, and CredentialEnded if whoever had the lock before ended the session.
+    """Like `me`, and lock the account, so that it cannot be deleted before the commit.
+
+    Raises Forbidden for a key or token, and CredentialEnded if the session has ended, perhaps while this call waited
+    for the lock.
     """
     require_session(principal)
     lock_user(session, principal.user_id)
