@@ -113,8 +113,8 @@ def add_similar(
     matrices, vector = answer
     if not matrices.fits(project.piece_count):
         return similar
-    others = matrices.scan_project(session, project).compare(vector)
-    return similar.with_others(others if allowed is None else others.only(allowed))
+    scan = matrices.scan_project(session, project)
+    return similar.with_others(scan.compare(vector) if allowed is None else scan.compare_only(vector, allowed))
 
 
 def _embed(opened: _Opened, text: str) -> tuple[MatrixCache, Vector] | None:

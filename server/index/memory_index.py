@@ -141,8 +141,8 @@ class MemoryIndex:
             self._matrices.forget(project.id)
             return near
         if self._matrices.fits(project.piece_count):
-            similar = self._matrices.scan_project(session, project).compare(vector)
-            return similar if allowed is None else similar.only(allowed)
+            scan = self._matrices.scan_project(session, project)
+            return scan.compare(vector) if allowed is None else scan.compare_only(vector, allowed)
         mean = collection.mean if collection else self._matrices.mean
         if allowed is None:
             also, wanted = candidates.also, candidates.wanted

@@ -236,7 +236,8 @@ def stored(owners: Sequence[int], vectors: Vectors) -> StoredPieces:
 def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_mean() -> None:
     vectors = unit_vectors(5, 384)
     matrix, question = Matrix.of(stored((3, 3, 7, 9, 9), vectors)), vectors[1]
-    similar = Scan.of(matrix, matrix.mean(AT_ORIGIN)).compare(question)
+    scan = Scan.of(matrix, matrix.mean(AT_ORIGIN))
+    similar = scan.compare(question)
     mean = mean_of(vectors.sum(axis=0, dtype=np.float64), 5, AT_ORIGIN)
     cosines = without_mean(vectors, mean) @ without_mean(question, mean)
     assert similar.numbers.tolist() == [3, 7, 9]
@@ -244,6 +245,10 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_mean() -> No
     assert similar.similarities[0] == pytest.approx(1, abs=3e-3)
     assert similar.best_span(3) == (1, 2)
     assert similar.best_span(8) is None
+    only = scan.compare_only(question, [9, 3, 8])
+    assert only.numbers.tolist() == [3, 9]
+    assert only.similarities == pytest.approx(similar.similarities[[0, 2]])
+    assert (only.best_span(3), only.best_span(7)) == ((1, 2), None)
 
 
 def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> None:

@@ -32,6 +32,6 @@ def dot_products(codes: Codes, steps: Vector, vector: Vector) -> Vector:
     return products
 
 
-def total(codes: Codes, steps: Vector) -> NDArray[np.float64]:
+def total_of(codes: Codes, steps: Vector) -> NDArray[np.float64]:
     """Return the sum of the encoded vectors, without decoding all of them at once."""
     return np.asarray(np.einsum("i,ij->j", steps, codes), np.float64)

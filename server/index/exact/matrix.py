@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.index.center import inverse_lengths, mean_of, without_mean
-from server.index.exact import codes
-from server.index.exact.codes import Codes
+from server.index.exact.codes import Codes, dot_products, encode, total_of
 from server.index.exact.stored_pieces import Layout, Positions, StoredPieces
+from server.index.memory_numbers import positions_of
 from server.index.pieces import length_penalty
 from server.index.types import Numbers, Places, Vector
 
@@ -47,18 +47,14 @@ class Matrix(Layout):
 
     @staticmethod
     def of(pieces: StoredPieces) -> "Matrix":
-        parts = [codes.encode(part) for part in pieces.parts(ENCODED_AT_ONCE)]
+        parts = [encode(part) for part in pieces.parts(ENCODED_AT_ONCE)]
         encoded, steps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        total = codes.total(encoded, steps)
+        total = total_of(encoded, steps)
         return Matrix(pieces.numbers, pieces.places, pieces.starts, pieces.spans, encoded, steps, total, encoded)
 
     def mean(self, prior: Vector) -> Vector:
         """Return the mean of the vectors. `prior` is the mean of the model's vectors."""
         return mean_of(self.total, len(self.codes), prior)
-
-    def dot_products(self, vector: Vector) -> Vector:
-        """Return the dot product of each piece and `vector`."""
-        return codes.dot_products(self.codes, self.steps, vector)
 
     def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
         """Return the matrix without `removed` and with `new`. If this matrix already has a memory of `new`, put it in
@@ -77,19 +73,17 @@ class Matrix(Layout):
 
     def take(self, positions: Positions) -> "Matrix":
         """Copy the memories at `positions`, in that order."""
-        sizes = self.sizes[positions]
-        starts = np.cumsum(sizes) - sizes
-        rows = np.arange(sizes.sum()) + np.repeat(self.starts[positions] - starts, sizes)
+        part, rows = self.part(positions)
         others = np.delete(np.arange(len(self.codes)), rows)
         encoded = self.codes[rows]
         return Matrix(
-            self.numbers[positions],
-            self.places[positions],
-            starts,
-            self.spans[rows],
+            part.numbers,
+            part.places,
+            part.starts,
+            part.spans,
             encoded,
             self.steps[rows],
-            self.total - codes.total(self.codes[others], self.steps[others]),
+            self.total - total_of(self.codes[others], self.steps[others]),
             encoded,
         )
 
@@ -134,7 +128,7 @@ class Scan:
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
         factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
-        scales = inverse_lengths(matrix.dot_products(mean), mean) * factors
+        scales = inverse_lengths(dot_products(matrix.codes, matrix.steps, mean), mean) * factors
         lengths = matrix.spans[matrix.starts + matrix.sizes - 1, 1].astype(np.float32)
         usual = max(float(lengths.sum()) / max(len(lengths), 1), LEAST_MEAN)
         places = Places(matrix.numbers, matrix.places, lengths / np.float32(usual))
@@ -142,11 +136,22 @@ class Scan:
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
-        matrix = self.matrix
+        return self._compare(question, self.matrix, slice(None), slice(None), complete)
+
+    def compare_only(self, question: Vector, allowed: Sequence[int]) -> "SimilarMemories":
+        """Compare only the allowed memories."""
+        positions, are_here = positions_of(np.unique(np.asarray(allowed, np.int64)), self.matrix.numbers)
+        layout, rows = self.matrix.part(positions[are_here])
+        return self._compare(question, layout, positions[are_here], rows, complete=True)
+
+    def _compare(
+        self, question: Vector, layout: Layout, positions: Positions | slice, rows: Positions | slice, complete: bool
+    ) -> "SimilarMemories":
         centered = without_mean(question, self.mean)
-        cosines = (matrix.dot_products(centered) - float(self.mean @ centered)) * self.scales
-        best = cosines if len(cosines) == len(matrix.numbers) else np.maximum.reduceat(cosines, matrix.starts)
-        return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
+        products = dot_products(self.matrix.codes[rows], self.matrix.steps[rows], centered)
+        cosines = (products - float(self.mean @ centered)) * self.scales[rows]
+        best = cosines if len(cosines) == len(layout.numbers) else np.maximum.reduceat(cosines, layout.starts)
+        return SimilarMemories(layout.numbers, best - self.penalties[positions], layout, cosines, complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +162,9 @@ class SimilarMemories:
 
     numbers: Numbers
     similarities: Vector
-    scan: Scan = field(repr=False)
+    layout: Layout = field(repr=False)
     cosines: Vector = field(repr=False)
-    """The cosine of each piece of the scan and the question."""
+    """The cosine of each piece of the layout and the question."""
 
     complete: bool
     others: "SimilarMemories | None" = field(default=None, repr=False)
@@ -177,23 +182,18 @@ class SimilarMemories:
         similarities = np.concatenate([self.similarities, others.similarities[added] * scale])
         order = np.argsort(numbers, kind="stable")
         complete = self.complete and others.complete
-        return SimilarMemories(numbers[order], similarities[order], self.scan, self.cosines, complete, others)
-
-    def only(self, allowed: Sequence[int]) -> "SimilarMemories":
-        """Keep only the allowed memories."""
-        kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
-        return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
+        return SimilarMemories(numbers[order], similarities[order], self.layout, self.cosines, complete, others)
 
     def best_span(self, number: int) -> tuple[int, int] | None:
-        """Return the span of the memory's best piece in its text, or None if the scan has no vectors for the memory."""
-        matrix = self.scan.matrix
-        position = int(np.searchsorted(matrix.numbers, number))
-        if position == len(matrix.numbers) or matrix.numbers[position] != number:
+        """Return the span of the memory's best piece in its text, or None if no vector of the memory was compared."""
+        layout = self.layout
+        position = int(np.searchsorted(layout.numbers, number))
+        if position == len(layout.numbers) or layout.numbers[position] != number:
             return self.others.best_span(number) if self.others else None
-        start = int(matrix.starts[position])
-        end = int(matrix.starts[position + 1]) if position + 1 < len(matrix.starts) else len(self.cosines)
+        start = int(layout.starts[position])
+        end = int(layout.starts[position + 1]) if position + 1 < len(layout.starts) else len(self.cosines)
         row = start + int(self.cosines[start:end].argmax())
-        return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
+        return int(layout.spans[row, 0]), int(layout.spans[row, 1])
 
 
 _EMPTY = Scan.of(Matrix.of(StoredPieces.from_rows([], 1)), np.zeros(1, np.float32))

@@ -31,6 +31,13 @@ class Layout:
         """The number of pieces of each memory."""
         return np.diff(self.starts, append=len(self.spans))
 
+    def part(self, positions: Positions) -> "tuple[Layout, Positions]":
+        """Return the memories at `positions`, in that order, and the rows of their pieces."""
+        sizes = self.sizes[positions]
+        starts = np.cumsum(sizes) - sizes
+        rows = np.arange(sizes.sum()) + np.repeat(self.starts[positions] - starts, sizes)
+        return Layout(self.numbers[positions], self.places[positions], starts, self.spans[rows]), rows
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPieces(Layout):
