@@ -112,7 +112,7 @@ def _require_no_condition(request: Request[State]) -> None:
         return
     for name in CONDITIONS:
         if request.headers.get(name, "*").strip() != "*":  # which means that the thing exists: a change requires that
-            raise Invalid("is not supported: answers have no ETag. Read first, then send without it.", field=name)
+            raise Invalid("is not supported, because answers have no ETag. Send the request without it.", field=name)
 
 
 async def read(

@@ -65,7 +65,7 @@ SENTENCES = {
     "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",
     "ChangedSince": "This memory was changed in the meantime. Check it, then save again.",
     "Conflict": "This conflicts with stored data.",
-    "CredentialEnded": "The session, key or connection that began this has ended.",
+    "CredentialEnded": "The session, key or connection of this request has ended. Sign in or connect again.",
     "DocumentRefused": (
         "This application's metadata document could not be used. The server has to fetch it from the application's "
         "site. If it cannot, connect the application with an API key, or set SELFMEMORY_CIMD_ENABLED=false."
@@ -79,12 +79,12 @@ SENTENCES = {
     "Forbidden": "Your role does not allow this.",
     "Gone": "This has ended.",
     "IdentityTaken": "This sign-in was used twice at the same moment. Try again.",
-    "ImportEnded": "The import stood still for half an hour, or its project was deleted. Import the file again.",
+    "ImportEnded": "The import made no progress for half an hour, or its project was deleted. Import the file again.",
     "Invalid": "The request is not valid.",
     "InvitedJustNow": "Somebody else invited this address at the same time: reload to see the invitation.",
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",
     "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
-    "LinkEnded": "This link no longer works. A link is valid for an hour, until you use it or another one.",
+    "LinkEnded": "This link no longer works: it has expired, or it or another link was used. Request a new link.",
     "MaybeStored": "The database did not confirm this: it may have been stored. Check before you send it again, or "
     "send it again with the same Idempotency-Key.",
     "ModelAway": "The embedding model is not ready; nothing was changed. Try again.",

@@ -33,7 +33,7 @@ _TABLES: dict[CredentialKind, type[ApiKey | BrowserSession | OAuthGrant]] = {
 
 
 class CredentialEnded(Unauthenticated):
-    sentence = "The session, key or connection that began this has ended."
+    sentence = "The session, key or connection of this request has ended. Sign in or connect again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ OWNERLESS_SECONDS = 60.0
 OWNERLESS = "No server keeps a part of the index up to date. Searches stay correct, but become slower."
 
 READ_ONLY = "The database is read-only: stored memories can be read, but nothing can be stored."
-HELD = "Another process holds the database: stored memories can be read, but nothing can be stored until it lets go."
+HELD = "Another process holds the database: stored memories can be read, but nothing can be stored until it is done."
 SLOW = "A write takes long, so that others wait for it: check the disk of the database."
 FULL = "The database has no space left on its disk: stored memories can be read, but little can be stored."
 FULL_SECONDS = 30.0

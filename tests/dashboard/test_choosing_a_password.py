@@ -39,7 +39,7 @@ async def test_your_own_address_or_name_is_no_password(client: httpx.AsyncClient
 async def test_spaces_alone_are_no_password(client: httpx.AsyncClient, password: str) -> None:
     answer = await sign_up(client, password=password)
     assert answer.status_code == 400
-    assert re.search(r'id="password-error"[^>]*>[^<]*spaces alone are no password', answer.text, re.IGNORECASE)
+    assert re.search(r'id="password-error"[^>]*>[^<]*a password needs more than spaces', answer.text, re.IGNORECASE)
 
 
 async def test_a_change_of_password_follows_the_same_rules(client: httpx.AsyncClient) -> None:

@@ -70,7 +70,7 @@ async def test_an_import_whose_lines_were_discarded_says_so(
     """As housekeeping does with an import that another process left half an hour ago, which was only frozen."""
     delete_meanwhile(Import, database, monkeypatch)
     page = seen(await import_all(ann, line("Tea.")))
-    ended = "The import stood still for half an hour, or its project was deleted. Import the file again."
+    ended = "The import made no progress for half an hour, or its project was deleted. Import the file again."
     assert f"Nothing was imported. {ended}" in page
 
 

@@ -60,7 +60,7 @@ async def test_fewer_days_in_the_trash_take_nothing_away(ann: Visitor, days: str
     memory_id = await ann.remember("The window seat.")
     await ann.post(f"/dashboard/memories/{memory_id}/delete")
     (before,) = (await ann.client.get("/api/memories/trash", headers=ann.tenant.auth)).json()["results"]
-    assert "What is in the trash keeps its date." in await ann.see(f"{ann.project}/settings")
+    assert "Memories in the trash keep their date." in await ann.see(f"{ann.project}/settings")
     await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": days})
     (after,) = (await ann.client.get("/api/memories/trash", headers=ann.tenant.auth)).json()["results"]
     assert after["deleted_until"] == before["deleted_until"]

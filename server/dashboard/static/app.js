@@ -89,7 +89,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Prevent double submission. A page that is restored from the browser's cache can be submitted again, and so can one that
-// is still there after some seconds: the person has stopped loading, which no event tells.
+// is still there after some seconds: the person may have stopped loading, and no event reports that.
 const STOPPED_AFTER_MS = 10_000;
 document.addEventListener("submit", (event) => {
   const button = event.submitter;

@@ -41,7 +41,7 @@ _staged = metadata.tables["staged_memories"]
 
 
 class ImportEnded(NotFound):
-    sentence = "The import stood still for half an hour, or its project was deleted. Import the file again."
+    sentence = "The import made no progress for half an hour, or its project was deleted. Import the file again."
 
 
 class Imported(NamedTuple):

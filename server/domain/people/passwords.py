@@ -29,7 +29,7 @@ class WrongPassword(Invalid):
 
 
 class LinkEnded(Gone):
-    sentence = "This link no longer works. A link is valid for an hour, until you use it or another one."
+    sentence = "This link no longer works: it has expired, or it or another link was used. Request a new link."
 
 
 class PendingReset(NamedTuple):
@@ -49,7 +49,7 @@ def require_acceptable(password: str, email: str, name: str) -> None:
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
     if not password.strip():
-        raise Invalid("spaces alone are no password.", field="password")
+        raise Invalid("a password needs more than spaces.", field="password")
     if common_passwords.is_common(password):
         raise Invalid("this is one of the most common passwords: choose another one.", field="password")
     if common_passwords.is_own(password, email, name):

@@ -43,7 +43,7 @@ def test_notes_of_google_keep_are_read(path: Path) -> None:
     assert shopping.content == "- [x] milk\n- [ ] bread"
     assert sorted(warnings.sentences()) == [
         "images and files attached to notes were left out: only text is imported (1 time)",
-        "memories that were deleted there were left out, such as Gone (1 time)",
+        "memories deleted in the other program were left out, such as Gone (1 time)",
         "notes without text were left out (1 time)",
     ]
 
@@ -89,7 +89,7 @@ def test_a_backup_of_standard_notes_is_read_without_its_trash(path: Path) -> Non
     assert (line.content, line.metadata) == ("Einkauf 🛒\n\nMilch", {"source": "standard-notes", "title": "Einkauf 🛒"})
     assert (line.created_at.day, line.updated_at.day, line.pinned) == (1, 3, True)
     assert [sentence.partition(" were left out")[0] for sentence in warnings.sentences()] == [
-        "files that are not Markdown, JSON or CSV", "memories that were deleted there",
+        "files that are not Markdown, JSON or CSV", "memories deleted in the other program",
         "tags, settings and files of Standard Notes", "notes without text",
     ]  # fmt: skip
 

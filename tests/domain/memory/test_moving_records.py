@@ -53,7 +53,7 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     gone += [{"content": "ale", name: True} for name in ("deleted", "is_deleted", "isDeleted", "trashed", "isTrashed")]
     lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
     assert [line.content for line in lines] == ["tea", "rum", "mead", "milk"]
-    assert "memories that were deleted there were left out, such as item 5 (7 times)" in warnings.sentences()
+    assert "memories deleted in the other program were left out, such as item 5 (7 times)" in warnings.sentences()
 
 
 def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_notes_of_simplenote_are_read_without_those_in_its_trash(path: Path)
     assert (line.content, line.created_at.year, line.updated_at.month) == ("tea", 2024, 2)
     assert warnings.sentences() == [
         "memories without text were left out, such as item 1 (1 time)",
-        "memories that were deleted there were left out, such as item 3 (1 time)",
+        "memories deleted in the other program were left out, such as item 3 (1 time)",
     ]
 
 
@@ -139,7 +139,7 @@ def test_times_with_javascript_names_are_read(path: Path) -> None:
         ("tea", 2024, 2),
         ("milk", 2024, 1),
     ]
-    assert warnings.sentences() == ["memories that were deleted there were left out, such as item 3 (1 time)"]
+    assert warnings.sentences() == ["memories deleted in the other program were left out, such as item 3 (1 time)"]
 
 
 def test_a_time_of_another_program_that_cannot_be_read_stays_in_the_metadata(path: Path) -> None:

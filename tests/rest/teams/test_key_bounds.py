@@ -119,5 +119,5 @@ async def test_nothing_changes_once_the_session_or_key_has_ended(team: Team, dat
         credential = team["write_key"].headers if path.endswith("batch") else {"Authorization": f"Session {value}"}
         headers = {**credential, "Content-Type": "application/json"}
         answer = await team["owner"].client.request(method, path, content=body(sent), headers=headers)
-        ended = "The session, key or connection that began this has ended."
+        ended = "The session, key or connection of this request has ended. Sign in or connect again."
         assert (answer.status_code, answer.json().get("detail")) == (401, ended), path

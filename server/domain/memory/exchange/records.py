@@ -61,13 +61,13 @@ MOST_NAMED = 3
 
 _LEFT_OUT = (None, "")
 
-DELETED = "memories that were deleted there were left out"
+DELETED = "memories deleted in the other program were left out"
 _WITHOUT_TEXT = "memories without text were left out"
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry, unless it was deleted there, or another program wrote it without a text. A long
-    text of another program becomes several entries. Unknown fields are counted in `warnings`.
+    """Yield the record as an entry, unless the other program deleted it or wrote it without a text. A long text of
+    another program becomes several entries. Unknown fields are counted in `warnings`.
 
     Raises Invalid if the text is missing, but a field has a similar name.
     """
