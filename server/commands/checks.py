@@ -16,6 +16,10 @@ from server.storage.database_failures import reason
 Check = Callable[[Settings], str]
 
 
+class Advice(str):
+    """The answer of a check whose part works, but would work better with another setting."""
+
+
 class CheckFailed(Exception):
     """A check found a problem. The message is one sentence for the operator."""
 
@@ -66,7 +70,8 @@ def run_checks(checks: dict[str, Check], settings: Settings) -> int:
 
 def _report(name: str, check: Check, settings: Settings) -> bool:
     try:
-        verdict, message = "ok", check(settings)
+        message = check(settings)
+        verdict = "ADVICE" if isinstance(message, Advice) else "ok"
     except (CheckFailed, SettingsError, ServiceError, OSError) as error:
         verdict, message = "WRONG", str(error)
     except sa.exc.DatabaseError as error:
@@ -74,4 +79,4 @@ def _report(name: str, check: Check, settings: Settings) -> bool:
     except sa.exc.SQLAlchemyError as error:
         verdict, message = "WRONG", f"the database says {type(error).__name__}"
     print_result(f"{verdict:<6} {name} {' '.join(message.split())}")
-    return verdict == "ok"
+    return verdict != "WRONG"

@@ -17,7 +17,7 @@ from server.adapters.limits import in_redis
 from server.adapters.mail import open_mailer
 from server.adapters.oidc import CALLBACK, ProviderAway, open_provider
 from server.commands import model_checks, start_warnings
-from server.commands.checks import Check, CheckFailed, explain, require_server_behind, run_checks
+from server.commands.checks import Advice, Check, CheckFailed, explain, require_server_behind, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.sqlite_copy import require_database
@@ -73,9 +73,9 @@ def doctor(settings: Settings, _args: Namespace) -> int:
 def _settings(settings: Settings) -> str:
     storage = "SQLite" if settings.is_sqlite else "Postgres"
     chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
-    return "; ".join(
-        [f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.warnings_for(settings)]
-    )
+    used = f"{storage}, {chroma}, data in {settings.data_dir.absolute()}"
+    warnings = [*start_warnings.warnings_for(settings)]
+    return Advice("; ".join([used, *warnings])) if warnings else used
 
 
 def _data_folder(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import time
 
+from server.commands.checks import Advice
 from server.commands.existing import existing
 from server.index.model import languages
 from server.index.upkeep import survey
@@ -36,7 +37,8 @@ def language(settings: Settings) -> str:
         return "the model is not limited to English"
     with existing(settings) as database:
         misread = _count_misread(database)
-    return advice_for(settings, misread) or "the model can handle the languages of the memories"
+    advice = advice_for(settings, misread)
+    return Advice(advice) if advice else "the model can handle the languages of the memories"
 
 
 def _count_misread(database: Database) -> int:
