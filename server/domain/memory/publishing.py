@@ -14,9 +14,9 @@ from sqlmodel import Session, col
 
 from server.domain.memory import histories
 from server.domain.memory.budget import ROWS_PER_READ
+from server.domain.memory.copies import read_vectors
 from server.domain.memory.exchange.lines import Line, memory_of, versions_of
 from server.domain.memory.portions import LONG_WEIGHT, PUBLISHED_WEIGHT, portions, weight_of
-from server.domain.memory.rows import embedded
 from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
 from server.index.types import Embedded
@@ -41,7 +41,7 @@ class Staged(NamedTuple):
         line = Line.model_validate_json(row.line)
         memory = memory_of(line)
         memory.id = row.memory_id or memory.id
-        return Staged(row.position, line, memory, embedded(row.embedding_model, row.spans, row.vectors))
+        return Staged(row.position, line, memory, read_vectors(row.embedding_model, row.spans, row.vectors))
 
     @property
     def weight(self) -> int:

@@ -15,9 +15,10 @@ from sqlmodel import Session, col
 
 from server.domain import turns
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, deletions, memories, rows, trash
+from server.domain.memory import activity, deletions, memories, trash
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.changes import restoring_change
+from server.domain.memory.copies import read_row
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.storing import embed, embedding_input
 from server.errors import NotFound
@@ -189,7 +190,7 @@ def _deleted_by_others(session: Session, reversion: Reversion) -> int:
 
 def _memories_in(session: Session, trashed: sa.Select[TrashedMemory]) -> Iterator[Memory]:
     """Yield the memories of these rows with their last values."""
-    return (rows.read(Memory, row.memory) for row in session.scalars(trashed))
+    return (read_row(Memory, row.memory) for row in session.scalars(trashed))
 
 
 def _id_of(column: Any) -> sa.ColumnElement[str]:

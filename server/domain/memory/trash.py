@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, copies, late_words, rows, usage
+from server.domain.memory import activity, copies, late_words, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.copies import MemoryCopy
 from server.domain.memory.expiry import LONG_AGO
@@ -118,7 +118,7 @@ def list_trash(
     page = query.limit(limit + spare).offset(offset).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(page) as found:
         for row in found:
-            memory = rows.read(Memory, row.memory)
+            memory = copies.read_row(Memory, row.memory)
             if is_cut := not budget.take(size_of(memory.content, memory.details)):
                 break
             trashed.append(Trashed(memory, row))
@@ -150,7 +150,7 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
 def bring_back(session: Session, found: TrashedMemory) -> Memory:
     """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
     row = _locked(session, found)
-    usage.require_room_for(session, row.project_id, [rows.read(Memory, row.memory)])
+    usage.require_room_for(session, row.project_id, [copies.read_row(Memory, row.memory)])
     # A long memory may only be hidden yet.
     numbers = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == row.id, has_expired(now()))).all()
     remove(session, row.project_id, numbers)
