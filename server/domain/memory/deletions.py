@@ -11,7 +11,7 @@ from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.locks import locked_work
-from server.domain.memory import activity, counting, expiry, late_words, storing, trash, unfinished
+from server.domain.memory import activity, counting, expiry, storing, trash, unfinished
 from server.domain.memory.filters import Filters
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
@@ -55,7 +55,7 @@ def end(session: Session, memory: Memory) -> None:
 
     A hidden memory has expired. After a crash, housekeeping deletes it as it does all expired memories.
     """
-    is_long = late_words.is_long(memory)
+    is_long = storing.is_long(memory)
     if is_long:
         expiry.hide(memory)
         turns.end_turn(session)

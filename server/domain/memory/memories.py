@@ -11,7 +11,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
-from server.domain.memory import activity, batches, counting, idempotency, labels, late_words, usage, versions
+from server.domain.memory import activity, batches, counting, idempotency, labels, unfinished, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
 from server.domain.memory.expiry import expiry_of, of_live_memories, require_future
 from server.domain.memory.filters import Filters, by_age, narrowing
@@ -19,7 +19,6 @@ from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import embed, embedding_input, hash_content, insert
-from server.domain.memory.unfinished import finish_texts
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
@@ -106,7 +105,7 @@ def add_many(
     project = require_project(session, principal, new_memories[0].project_id, Action.WRITE)
     request = idempotency.create_request(project.id, principal, new_memories, idempotency_key, is_batch=is_batch)
     if request and (earlier := idempotency.earlier_answer(session, request)):
-        finish_texts(session, project.id, (new.text for new in new_memories))
+        unfinished.finish_texts(session, project.id, (new.text for new in new_memories))
         return earlier
     require_future([new.expires_at for new in new_memories], is_batch=is_batch)  # a repeated request may come later
     memories = [_row_of(new, project.id, principal) for new in new_memories]
@@ -222,7 +221,7 @@ def update(
     outbox.memory_resized(session, memory.project_id, growth)
     activity.note(session, principal, memory.project_id, kind, [memory.id])
     if embedded is not None or words_beside(memory.details) != beside:
-        late_words.rewrite(session, memory, embedded[0] if embedded else None)
+        unfinished.rewrite(session, memory, embedded[0] if embedded else None)
     return memory
 
 

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project
-from server.domain.memory import activity, deletions, late_words, memories, moves, usage
+from server.domain.memory import activity, deletions, memories, moves, storing, unfinished, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, distinct, like, parse_list
@@ -90,8 +90,8 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
         for one in sorted((project_id, target.id)):  # so that moves in opposite directions cannot deadlock
             lock_project(session, one)
         usage.require_room_for(session, target.id, [memory])
-        if late_words.is_long(memory):
-            late_words.finish(session, moves.begin(session, memory, target.id))
+        if storing.is_long(memory):
+            unfinished.finish_later(session, moves.begin(session, memory, target.id))
         else:
             moves.move(session, memory, target.id)
         arrived.append(memory_id)

@@ -7,8 +7,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import labels
-from server.domain.memory.portions import is_long
+from server.domain.memory import labels, portions
 from server.index import Index, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
@@ -34,7 +33,12 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
 
 def without_words(content: str, embedded: Embedded) -> Embedded:
     """Return what to store first: everything, or all but the words of a long text."""
-    return replace(embedded, terms=()) if is_long(content, len(embedded.spans)) else embedded
+    return replace(embedded, terms=()) if portions.is_long(content, len(embedded.spans)) else embedded
+
+
+def is_long(memory: Memory) -> bool:
+    """Return whether the memory takes several transactions."""
+    return portions.is_long(memory.content, memory.piece_count)
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:

@@ -11,12 +11,12 @@ from sqlmodel import Session, col
 
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, copies, late_words, usage
+from server.domain.memory import activity, copies, unfinished, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.copies import MemoryCopy
 from server.domain.memory.expiry import LONG_AGO
 from server.domain.memory.source import source_of
-from server.domain.memory.storing import remove
+from server.domain.memory.storing import is_long, remove
 from server.errors import Invalid, NotFound
 from server.index import chunks, outbox
 from server.models import Memory, Project, TrashedMemory, metadata
@@ -156,9 +156,9 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
     remove(session, row.project_id, numbers)
     copy = MemoryCopy(row.memory, row.versions, row.spans, row.embedding_model, row.vectors)
     memory = copies.store(session, row.project_id, copy)
-    if late_words.is_long(memory):  # deleting its row takes as long as writing it
+    if is_long(memory):  # deleting its row takes as long as writing it
         row.deleted_until = LONG_AGO  # also for those who wait for the row since before
-        late_words.write(session, memory)
+        unfinished.write_words(session, memory)
         _forget_ended(session, row.id)
     else:
         session.delete(row)

@@ -2,6 +2,9 @@
 
 Several processes may publish the same import. Each step locks it, so they take turns and store everything once. A
 repeated request therefore helps to publish what the first one committed, even if the first one is still at work.
+
+A long memory is stored without its words, and they are written in another transaction: cutting a megabyte into terms
+and storing these takes as long as everything else. A staged row says that the words are missing, as after an import.
 """
 
 from collections.abc import Iterable
@@ -11,10 +14,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain.memory import imports
-from server.domain.memory.storing import hash_content
+from server.domain.memory import imports, publishing
+from server.domain.memory.storing import hash_content, is_long, without_words
 from server.domain.turns import end_turn
-from server.models import Import, StagedMemory
+from server.index import outbox
+from server.index.types import Embedded
+from server.index.words import word_index
+from server.models import Import, Memory, StagedMemory
 from server.models.base import is_of_later_clock, now
 from server.models.projects import deleted_projects
 
@@ -97,3 +103,29 @@ def finish_texts(session: Session, project_id: str, texts: Iterable[str]) -> Non
     holding = (col(StagedMemory.import_id).in_(committed), col(StagedMemory.content_hash).in_(hashes))
     for import_id in session.scalars(sa.select(col(StagedMemory.import_id)).where(*holding).distinct()).all():
         finish(session, import_id)
+
+
+def rewrite(session: Session, memory: Memory, embedded: Embedded | None) -> None:
+    """Write everything that is derived from the new text of a memory, or the words alone if `embedded` is None. If the
+    text is long, this commits.
+    """
+    if embedded is not None:
+        outbox.memories_changed(session, memory.project_id, [memory], [without_words(memory.content, embedded)])
+    elif not is_long(memory):
+        word_index.rewrite_words(session, memory.project_id, memory.number)
+    write_words(session, memory)
+
+
+def write_words(session: Session, memory: Memory) -> None:
+    """Commit the transaction, and write the words of a long memory in the next one."""
+    if is_long(memory):
+        finish_later(session, publishing.owe_words(session, memory))
+
+
+def finish_later(session: Session, import_id: str) -> None:
+    """Commit the transaction, and finish the import. If the database fails then, housekeeping publishes the rest."""
+    session.commit()
+    try:
+        finish(session, import_id)
+    except (sa.exc.OperationalError, sa.exc.TimeoutError):
+        session.rollback()
