@@ -23,7 +23,7 @@ from server.domain.memory.exchange.export import (
     write_export,
 )
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import Imported, ImportEnded, import_memories, publish_committed
+from server.domain.memory.imports import Imported, ImportEnded, finish_project, import_memories
 from server.errors import Invalid, QuotaExceeded
 from server.index import MemoryIndex
 from server.index.model import late
@@ -40,7 +40,8 @@ def export(settings: Settings, args: Namespace) -> None:
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with existing(settings) as database:
             project_id = find_project(database, args.project)
-            publish_committed(database, project_id)  # perhaps no server runs that would do it
+            with database.write() as session:
+                finish_project(session, project_id)  # perhaps no server runs that would do it
             with database.read() as session:
                 project = require_existing_project(session, project_id)
                 with _progress_bar(project.memory_count) as bar:

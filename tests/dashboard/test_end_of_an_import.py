@@ -169,7 +169,8 @@ async def test_an_import_that_was_committed_before_an_interruption_is_done_when_
     work.lock.close()
     assert "1 of 1 memory read. You can leave this page. The import continues while you" in await ann.see(page)
     assert not store.path_of(work.upload).exists()
-    imports.publish_committed(database, ann.tenant.project_id)
+    with database.write() as session:
+        imports.finish_project(session, ann.tenant.project_id)
     assert "1 memory imported. 0 memories skipped" in await ann.see(page)
 
 

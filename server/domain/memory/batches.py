@@ -55,24 +55,16 @@ def store(
         imports.accept(session, principal, import_id)
         earlier = claim()
     except ServiceError as error:
-        _discard(session, import_id)
+        imports.discard_all(session, import_id)
         raise (NotFound("Project not found.") if isinstance(error, imports.ImportEnded) else error) from None
     if earlier:
-        _discard(session, import_id)
+        imports.discard_all(session, import_id)
         unfinished.finish_texts(session, project_id, (memory.content for memory in memories))
         return earlier
     session.commit()
     try:
         with waits.renewed():  # what is decided gets the time to be published
-            unfinished.finish(session, import_id)
+            imports.finish(session, import_id)
     except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
         raise MaybeStored from error
     return None
-
-
-def _discard(session: Session, import_id: str) -> None:
-    """Roll back the transaction, and delete the rows that earlier transactions staged."""
-    session.rollback()
-    while imports.discard(session, None, import_id):
-        end_turn(session)
-    session.commit()

@@ -11,7 +11,7 @@ from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.locks import locked_work
-from server.domain.memory import activity, counting, expiry, storing, trash, unfinished
+from server.domain.memory import activity, counting, expiry, imports, storing, trash, unfinished
 from server.domain.memory.filters import Filters
 from server.index import chunks, outbox
 from server.models import BegunDeletion, Memory
@@ -72,7 +72,7 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     that after an interruption housekeeping deletes the rest.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
-    unfinished.finish_project(session, project.id)  # otherwise the rest of an import would appear after the deletion
+    imports.finish_project(session, project.id)  # otherwise the rest of an import would appear after the deletion
     project = require_project(session, principal, project.id, Action.WRITE)
     moment = now()
     count = counting.count(session, project, Filters(user_id=user_id))

@@ -5,8 +5,7 @@ No query of memories sees a staged line. `commit` decides in one short transacti
 `unfinished` finishes the work. So no transaction writes for long, and many lines need no more memory than a few.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -186,6 +185,32 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
     return False
 
 
+def finish(session: Session, import_id: str) -> None:
+    """Commit the transaction, and publish all of a committed import, in turns. Raises OperationalError, TimeoutError.
+
+    If it raises, housekeeping publishes the rest.
+    """
+    end_turn(session)
+    while publish(session, None, import_id):
+        end_turn(session)
+
+
+def finish_project(session: Session, project_id: str) -> None:
+    """Publish everything that is committed in the project. This may end the transaction. Raises the errors of
+    `finish`.
+    """
+    for import_id in committed_in(session, None, project_id):
+        finish(session, import_id)
+
+
+def discard_all(session: Session, import_id: str) -> None:
+    """Roll back the transaction, and delete the rows of an uncommitted import that earlier transactions staged."""
+    session.rollback()
+    while discard(session, None, import_id):
+        end_turn(session)
+    session.commit()
+
+
 def committed_in(session: Session, _principal: Principal | None, project_id: str) -> Sequence[str]:
     """Return the imports that are committed and not all published, in the order in which they were committed.
 
@@ -232,27 +257,11 @@ def import_memories(
             commit(session, None, import_id)
             activity.store_noted(session, activity_days)
     finally:
-        _repeat(database, discard, import_id)  # does nothing after the commit
-    publish_committed(database, project_id)
-    return Imported(*map(sum, zip(*counts, strict=True)))
-
-
-def publish_committed(database: Database, project_id: str) -> None:
-    """Publish everything that is committed in the project. For commands: blocks."""
-    with database.read() as session:
-        committed = committed_in(session, None, project_id)
-    for import_id in committed:
-        _repeat(database, publish, import_id)
-
-
-def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:
-    """Run the step until there is nothing more to do. After each turn, leave other writers the same amount of time."""
-    is_more = True
-    while is_more:
-        began = time.monotonic()
         with database.write() as session:
-            is_more = step(session, None, import_id)
-        time.sleep(time.monotonic() - began if is_more else 0)
+            discard_all(session, import_id)  # does nothing after the commit
+    with database.write() as session:
+        finish_project(session, project_id)
+    return Imported(*map(sum, zip(*counts, strict=True)))
 
 
 def _require_project(session: Session, principal: Principal | None, project_id: str) -> Project:

@@ -16,7 +16,6 @@ from sqlmodel import Session, col
 
 from server.domain.memory import imports, publishing
 from server.domain.memory.storing import hash_content, is_long, without_words
-from server.domain.turns import end_turn
 from server.index import outbox
 from server.index.types import Embedded
 from server.index.words import word_index
@@ -76,33 +75,15 @@ def take_over(session: Session, left: LeftBehind) -> bool:
     return session.scalar(taken) is not None
 
 
-def finish(session: Session, import_id: str) -> None:
-    """Commit the transaction, and publish all of a committed import, in turns. Raises OperationalError, TimeoutError.
-
-    If it raises, housekeeping publishes the rest.
-    """
-    end_turn(session)
-    while imports.publish(session, None, import_id):
-        end_turn(session)
-
-
-def finish_project(session: Session, project_id: str) -> None:
-    """Publish everything that is committed in the project. This may end the transaction. Raises the errors of
-    `finish`.
-    """
-    for import_id in imports.committed_in(session, None, project_id):
-        finish(session, import_id)
-
-
 def finish_texts(session: Session, project_id: str, texts: Iterable[str]) -> None:
-    """Publish the committed imports and batches that hold any of these texts. Like `finish_project`."""
+    """Publish the committed imports and batches that hold any of these texts. Like `imports.finish_project`."""
     committed = imports.committed_in(session, None, project_id)
     if not committed:
         return
     hashes = {hash_content(text) for text in texts}
     holding = (col(StagedMemory.import_id).in_(committed), col(StagedMemory.content_hash).in_(hashes))
     for import_id in session.scalars(sa.select(col(StagedMemory.import_id)).where(*holding).distinct()).all():
-        finish(session, import_id)
+        imports.finish(session, import_id)
 
 
 def rewrite(session: Session, memory: Memory, embedded: Embedded | None) -> None:
@@ -126,6 +107,6 @@ def finish_later(session: Session, import_id: str) -> None:
     """Commit the transaction, and finish the import. If the database fails then, housekeeping publishes the rest."""
     session.commit()
     try:
-        finish(session, import_id)
+        imports.finish(session, import_id)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):
         session.rollback()

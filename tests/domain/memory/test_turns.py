@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from server.domain import turns
-from server.domain.memory import changes, deletions, expiry, memories, selection, trash, unfinished
+from server.domain.memory import changes, deletions, expiry, imports, memories, selection, trash
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
@@ -66,7 +66,7 @@ def between_turns(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
             results.append(act())
 
     with monkeypatch.context() as patched:
-        for module in (turns, unfinished):
+        for module in (turns, imports):
             patched.setattr(module, "end_turn", ended)
         yield results
 
@@ -130,7 +130,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, count: int) -> Iterator[None]:
             raise Killed
 
     with monkeypatch.context() as patched:
-        for module in (turns, unfinished):
+        for module in (turns, imports):
             patched.setattr(module, "end_turn", ended)
         yield
 
@@ -253,7 +253,7 @@ def test_a_change_of_a_short_memory_is_one_transaction(world: World, monkeypatch
     def fail(_session: Session) -> None:
         raise AssertionError
 
-    for module in (turns, unfinished):
+    for module in (turns, imports):
         monkeypatch.setattr(module, "end_turn", fail)
     run(world, memories.update, memory_id, MemoryChange(text="a blue canoe"), world.index)
     run(world, deletions.delete, memory_id)
