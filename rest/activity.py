@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, person_call_of, read, read_query, reply
+from rest.http import call_of, read, read_query, reply
 from rest.memory_views import MemoryId
 from rest.views import Change
 from server.domain.memory import activity
@@ -98,7 +98,7 @@ class Reverted(BaseModel):
 
 async def undo(request: Request[State]) -> Response:
     """Undo what one source did to the project's memories since a given time. Only for the project's admins."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     body = await read(request, RevertRequest)
     reversion = Reversion(request.path_params["project_id"], body.source_id, body.since)
     undone = await (reverting.planned if body.dry_run else reverting.undo)(call, reversion)

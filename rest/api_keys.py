@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import person_call_of, read, reply, reply_created
+from rest.http import call_of, read, reply, reply_created
 from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
@@ -81,7 +81,7 @@ class ApiKeyDeleted(BaseModel):
 
 async def create(request: Request[State]) -> Response:
     """Create an API key for a project, with at most the permissions of your role there."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewApiKey)
     new_key = NewKey(new.name, list(new.permissions), new.expires_in_days)
     key, secret = await call.run(api_keys.create, request.path_params["project_id"], new_key)
@@ -90,14 +90,14 @@ async def create(request: Request[State]) -> Response:
 
 async def list_all(request: Request[State]) -> Response:
     """List a project's API keys. A viewer sees only their own."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     keys = await call.read(api_keys.list_keys, request.path_params["project_id"])
     return reply(ApiKeyList(api_keys=[ApiKeyView.of(key) for key in keys], total=len(keys)))
 
 
 async def rename(request: Request[State]) -> Response:
     """Rename one of your API keys or, as an admin, anyone's."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewKeyName)
     path = request.path_params
     return reply(ApiKeyView.of(await call.run(api_keys.rename, path["project_id"], path["key_id"], new.name)))
@@ -105,6 +105,6 @@ async def rename(request: Request[State]) -> Response:
 
 async def delete(request: Request[State]) -> Response:
     """Delete an API key. It stops working immediately."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     key = await call.run(api_keys.delete, request.path_params["project_id"], request.path_params["key_id"])
     return reply(ApiKeyDeleted(id=key.id))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import reply, session_call_of
+from rest.http import call_of, reply
 from server.domain.grants import connections
 from server.domain.grants.connections import Connection
 from server.shell.runtime import State
@@ -46,13 +46,13 @@ class Disconnected(BaseModel):
 
 async def list_all(request: Request[State]) -> Response:
     """List the applications that you have given access."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     connected = await call.read(connections.list_connections)
     return reply(ConnectionList(connections=[ConnectionView.of(connection) for connection in connected]))
 
 
 async def delete(request: Request[State]) -> Response:
     """Disconnect an application. Its tokens stop working immediately."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     await call.run(connections.disconnect, request.path_params["connection_id"])
     return reply(Disconnected(message="Application disconnected"))

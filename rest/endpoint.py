@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.shell.runtime import State
-from server.web.dispatch import Handler, Methods
+from server.web.dispatch import Handler, Methods, without_head
 from server.web.middleware import PROBES
 from server.web.request_credentials import presents_credential
 
 
 class Reach(Enum):
-    """Who may call an endpoint."""
+    """Who may call an endpoint. `rest.http.call_of` checks it."""
 
     ANYBODY = auto()
     CREDENTIAL = auto()
@@ -70,27 +70,20 @@ class Resource(Methods):
 
     async def answer(self, request: Request[State]) -> Response:
         """Raises RateLimited. Open endpoints ignore credentials, so an invalid one must not bypass the limit."""
-        endpoint = self._endpoint(request.method)
+        endpoint = self.endpoints.get(without_head(request.method))
         is_counted = endpoint and endpoint.reach is Reach.ANYBODY and endpoint.path not in PROBES
         if is_counted and presents_credential(request):
             await request.state["runtime"].count_request()
         return await super().answer(request)
 
-    def takes_nothing(self, method: str) -> bool:
-        """Return whether the method refuses a body with fields."""
-        endpoint = self.endpoints.get(method)
-        return endpoint is not None and endpoint.takes_nothing
-
-    def query_of(self, method: str) -> type[BaseModel] | None:
-        """Return the model of the query parameters of a method."""
-        endpoint = self._endpoint(method)
-        return endpoint.query if endpoint else None
-
-    def _endpoint(self, method: str) -> Endpoint | None:
-        return self.endpoints.get("GET" if method == "HEAD" else method)
-
     async def options(self, _request: Request[State]) -> Response:
         return Response(status_code=204, headers={"Allow": self.allow})
+
+
+def endpoint_of(request: Request[State]) -> Endpoint:
+    """Return the endpoint whose handler answers the request."""
+    resource: Resource = request.scope["endpoint"]
+    return resource.endpoints[without_head(request.method)]
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rest.endpoint import Reach, endpoint_of
 from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
@@ -33,11 +34,16 @@ MOST_WARNINGS = 100
 
 
 async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
-    """Authenticate the request, before its body is read. Raises Unauthenticated, and RateLimited for an empty `bucket`.
+    """Authenticate the request, before its body is read. Raises Unauthenticated, RateLimited for an empty `bucket`, and
+    Forbidden for an API key or token if the endpoint is for signed-in people.
 
     With a session, `bucket` is checked if the query names the project.
     """
-    call = await _authenticated(request, bucket)
+    runtime = request.state["runtime"]
+    credential = credential_of(request, runtime.settings)
+    call = Call(runtime, await runtime.authenticate(credential, bucket, request.query_params.get("project_id")))
+    if endpoint_of(request).reach is Reach.SESSION:
+        await _require_session(call, request.path_params.get("project_id"))
     await _require_nothing_unknown(request)
     return call
 
@@ -59,38 +65,18 @@ async def late_call_of(request: Request[State], bucket: Bucket | None = None) ->
         raise
 
 
-async def session_call_of(request: Request[State]) -> Call:
-    """Like `call_of`, but only for a signed-in person. Raises Forbidden for an API key or token."""
-    call = await _authenticated(request)
+async def _require_session(call: Call, project_id: str | None) -> None:
+    """Raises Forbidden for an API key or token, and NotFound if it does not reach the project in the path."""
+    if project_id is not None and not call.principal.is_session:
+        await call.read(require_project, project_id, Action.SEE)
     require_session(call.principal)
-    await _require_nothing_unknown(request)
-    return call
-
-
-async def person_call_of(request: Request[State]) -> Call:
-    """Like `session_call_of`, for a path with a project.
-
-    An API key or token gets NotFound for a project that it does not reach, Forbidden for its own.
-    """
-    call = await _authenticated(request)
-    if not call.principal.is_session:
-        await call.read(require_project, request.path_params["project_id"], Action.SEE)
-        require_session(call.principal)
-    await _require_nothing_unknown(request)
-    return call
-
-
-async def _authenticated(request: Request[State], bucket: Bucket | None = None) -> Call:
-    runtime = request.state["runtime"]
-    credential = credential_of(request, runtime.settings)
-    return Call(runtime, await runtime.authenticate(credential, bucket, request.query_params.get("project_id")))
 
 
 async def _require_nothing_unknown(request: Request[State]) -> None:
     """Raises Invalid for a query parameter, a condition, or a deletion's body, that the endpoint does not read."""
     require_known_parameters(request)
     _require_no_condition(request)
-    if request.scope["endpoint"].takes_nothing(request.method):
+    if endpoint_of(request).takes_nothing:
         await read_if_any(request, Change)
 
 
@@ -98,7 +84,7 @@ def require_known_parameters(request: Request[State]) -> None:
     """Raises Invalid for an unknown query parameter. Ignoring one could widen the request, or change the wrong data."""
     if not request.scope["query_string"]:
         return
-    query = request.scope["endpoint"].query_of(request.method)
+    query = endpoint_of(request).query
     fields = query.model_fields if query else {}
     for name in request.query_params:
         if name not in fields:

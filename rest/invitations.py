@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import person_call_of, read, reply, reply_created, session_call_of
+from rest.http import call_of, read, reply, reply_created
 from rest.views import Created, Creation
 from server.domain.letters import invitation_link
 from server.domain.teams import invitation_answers, invitations
@@ -180,7 +180,7 @@ class InvitationEnded(BaseModel):
 
 async def create(request: Request[State]) -> Response:
     """Invite an email address to an organization and to some of its projects."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     await attempts.count_invitation(request)
     new = await read(request, OrganizationInvitation)
     organization_id = request.path_params["organization_id"]
@@ -192,7 +192,7 @@ async def create(request: Request[State]) -> Response:
 
 async def create_for_project(request: Request[State]) -> Response:
     """Invite an email address to one project."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     await attempts.count_invitation(request)
     new = await read(request, ProjectInvitation)
     project_id = request.path_params["project_id"]
@@ -202,14 +202,14 @@ async def create_for_project(request: Request[State]) -> Response:
 
 async def cancel(request: Request[State]) -> Response:
     """Cancel an invitation. Its link stops working."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     await call.run(invitations.cancel, request.path_params["organization_id"], request.path_params["invitation_id"])
     return reply(InvitationEnded(message="Invitation canceled successfully"))
 
 
 async def list_pending(request: Request[State]) -> Response:
     """List the pending invitations to your confirmed email address."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     offers = await call.read(invitation_answers.list_pending)
     return reply(InvitationList([InvitationView.of(offer) for offer in offers]))
 
@@ -224,14 +224,14 @@ async def show(request: Request[State]) -> Response:
 
 async def accept(request: Request[State]) -> Response:
     """Accept an invitation to your email address."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     accepted = await call.run(invitation_answers.accept, request.path_params["token"])
     return reply(InvitationAccepted.of(accepted))
 
 
 async def decline(request: Request[State]) -> Response:
     """Decline an invitation to your email address."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     await call.run(invitation_answers.decline, request.path_params["token"])
     return reply(InvitationEnded(message="Invitation declined successfully"))
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
+from rest.http import call_of, read, reply, reply_created
 from rest.invitations import PendingInvitation
 from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import invitations, organization_members, project_members
@@ -93,7 +93,7 @@ def with_canceled(message: str, invitations: int) -> str:
 
 async def list_of_organization(request: Request[State]) -> Response:
     """List an organization's members, with pending invitations if you may invite."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     organization_id = request.path_params["organization_id"]
     members = await call.read(organization_members.list_members, organization_id)
     pending = await call.read(invitations.list_pending, organization_id)
@@ -102,7 +102,7 @@ async def list_of_organization(request: Request[State]) -> Response:
 
 async def change_in_organization(request: Request[State]) -> Response:
     """Change a member's role in an organization."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     change = await read(request, OrganizationRoleChange)
     organization_id, user_id = request.path_params["organization_id"], request.path_params["user_id"]
     cancelled = await call.run(organization_members.change_role, organization_id, user_id, change.role)
@@ -111,7 +111,7 @@ async def change_in_organization(request: Request[State]) -> Response:
 
 async def remove_from_organization(request: Request[State]) -> Response:
     """Remove a member from an organization and its projects, or leave it. The member's API keys there are deleted."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     user_id = request.path_params["user_id"]
     removal = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
     return reply(MemberRemoved.of(user_id, removal))
@@ -128,7 +128,7 @@ async def list_of_project(request: Request[State]) -> Response:
 
 async def add_to_project(request: Request[State]) -> Response:
     """Give a member of the organization a role in a project."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewProjectMember)
     project_id = request.path_params["project_id"]
     await call.run(project_members.add, project_id, new.user_id, new.role)
@@ -137,7 +137,7 @@ async def add_to_project(request: Request[State]) -> Response:
 
 async def change_in_project(request: Request[State]) -> Response:
     """Change a member's role in a project."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     change = await read(request, ProjectRoleChange)
     user_id = request.path_params["user_id"]
     cancelled = await call.run(project_members.change_role, request.path_params["project_id"], user_id, change.role)
@@ -146,7 +146,7 @@ async def change_in_project(request: Request[State]) -> Response:
 
 async def remove_from_project(request: Request[State]) -> Response:
     """Remove a member from a project, or leave it. The member's API keys there are deleted."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     user_id = request.path_params["user_id"]
     removal = await call.run(project_members.remove, request.path_params["project_id"], user_id)
     return reply(MemberRemoved.of(user_id, removal))

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import reply, session_call_of
+from rest.http import call_of, reply
 from rest.views import IsSet, OfRow, StoredObject
 from server.domain import notifications
 from server.shell.runtime import State
@@ -34,7 +34,7 @@ class MarkedRead(BaseModel):
 
 async def list_all(request: Request[State]) -> Response:
     """List your notifications, newest first."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     newest, unread = await call.read(notifications.list_notifications)
     views = [NotificationView.of(notification) for notification in newest]
     return reply(NotificationList(notifications=views, unread_count=unread))
@@ -42,13 +42,13 @@ async def list_all(request: Request[State]) -> Response:
 
 async def mark_read(request: Request[State]) -> Response:
     """Mark one notification as read."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     count = await call.run(notifications.mark_read, request.path_params["notification_id"])
     return reply(MarkedRead(message="Notification marked as read", count=count))
 
 
 async def mark_all_read(request: Request[State]) -> Response:
     """Mark all notifications as read."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     count = await call.run(notifications.mark_all_read)
     return reply(MarkedRead(message="All notifications marked as read", count=count))

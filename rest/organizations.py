@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import read, read_query, reply, reply_created, session_call_of
+from rest.http import call_of, read, read_query, reply, reply_created
 from rest.views import Change, Created, Creation, OfRow, StoredObject
 from server.domain import audit
 from server.domain.teams import organizations
@@ -121,7 +121,7 @@ class EventQuery(Change):
 
 async def create(request: Request[State]) -> Response:
     """Create an organization. You become its owner."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewOrganization)
     organization = await call.run(organizations.create, new.name)
     return reply_created(OrganizationCreated.of(organization), new)
@@ -129,21 +129,21 @@ async def create(request: Request[State]) -> Response:
 
 async def list_all(request: Request[State]) -> Response:
     """List the organizations that you belong to."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     memberships = await call.read(organizations.list_organizations)
     return reply(OrganizationList(organizations=[OrganizationView.of(membership) for membership in memberships]))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one organization."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     membership = await call.read(organizations.get, request.path_params["organization_id"])
     return reply(OrganizationView.of(membership))
 
 
 async def rename(request: Request[State]) -> Response:
     """Give an organization another name. Only for the owner and admins."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewName)
     membership = await call.run(organizations.rename, request.path_params["organization_id"], new.name)
     return reply(OrganizationView.of(membership))
@@ -151,14 +151,14 @@ async def rename(request: Request[State]) -> Response:
 
 async def delete(request: Request[State]) -> Response:
     """Delete an organization with everything in it. This cannot be undone."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     counts = await call.run(organizations.delete, request.path_params["organization_id"])
     return reply(DeletedWithAll(message="Organization deleted successfully", cascades=CascadeCounts.of(counts)))
 
 
 async def transfer(request: Request[State]) -> Response:
     """Transfer ownership to a member. The previous owner becomes an admin."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewOwner)
     organization = await call.run(organizations.transfer, request.path_params["organization_id"], new.new_owner_id)
     return reply(Transferred(organization_id=organization.id, new_owner_id=organization.owner_id))
@@ -166,7 +166,7 @@ async def transfer(request: Request[State]) -> Response:
 
 async def list_events(request: Request[State]) -> Response:
     """List the organization's audit trail, newest first. Only for the owner and admins."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     query = read_query(request, EventQuery)
     organization_id = request.path_params["organization_id"]
     events = await call.read(audit.list_events, organization_id, query.limit, query.before)

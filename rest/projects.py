@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
+from rest.http import call_of, read, reply, reply_created
 from rest.organizations import CascadeCounts, DeletedWithAll, Name
 from rest.views import Change, Created, Creation
 from server.domain.access import PROJECT_ACTIONS, Action
@@ -109,7 +109,7 @@ class ProjectList(BaseModel):
 
 async def create(request: Request[State]) -> Response:
     """Create a project in an organization. You become its admin."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewProject)
     project = await call.run(projects.create, new.organization_id, new.name)
     return reply_created(ProjectCreated.of(project), new)
@@ -132,7 +132,7 @@ async def get(request: Request[State]) -> Response:
 
 async def change(request: Request[State]) -> Response:
     """Change a project's name, or how long its trash keeps memories. Only for its admins."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     body = await read(request, ProjectChange)
     days = {"trash_days": body.trash_days} if "trash_days" in body.model_fields_set else {}
     entry = await call.run(projects.change, request.path_params["project_id"], body.name, **days)
@@ -141,6 +141,6 @@ async def change(request: Request[State]) -> Response:
 
 async def delete(request: Request[State]) -> Response:
     """Delete a project with everything in it. This cannot be undone."""
-    call = await person_call_of(request)
+    call = await call_of(request)
     counts = await call.run(projects.delete, request.path_params["project_id"])
     return reply(DeletedWithAll(message="Project deleted successfully", cascades=CascadeCounts.of(counts)))

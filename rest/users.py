@@ -6,7 +6,7 @@ from pydantic import AliasPath, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply, session_call_of
+from rest.http import call_of, read, reply
 from rest.organizations import CascadeCounts, DeletedWithAll
 from rest.views import Change, IsSet, OfRow
 from server.domain import accounts
@@ -36,13 +36,13 @@ async def me(request: Request[State]) -> Response:
 
 async def rename_me(request: Request[State]) -> Response:
     """Change your name."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     new = await read(request, NewPersonName)
     return reply(UserView.of(await call.run(users.rename, new.name)))
 
 
 async def delete_me(request: Request[State]) -> Response:
     """Delete your account and personal organization. This cannot be undone."""
-    call = await session_call_of(request)
+    call = await call_of(request)
     counts = await call.run(accounts.delete)
     return reply(DeletedWithAll(message="Account deleted successfully", cascades=CascadeCounts.of(counts)))

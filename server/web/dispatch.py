@@ -28,10 +28,14 @@ class Methods:
 
     async def answer(self, request: Request[State]) -> Response:
         """Run the method's handler. Raises HTTPException 405 with an Allow header when there is none."""
-        handler = self.handlers.get("GET" if request.method == "HEAD" else request.method)
+        handler = self.handlers.get(without_head(request.method))
         if handler is None:
             raise not_allowed(self.allow)
         return await handler(request)
+
+
+def without_head(method: str) -> str:
+    return "GET" if method == "HEAD" else method
 
 
 def not_allowed(allow: str) -> HTTPException:
