@@ -172,7 +172,7 @@ async def test_the_page_shows_every_route_without_script_or_another_host(client:
     assert answer.text.count("<h3>Example</h3>") == len(ENDPOINTS)
     style = await client.get("/docs.css")
     assert style.headers["content-type"].startswith("text/css")
-    assert "prefers-color-scheme: dark" in style.text
+    assert "light-dark(" in style.text
     assert "color-scheme: dark;" not in style.text
     chosen = await client.get("/docs.css", headers={"Cookie": "theme=dark"})
     assert "color-scheme: dark;" in chosen.text
