@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply
-from rest.views import OfRow, left_out_if_none
+from rest.views import OfRow, left_out_if
 from server.errors import Forbidden
 from server.metrics import CONTENT_TYPE
 from server.network.urls import address_of, is_loopback
@@ -32,12 +32,12 @@ class Ready(BaseModel):
 class CheckView(OfRow):
     status: Status
     latency_ms: float
-    work: str | None = left_out_if_none("background work and its progress")
-    problem: str | None = left_out_if_none("what is missing, and how to get it")
-    models: Mapping[str, int] | None = left_out_if_none(
-        'how many memories have vectors of each model; "none" counts those without vectors'
+    work: str | None = left_out_if(None, "background work and its progress")
+    problem: str | None = left_out_if(None, "what is missing, and how to get it")
+    models: Mapping[str, int] | None = left_out_if(
+        None, 'how many memories have vectors of each model; "none" counts those without vectors'
     )
-    advice: str | None = left_out_if_none("the setting that would improve the results")
+    advice: str | None = left_out_if(None, "the setting that would improve the results")
 
 
 class Health(BaseModel):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rest.project_param import InProject, OfUser
-from rest.views import Created, OfRow, StoredObject, left_out_if_none
+from rest.views import Created, OfRow, StoredObject, left_out_if
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.expiry import AnyMoment
 from server.domain.memory.filters import Filters
@@ -45,7 +45,7 @@ class ListedMemory(OfRow):
 
 
 class MemoryView(ListedMemory):
-    messages: list[dict[str, str]] | None = left_out_if_none("the messages in full, when several were sent")
+    messages: list[dict[str, str]] | None = left_out_if(None, "the messages in full, when several were sent")
 
 
 class MemoryOperation(BaseModel):
@@ -70,7 +70,7 @@ class MemoryList(BaseModel):
     total: int = Field(description="how many match the filters, on all pages")
     limit: int
     offset: int
-    next: str | None = left_out_if_none(REST_OF_PAGE)
+    next: str | None = left_out_if(None, REST_OF_PAGE)
 
     @classmethod
     def of(cls, page: MemoryPage, query: "ListQuery") -> Self:
@@ -90,7 +90,7 @@ class VersionView(OfRow):
 
 class MemoryHistory(BaseModel):
     results: list[VersionView] = Field(description="newest first; the first one is the current version")
-    next: str | None = left_out_if_none("path and query for the versions before these; present if there are any")
+    next: str | None = left_out_if(None, "path and query for the versions before these; present if there are any")
 
     @classmethod
     def of(cls, page: VersionPage, memory_id: str, limit: int) -> Self:
@@ -126,7 +126,7 @@ class TrashedView(ListedMemory):
 class TrashList(BaseModel):
     results: list[TrashedView] = Field(description="last deleted first")
     total: int
-    next: str | None = left_out_if_none(REST_OF_PAGE)
+    next: str | None = left_out_if(None, REST_OF_PAGE)
 
     @classmethod
     def of(cls, page: TrashPage, query: "TrashQuery") -> Self:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rest.http import late_call_of, read, reply_sized, single_value
 from rest.memory_views import ALL_TAGS, IN_CATEGORY, PINNED
 from rest.project_param import OfUser, project_of
-from rest.views import StoredObject, left_out_if_none
+from rest.views import StoredObject, left_out_if
 from server.buckets import Bucket
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
@@ -110,15 +110,11 @@ class FoundView(BaseModel):
     id: str
     content: str
     score: float = Field(ge=0, le=1)
-    metadata: StoredObject | None = left_out_if_none()
+    metadata: StoredObject | None = left_out_if(None)
     created_at: datetime
     user_id: str | None
-    duplicates: int = Field(
-        default=0,
-        exclude_if=lambda value: value == 0,
-        description="how many other memories of the same user have the same text; this is the newest",
-    )
-    match: MatchView | None = left_out_if_none()
+    duplicates: int = left_out_if(0, "how many other memories of the same user have the same text; this is the newest")
+    match: MatchView | None = left_out_if(None)
 
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
@@ -137,17 +133,8 @@ class FoundView(BaseModel):
 
 class FoundList(BaseModel):
     results: list[FoundView]
-    omitted: int = Field(
-        default=0,
-        exclude_if=lambda value: value == 0,
-        description="how many results within the limit did not fit into the answer's 4 MB",
-    )
-
-    weak: bool = Field(
-        default=False,
-        exclude_if=lambda value: not value,
-        description="true if even the best result scores no higher than an unrelated question would",
-    )
+    omitted: int = left_out_if(0, "how many results within the limit did not fit into the answer's 4 MB")
+    weak: bool = left_out_if(False, "true if even the best result scores no higher than an unrelated question would")
 
     @classmethod
     def of(cls, page: SearchPage, *, metadata: bool = True, explain: bool = False) -> Self:

@@ -13,9 +13,9 @@ else:
 """A JSON object from the database. It was validated when it was stored, so an answer does not validate it again."""
 
 
-def left_out_if_none(description: str | None = None) -> Any:
-    """Return a field that is None by default, and that an answer then leaves out."""
-    return Field(default=None, exclude_if=lambda value: value is None, description=description)
+def left_out_if(default: object, description: str | None = None) -> Any:
+    """Return a field with this default. An answer leaves out a field that has it."""
+    return Field(default=default, exclude_if=lambda value: value == default, description=description)
 
 
 IsSet = Annotated[bool, BeforeValidator(lambda value: value is not None)]
@@ -45,8 +45,4 @@ class Change(BaseModel):
 class Created(BaseModel):
     """The answer to a creation."""
 
-    warnings: list[str] = Field(
-        default_factory=list,
-        exclude_if=lambda value: not value,
-        description="unknown fields that were sent, each with the field that was probably meant",
-    )
+    warnings: list[str] = left_out_if([], "unknown fields that were sent, each with the field that was probably meant")
