@@ -14,13 +14,16 @@ from server.network import urls
 from server.setting_types import ANY, OPAQUE_ORIGIN
 from server.settings import Settings
 from server.shell.runtime import State
+from server.web.forwarding import joined
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 KEY_HEADER = "x-api-key"
 
-CREDENTIAL_HEADERS = frozenset({b"authorization", KEY_HEADER.encode()})
+CREDENTIAL_HEADERS = ("authorization", KEY_HEADER)
+MOST_COPIES = 8
+"""How often a header may repeat its credential."""
 
 AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
 """The doors that authenticate every request, and count requests with a credential per person."""
@@ -38,8 +41,7 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
 
 
 def has_credential_header(connection: HTTPConnection[State]) -> bool:
-    headers = connection.scope["headers"]
-    return any(name in CREDENTIAL_HEADERS and value.decode("latin-1").strip() for name, value in headers)
+    return any(_sent(connection, header) for header in CREDENTIAL_HEADERS)
 
 
 def session_cookie_of(connection: HTTPConnection[State], settings: Settings) -> str | None:
@@ -122,19 +124,25 @@ def site_of(connection: HTTPConnection[State]) -> str | None:
 
 
 def _sent(connection: HTTPConnection[State], header: str) -> list[str]:
-    """Return the values of a header. Skips blank ones, which templates with an empty variable produce."""
-    return [value.strip() for value in connection.headers.getlist(header) if value.strip()]
+    """Return the values of a header, which clients and proxies repeat on other lines or after commas.
+
+    Skips blank values and `Bearer` alone, which templates with an empty variable produce.
+    """
+    values = (value.strip() for value in joined(connection.headers, header).split(",", MOST_COPIES))
+    return [value for value in values if value.lower() not in ("", "bearer")]
 
 
 def _from_header(header: str) -> PresentedCredential:
-    """Read an Authorization header: `Bearer …`, `Session …`, or an API key alone. Raises Unauthenticated."""
-    scheme, _, value = header.partition(" ")
-    value = value.strip()
-    if not value and scheme.startswith(API_KEY_PREFIX):
-        return PresentedCredential(scheme, is_session=False)
-    if not value or scheme.lower() not in ("bearer", "session"):
-        raise Unauthenticated(presented=True)
-    return PresentedCredential(value, is_session=scheme.lower() == "session")
+    """Read an Authorization header: `Bearer …`, `Session …`, or an API key alone. Raises Unauthenticated.
+
+    The scheme may be repeated: people paste `Bearer KEY` into a field to whose value a client adds it.
+    """
+    match header.split():
+        case [key] if key.startswith(API_KEY_PREFIX):
+            return PresentedCredential(key, is_session=False)
+        case [*schemes, value] if {scheme.lower() for scheme in schemes} in ({"bearer"}, {"session"}):
+            return PresentedCredential(value, is_session=schemes[0].lower() == "session")
+    raise Unauthenticated(presented=True)
 
 
 def _only_one(sent: Sequence[PresentedCredential]) -> PresentedCredential:

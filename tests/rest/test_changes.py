@@ -133,8 +133,8 @@ async def test_names_can_be_changed(client: httpx.AsyncClient) -> None:
     assert {"organization.renamed", "project.renamed", "api_key.renamed"} <= {event["type"] for event in events}
 
 
-@rows("form", ["Bearer {key}", "{key}", "X-API-Key"])
-async def test_a_key_may_be_sent_in_three_ways(client: httpx.AsyncClient, alice: Tenant, form: str) -> None:
+@rows("form", ["Bearer {key}", "bearer Bearer {key}", "Bearer {key}, Bearer {key}", "{key}", "X-API-Key"])
+async def test_a_key_may_be_sent_in_several_ways(client: httpx.AsyncClient, alice: Tenant, form: str) -> None:
     header = {form: alice.key} if form == "X-API-Key" else {"Authorization": form.format(key=alice.key)}
     assert (await client.get("/api/memories", headers=header)).status_code == 200
     both = {"Authorization": f"Bearer {alice.key}", "X-API-Key": alice.key}
@@ -142,13 +142,14 @@ async def test_a_key_may_be_sent_in_three_ways(client: httpx.AsyncClient, alice:
 
 
 async def test_two_different_keys_are_refused(client: httpx.AsyncClient, alice: Tenant, bob: Tenant) -> None:
-    both = {"Authorization": f"Bearer {alice.key}", "X-API-Key": bob.key}
-    refused = await client.get("/api/memories", headers=both)
-    assert refused.status_code == 401
-    assert "X-API-Key: KEY" in refused.json()["detail"]
+    twice = {"Authorization": f"Bearer {alice.key}, Bearer {bob.key}"}
+    for both in ({"Authorization": f"Bearer {alice.key}", "X-API-Key": bob.key}, twice):
+        refused = await client.get("/api/memories", headers=both)
+        assert refused.status_code == 401
+        assert "X-API-Key: KEY" in refused.json()["detail"]
 
 
-@rows("blank", ["", " ", "\t"])
+@rows("blank", ["", " ", "\t", "Bearer "])
 async def test_a_blank_header_is_left_out(
     client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], blank: str
 ) -> None:
@@ -168,7 +169,7 @@ async def test_a_blank_header_is_left_out(
     assert (nothing.status_code, "error=" in nothing.headers["WWW-Authenticate"]) == (401, False)
 
 
-@rows("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense", "null"])
+@rows("header", ["Bearer Bearer", "Bearer x", "Basic YTpi", "nonsense", "null"])
 async def test_a_wrong_header_counts_more_than_the_cookie(
     client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], header: str
 ) -> None:

@@ -46,8 +46,7 @@ async def test_a_challenge_names_the_error_only_when_a_credential_was_sent(
 ) -> None:
     changed = alice.key[:-1] + ("a" if alice.key[-1] != "a" else "b")
     wrong = [
-        "Bearer",
-        "Bearer ",
+        "Bearer Bearer",
         "Basic YTpi",
         "Bearer x y",
         f"{alice.key} x",
