@@ -89,6 +89,16 @@ def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnEl
     return session.connection().execute(sa.delete(table).where(sa.tuple_(*key).in_(chunk))).rowcount
 
 
+def keep_first(session: Session, table: type[SQLModel], keys: sa.Select[str], most: int) -> None:
+    """Delete the rows of the table with these primary keys, except the first `most` of them. Rows that others have
+    locked stay: somebody else deletes or uses them.
+    """
+    (key,) = sa.inspect(table).primary_key
+    beyond = sa.select(key).where(key.in_(keys.offset(most)))  # to lock `keys` would lock those before the offset too
+    if found := session.scalars(beyond.with_for_update(skip_locked=True)).all():
+        session.execute(sa.delete(table).where(key.in_(found)))
+
+
 def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:
     """Delete these audit events except the newest, in turns, so that the rest fits into one transaction."""
     newest = sa.select(col(AuditEvent.id)).where(condition).order_by(col(AuditEvent.id).desc())

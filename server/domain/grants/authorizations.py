@@ -11,6 +11,7 @@ from server.domain import access, audit
 from server.domain.access import Action, require_project_role, require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
+from server.domain.retention import keep_first
 from server.errors import Conflict, NotFound
 from server.hashing import CODE_PREFIX, new_token, token_hash
 from server.models import (
@@ -151,10 +152,8 @@ def deny(session: Session, principal: Principal, request_id: str) -> Authorizati
 def _end_oldest(session: Session, session_id: str) -> None:
     """Delete the oldest requests of the browser session, so that there is room for one more."""
     requests = sa.select(col(AuthorizationRequest.id)).where(col(AuthorizationRequest.session_id) == session_id)
-    oldest = requests.order_by(col(AuthorizationRequest.expires_at).desc()).offset(MAX_OPEN_REQUESTS - 1)
-    ids = session.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
-    if ids:
-        session.execute(sa.delete(AuthorizationRequest).where(col(AuthorizationRequest.id).in_(ids)))
+    newest_first = requests.order_by(col(AuthorizationRequest.expires_at).desc())
+    keep_first(session, AuthorizationRequest, newest_first, MAX_OPEN_REQUESTS - 1)
 
 
 def _open(session: Session, principal: Principal, request_id: str) -> AuthorizationRequest:

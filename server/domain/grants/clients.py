@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.audit import Event
 from server.domain.grants import redirect_uris
+from server.domain.retention import keep_first
 from server.errors import Invalid
 from server.hashing import CLIENT_SECRET_PREFIX, new_token, token_hash
 from server.models import AuthMethod, AuthorizationRequest, ClientKind, OAuthClient, OAuthGrant
@@ -129,10 +130,7 @@ def secret_matches(client: OAuthClient, secret: str) -> bool:
 def _forget_oldest_documents(session: Session) -> None:
     """Delete the oldest unused documents, so that there is room for one more."""
     unused = sa.select(col(OAuthClient.id)).where(is_unused_document()).order_by(col(OAuthClient.created_at).desc())
-    oldest = unused.offset(MAX_UNUSED_DOCUMENTS - 1).with_for_update(skip_locked=True)
-    ids = session.execute(oldest).scalars().all()
-    if ids:
-        session.execute(sa.delete(OAuthClient).where(col(OAuthClient.id).in_(ids)))
+    keep_first(session, OAuthClient, unused, MAX_UNUSED_DOCUMENTS - 1)
 
 
 def _add(session: Session, kind: ClientKind, description: Description) -> tuple[OAuthClient, str | None]:

@@ -15,6 +15,7 @@ from server.domain import access, audit
 from server.domain.audit import Event
 from server.domain.grants import refusals
 from server.domain.grants.refusals import Refusal, organization_of
+from server.domain.retention import keep_first
 from server.hashing import ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, new_token, token_hash
 from server.models import (
     AccessToken,
@@ -251,18 +252,14 @@ def _prune(session: Session, grant_id: str) -> None:
         sa.select(col(RefreshToken.token_hash))
         .where(col(RefreshToken.grant_id) == grant_id, col(RefreshToken.rotated_at).is_not(None))
         .order_by(col(RefreshToken.rotated_at).desc())
-        .offset(ROTATED_KEPT)
     )
     access_tokens = (
         sa.select(col(AccessToken.token_hash))
         .where(col(AccessToken.grant_id) == grant_id)
         .order_by(col(AccessToken.created_at).desc())
-        .offset(MAX_ACCESS_TOKENS)
     )
-    for table, oldest in ((RefreshToken, rotated), (AccessToken, access_tokens)):
-        hashes = session.execute(oldest).scalars().all()
-        if hashes:
-            session.execute(sa.delete(table).where(col(table.token_hash).in_(hashes)))
+    keep_first(session, RefreshToken, rotated, ROTATED_KEPT)
+    keep_first(session, AccessToken, access_tokens, MAX_ACCESS_TOKENS)
 
 
 def _lock(session: Session, code: AuthorizationCode) -> bool:
@@ -275,10 +272,7 @@ def _make_room(session: Session, user_id: str) -> None:
     """Delete the user's grants that were not used for the longest time, so that there is room for one more."""
     used_at = sa.func.coalesce(col(OAuthGrant.last_used_at), col(OAuthGrant.created_at))
     grants = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.user_id) == user_id).order_by(used_at.desc())
-    oldest = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.id).in_(grants.offset(MAX_GRANTS - 1)))
-    ids = session.scalars(oldest.with_for_update(skip_locked=True)).all()  # a lock of `grants` includes those it skips
-    if ids:
-        session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id).in_(ids)))
+    keep_first(session, OAuthGrant, grants, MAX_GRANTS - 1)
 
 
 def _locked_grant(session: Session, grant_id: str | None) -> OAuthGrant | None:

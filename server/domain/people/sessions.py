@@ -1,12 +1,11 @@
 """Browser sessions: signing in with one or two steps, signing out, and the list of a user's sessions."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from server.domain import audit, names
@@ -15,6 +14,7 @@ from server.domain.audit import Event
 from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.locks import lock_user
 from server.domain.people import second_factors, users
+from server.domain.retention import keep_first
 from server.errors import NotFound, Unauthenticated
 from server.hashing import SECOND_STEP_PREFIX, SESSION_PREFIX, new_token, token_hash
 from server.mailer import Mailer
@@ -119,7 +119,9 @@ def begin(session: Session, user: User, browser: BrowserInfo) -> str:
     _require_account(session, user)
     if browser.previous:
         _end(session, browser.previous)
-    _make_room(session, BrowserSession, user.id, col(BrowserSession.last_seen_at), MAX_SESSIONS)
+    own = sa.select(col(BrowserSession.id)).where(col(BrowserSession.user_id) == user.id)
+    last_used_first = own.order_by(col(BrowserSession.last_seen_at).desc(), col(BrowserSession.id).desc())
+    keep_first(session, BrowserSession, last_used_first, MAX_SESSIONS - 1)
     value = new_token(SESSION_PREFIX)
     moment = now()
     session.add(
@@ -175,23 +177,11 @@ def _require_account(session: Session, user: User) -> None:
 def _begin_second_step(session: Session, user: User) -> str:
     """Begin a second step and return the value that identifies it."""
     _require_account(session, user)
-    _make_room(session, PendingSignIn, user.id, col(PendingSignIn.expires_at), MAX_PENDING)
+    pending = sa.select(col(PendingSignIn.id)).where(col(PendingSignIn.user_id) == user.id)
+    keep_first(session, PendingSignIn, pending.order_by(col(PendingSignIn.id).desc()), MAX_PENDING - 1)
     value = new_token(SECOND_STEP_PREFIX)
     session.add(PendingSignIn(user_id=user.id, token_hash=token_hash(value), expires_at=now() + SECOND_STEP_TIME))
     return value
-
-
-def _make_room(
-    session: Session,
-    table: type[BrowserSession] | type[PendingSignIn],
-    user_id: str,
-    time: Mapped[datetime],
-    most: int,
-) -> None:
-    """Delete all but the latest rows of the user by this time, so that with one more there are at most `most`."""
-    rows = sa.select(col(table.id)).where(col(table.user_id) == user_id)
-    latest = rows.order_by(time.desc(), col(table.id).desc()).limit(most - 1)
-    session.execute(sa.delete(table).where(col(table.user_id) == user_id, col(table.id).not_in(latest)))
 
 
 def _is_pending(value: str) -> tuple[sa.ColumnElement[bool], ...]:
