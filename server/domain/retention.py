@@ -73,20 +73,13 @@ def delete_chunks(session: Session, conditions: Sequence[tuple[type[SQLModel], s
     """
     deletions = []
     for table, condition in conditions:
-        (key,) = sa.inspect(table).primary_key
-        if keys := session.scalars(sa.select(key).where(condition).limit(CHUNK_ROWS)).all():
-            deletions.append(sa.delete(table).where(key.in_(keys), condition))
+        key = sa.inspect(table).primary_key
+        if rows := session.execute(sa.select(*key).where(condition).limit(CHUNK_ROWS)).all():
+            deletions.append(sa.delete(table).where(sa.tuple_(*key).in_(map(tuple, rows)), condition))
     if deletions and is_sqlite(session):  # with Postgres there are no turns, and a transaction that fails is repeated
         with paused(session):
             pass
     return sum(session.connection().execute(deletion).rowcount for deletion in deletions)
-
-
-def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
-    """Delete up to CHUNK_ROWS rows of a table that meet the condition, and return how many."""
-    key = sa.inspect(table).primary_key
-    chunk = sa.select(*key).where(condition).limit(CHUNK_ROWS)
-    return session.connection().execute(sa.delete(table).where(sa.tuple_(*key).in_(chunk))).rowcount
 
 
 def keep_first(session: Session, table: type[SQLModel], keys: sa.Select[str], most: int) -> None:
@@ -105,4 +98,4 @@ def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:
     last = session.scalar(newest.offset(EVENTS_AT_ONCE).limit(1))
     if last is not None:
         older = sa.and_(condition, col(AuditEvent.id) <= last)
-        turns.repeat(session, lambda: delete_chunk(session, AuditEvent, older) > 0)
+        turns.repeat(session, lambda: delete_chunks(session, [(AuditEvent, older)]) > 0)

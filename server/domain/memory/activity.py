@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import CLOCK_SLACK
 from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
-from server.domain.retention import delete_chunk
+from server.domain.retention import delete_chunks
 from server.models import ActivityEvent, Project, User, metadata
 from server.models.activity import ActivityKind
 from server.models.base import is_id, milliseconds_in, new_id, now, smallest_id
@@ -163,7 +163,8 @@ def remove_old(session: Session, days: int) -> int:
 
     Return how many were deleted. Call it again until it returns 0.
     """
-    return delete_chunk(session, ActivityEvent, col(ActivityEvent.id) < new_id("act_", now() - timedelta(days=days)))
+    is_old = col(ActivityEvent.id) < new_id("act_", now() - timedelta(days=days))
+    return delete_chunks(session, [(ActivityEvent, is_old)])
 
 
 def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.inputs import NewMemory
-from server.domain.retention import delete_chunk
+from server.domain.retention import delete_chunks
 from server.errors import Conflict
 from server.hashing import token_hash
 from server.models import IdempotencyKey
@@ -76,4 +76,4 @@ def claim(session: Session, request: CreateRequest | None, memory_ids: Sequence[
 
 def remove_expired(session: Session) -> int:
     """Delete some expired keys of all callers. Return how many were deleted."""
-    return delete_chunk(session, IdempotencyKey, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME)
+    return delete_chunks(session, [(IdempotencyKey, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME)])
