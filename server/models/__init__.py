@@ -6,11 +6,18 @@ from server.models.audit import AuditEvent
 from server.models.base import metadata
 from server.models.deletions import BegunDeletion
 from server.models.imports import Import, StagedMemory
-from server.models.index_owners import IndexOwner, IndexWorker
-from server.models.index_survey import IndexSurvey, ProjectLanguages
-from server.models.installation import Installation
+from server.models.index import (
+    IndexOwner,
+    IndexSurvey,
+    IndexTask,
+    IndexWorker,
+    Installation,
+    ProjectIndex,
+    ProjectLanguages,
+    WordIndexState,
+)
 from server.models.invitations import Invitation, InvitationProject
-from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
+from server.models.memories import IdempotencyKey, Label, Memory, MemoryVersion, Piece
 from server.models.notifications import Mail, Notification, SentLetter
 from server.models.oauth import (
     AccessToken,
@@ -29,4 +36,3 @@ from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFact
 from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.trash import TrashedMemory
 from server.models.users import BrowserSession, MailedToken, User
-from server.models.word_index import WordIndexState

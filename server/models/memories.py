@@ -141,47 +141,6 @@ class Piece(SQLModel, table=True):
     vector: bytes = Field(sa_type=sa.LargeBinary)
 
 
-class IndexTask(SQLModel, table=True):
-    """A change that the worker must still apply to the index. It reads the memory when it takes the task.
-
-    `memory_number` 0 tells the worker to erase the words of deleted memories from disk.
-    """
-
-    __tablename__ = "index_tasks"
-
-    number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
-    project_id: str = Field(index=True)
-    memory_number: int = Field(sa_type=sa.BigInteger)
-    piece_count: int = Field(default=0, description="how many pieces of the memory the collection may still hold")
-    created_at: datetime = Field(default_factory=now, sa_type=Utc)
-
-
-class ProjectIndex(SQLModel, table=True):
-    """A project's collection in Chroma. Without a row, or while `ready_at` is None, searches scan exactly.
-
-    The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
-    `removals` is the project's counter at that time. `erased` is the value of that counter up to which deleted vectors
-    are gone from the collection's files, and `erased_at` is the time of the last erasure.
-
-    `building` names the collection that will replace it, or is "". That collection has the memories up to the number
-    `built_to`.
-    """
-
-    __tablename__ = "project_indexes"
-
-    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
-    collection: str
-    embedding_model: str
-    mean: bytes = Field(sa_type=sa.LargeBinary)
-    removals: int = Field(default=0, sa_type=sa.BigInteger)
-    ready_at: datetime | None = Field(default=None, sa_type=Utc)
-    building: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    building_mean: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
-    built_to: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
-    erased: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
-    erased_at: datetime | None = Field(default=None, sa_type=Utc)
-
-
 class IdempotencyKey(SQLModel, table=True):
     """The answer to a create request. For 24 hours, the same key and body get the same answer."""
 
