@@ -14,7 +14,7 @@ from server.domain import candidates
 from server.errors import Forbidden, Invalid, NotFound
 from server.models import Memory, Organization, OrganizationMember, Project, ProjectMember
 from server.models.base import Utc, is_id, now
-from server.models.expiry import is_live
+from server.models.memories import is_live
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 from server.plurals import with_article

@@ -4,7 +4,7 @@ from server.models.activity import ActivityEvent
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
-from server.models.deletions import BegunDeletion
+from server.models.deletions import BegunDeletion, TrashedMemory
 from server.models.imports import Import, StagedMemory
 from server.models.index import (
     IndexOwner,
@@ -34,5 +34,4 @@ from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.saved_views import SavedView
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
-from server.models.trash import TrashedMemory
 from server.models.users import BrowserSession, MailedToken, User

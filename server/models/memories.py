@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 from server.models.sources import Source, SourceColumn
@@ -152,3 +152,13 @@ class IdempotencyKey(SQLModel, table=True):
     body_hash: str
     memory_ids: list[str] = Field(sa_type=sa.JSON)
     created_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
+
+
+def is_live(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+    """Return the condition for memories that have not expired yet."""
+    return sa.or_(col(Memory.expires_at).is_(None), col(Memory.expires_at) > moment)
+
+
+def has_expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+    """Return the condition for memories that have expired. It can use an index."""
+    return sa.and_(col(Memory.expires_at).is_not(None), col(Memory.expires_at) <= moment)

@@ -11,8 +11,8 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.storing import hash_content
 from server.models import Import, Memory, StagedMemory
 from server.models.base import now
-from server.models.expiry import is_live
 from server.models.imports import STORED
+from server.models.memories import is_live
 
 NumberedLine = tuple[int, Line]
 MemoryKey = tuple[str, str | None, datetime | None]

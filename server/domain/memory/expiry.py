@@ -1,6 +1,6 @@
 """The expiry of memories: how callers set it, and how expired memories are deleted.
 
-From its expiry on, a memory is in no answer, because every query uses the condition in `server.models.expiry`.
+From its expiry on, a memory is in no answer, because every query uses the condition in `server.models.memories`.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from server.errors import Invalid
 from server.index import chunks
 from server.models import Label, Memory
 from server.models.base import Utc, now
-from server.models.expiry import has_expired
+from server.models.memories import has_expired
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
 from server.storage.statements import Query

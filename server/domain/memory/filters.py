@@ -12,8 +12,7 @@ from server.domain.memory.source import source_conditions
 from server.errors import Invalid
 from server.models import Label, Memory
 from server.models.base import JSON, JsonObject, now, smallest_id
-from server.models.expiry import is_live
-from server.models.memories import LabelKind
+from server.models.memories import LabelKind, is_live
 
 Condition = sa.ColumnElement[bool]
 LabelGroup = tuple[LabelKind, list[str]]

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from server.domain.memory.filters import by_age
 from server.models import Memory
 from server.models.base import Utc, now
-from server.models.expiry import is_live
+from server.models.memories import is_live
 from server.storage.statements import Query, as_json, texts_in
 
 

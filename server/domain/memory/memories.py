@@ -26,8 +26,7 @@ from server.index.words.titles import words_beside
 from server.models import Label, Memory, Project
 from server.models.activity import ActivityKind
 from server.models.base import Utc, new_id, now
-from server.models.expiry import is_live
-from server.models.memories import LabelKind
+from server.models.memories import LabelKind, is_live
 from server.principal import Principal
 from server.storage.statements import Query, without_constructor
 

@@ -22,7 +22,7 @@ from server.errors import NotFound
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
-from server.models.expiry import is_live
+from server.models.memories import is_live
 from server.principal import Principal
 from server.text.spelling import shortened
 

@@ -26,7 +26,7 @@ from server.index import Index
 from server.models import Memory, MemoryVersion, TrashedMemory
 from server.models.activity import ActivityKind
 from server.models.base import now
-from server.models.expiry import is_live
+from server.models.memories import is_live
 from server.models.sources import Source
 from server.principal import Principal
 

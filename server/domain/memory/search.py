@@ -26,7 +26,7 @@ from server.index.words import word_search
 from server.models import Memory, Project
 from server.models.activity import ActivityKind
 from server.models.base import Utc, now
-from server.models.expiry import is_live
+from server.models.memories import is_live
 from server.principal import Principal
 from server.storage.statements import Query, Row, as_json, detached, numbers_in, texts_in
 

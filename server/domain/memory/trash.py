@@ -22,7 +22,7 @@ from server.index import chunks, outbox
 from server.models import Memory, Project, TrashedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import Utc, is_id, now
-from server.models.expiry import has_expired
+from server.models.memories import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
 from server.storage.database import trash_days_of
