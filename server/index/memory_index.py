@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -20,9 +21,8 @@ from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of
 from server.index.question import Candidates, Question
 from server.index.types import NO_PLACES, UNEMBEDDED, Embedded, Places, Vector, Vectors
-from server.index.upkeep import reindexing
+from server.index.upkeep import rebuild, rewriting
 from server.index.upkeep.progress import Progress
-from server.index.upkeep.state import Health, IndexState
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
@@ -34,6 +34,29 @@ MAX_PIECES_PER_MEMORY = 3
 
 MAX_CHROMA_MEMORIES = 2_000
 """If a search wants more memories than this, it scans the project."""
+
+REPORT_EVERY_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`degraded` is the reason why searches are slow, or None."""
+
+    degraded: str | None
+    embedding_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the index does in this process, from memory alone. `progress` is the progress of its background work.
+    `shards` is how many of the `leases.SHARDS` parts it owns.
+    """
+
+    has_model: bool
+    waiting_texts: int
+    waiting_questions: int
+    shards: int
+    progress: Progress | None
 
 
 class MemoryIndex:
@@ -150,7 +173,20 @@ class MemoryIndex:
         return self._matrices.scan_memories(session, allowed, mean).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
-        reindexing.reindex(self._database, self._worker, report)
+        """Rebuild the words and mark all collections for rebuilding, then report until they are built.
+
+        If a running server owns the index, that server builds the collections.
+        """
+        rebuild.recount(self._database)
+        for progress in rewriting.rewrite_all(self._database):
+            report(progress)
+        rebuild.forget_collections(self._database)
+        self._worker.check_soon()
+        total = missing = self._worker.count_missing()
+        while missing and self._worker.is_alive():
+            report(self._worker.progress or Progress("building collections", total - missing, total))
+            time.sleep(REPORT_EVERY_SECONDS)
+            missing = self._worker.count_missing()
 
     @property
     def work(self) -> str | None:
