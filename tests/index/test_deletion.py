@@ -44,7 +44,7 @@ def test_a_deleted_memorys_words_are_erased_from_disk_within_a_second(world: Wor
 @pytest.mark.sqlite_only
 def test_a_deletion_soon_after_another_is_erased_after_a_pause(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each erasure may rewrite the whole word index."""
-    monkeypatch.setattr("server.index.upkeep.word_erasure.LEAST_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr("server.index.upkeep.erasing.LEAST_PAUSE_SECONDS", 2.0)
     world.delete(world.add("The password is Xylographqua"))
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"))
     erased_at = time.monotonic()

@@ -16,12 +16,12 @@ from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.model.languages import reads_only_english
 from server.index.types import Space
 from server.index.upkeep import candidates, erasing, following, rebuild, removal, rewriting
+from server.index.upkeep.erasing import WordErasure
 from server.index.upkeep.leases import LeaseLost
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.progress import Progress, watched
 from server.index.upkeep.reembedding import Embed, Reembedding
 from server.index.upkeep.survey import Surveyor
-from server.index.upkeep.word_erasure import WordErasure
 from server.index.words.backend import word_index_of
 from server.models import metadata
 from server.settings import Settings
