@@ -10,10 +10,9 @@ from starlette.responses import Response
 
 from rest.http import call_of, read, reply, reply_created
 from rest.views import Created, Creation
-from server.domain.letters import invitation_link
+from server.domain.letters import Unmailed, invitation_link
 from server.domain.teams import invitation_answers, invitations
 from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
-from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.invitations import Assignment, NewInvitation
 from server.errors import Unauthenticated
 from server.mailer import Delivery

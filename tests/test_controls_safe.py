@@ -36,7 +36,7 @@ from server.domain.people import (
     users,
 )
 from server.domain.people.passkeys import Challenge
-from server.domain.teams import api_keys, cascades, invitation_answers, invitation_letters, withdrawals
+from server.domain.teams import api_keys, cascades, invitation_answers, withdrawals
 from server.domain.teams.cascades import RevokedAccess
 from server.models import Organization
 from server.models.organizations import OrganizationKind
@@ -237,7 +237,7 @@ CONTROLS = (
             "dashboard/test_security_letters.py::test_a_sign_in_from"),
     Control("few letters that confirm", sent_letters, "MOST_FOR_RECIPIENT", 10**6,
             "dashboard/test_security_letters.py::test_letters_that_confirm"),
-    Control("only confirmed accounts cause letters", invitation_letters, "_may_cause_letters", yes,
+    Control("only confirmed accounts cause letters", letters, "_may_cause_letters", yes,
             "rest/teams/test_letters_to_others.py::test_an_inviter_without"),
     Control("few letters to a recipient", sent_letters, "MOST_FOR_RECIPIENT", 10**6,
             "rest/teams/test_letters_to_others.py::test_a_recipient"),

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from datetime import timedelta
+from enum import Enum, auto
 
 from sqlmodel import Session
 
 from server.domain import sent_letters
 from server.mailer import Letter, Mailer
-from server.models import User
+from server.models import Invitation, Organization, Project, User
+from server.models.notifications import LetterKind
 from server.plurals import with_article
 from server.text import characters
 
@@ -33,17 +35,29 @@ def reset_link(public_url: str, token: str) -> str:
     return f"{public_url}/reset-password/{token}"
 
 
-def offer(organization: str, project: str | None, role: str) -> str:
-    """Say where an invitation leads, to a project or to the whole organization."""
-    place = f"the project {quoted(project)} in the organization" if project is not None else "the organization"
-    return f"{place} {quoted(organization)} on SelfMemory as {with_article(role)}"
+class Unmailed(Enum):
+    """Why an invitation is not mailed. Its link works anyway."""
+
+    MAIL_IS_OFF = auto()
+    INVITER_UNCONFIRMED = auto()
+    TOO_MANY = auto()
 
 
-def send_invitation(session: Session, mailer: Mailer, to: str, inviter: User, offered: str, token: str) -> str | None:
-    """Queue the mail. Return its id for `Mailer.deliver`, or None if the server sends no mail.
-
-    `inviter` must have a confirmed address, which the letter shows.
+def send_invitation(
+    session: Session, mailer: Mailer, invitation: Invitation, organization: Organization, role: str, token: str
+) -> str | Unmailed:
+    """Queue the letter and return its id for `Mailer.deliver`, or why it was not queued. Only accounts with a confirmed
+    address may send mail to others.
     """
+    inviter = session.get_one(User, invitation.invited_by)
+    if not mailer.is_on:
+        return Unmailed.MAIL_IS_OFF
+    if not _may_cause_letters(inviter):
+        return Unmailed.INVITER_UNCONFIRMED
+    if not sent_letters.admit(session, LetterKind.INVITATION, invitation.email, inviter.id, invitation.id):
+        return Unmailed.TOO_MANY
+    project = session.get_one(Project, invitation.project_id) if invitation.project_id else None
+    offered = offer(organization.name, project.name if project else None, role)
     text = f"""Hello,
 
 {quoted(inviter.name)} ({inviter.email}) invites you to {offered}.
@@ -54,8 +68,18 @@ To accept, open this link and sign in or sign up with this email address. The li
 
 If you did not expect this invitation, you can ignore this email. Nothing happens until you accept.
 """
-    letter = Letter(to=to, subject="You have been invited to SelfMemory", text=text)
-    return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
+    letter = Letter(to=invitation.email, subject="You have been invited to SelfMemory", text=text)
+    return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST) or Unmailed.MAIL_IS_OFF
+
+
+def offer(organization: str, project: str | None, role: str) -> str:
+    """Say where an invitation leads, to a project or to the whole organization."""
+    place = f"the project {quoted(project)} in the organization" if project is not None else "the organization"
+    return f"{place} {quoted(organization)} on SelfMemory as {with_article(role)}"
+
+
+def _may_cause_letters(inviter: User) -> bool:
+    return inviter.email_verified_at is not None
 
 
 def send_verification(session: Session, mailer: Mailer, to: str, token: str) -> None:

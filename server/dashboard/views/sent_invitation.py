@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from server.dashboard.shown_once import show_once
-from server.domain.letters import invitation_link
-from server.domain.teams.invitation_letters import Unmailed
+from server.domain.letters import Unmailed, invitation_link
 from server.domain.teams.invitations import NewInvitation
 from server.mailer import Delivery
 from server.shell.runtime import Call

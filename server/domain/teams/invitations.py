@@ -22,10 +22,9 @@ from server.domain.access import (
 )
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
+from server.domain.letters import Unmailed, send_invitation
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
-from server.domain.teams import invitation_letters
-from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.organization_members import require_assignable
 from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
@@ -266,7 +265,7 @@ def _send(
     details = {"role": role, "projects": [project.id for project, _ in assignments]}
     audit.record(session, Event.INVITATION_SENT, invitation.invited_by, organization.id, invitation.id, **details)
     mailed_token = new_token(INVITATION_PREFIX)
-    mail = invitation_letters.queue(session, invitation, organization, role, mailed_token, mailer)
+    mail = send_invitation(session, mailer, invitation, organization, role, mailed_token)
     invitation.mailed_token_hash = token_hash(mailed_token) if isinstance(mail, str) else None
     return NewInvitation(invitation, token, role, assignments, mail)
 
