@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain.locks import lock_project
-from server.domain.memory import deletions, expiry, memories, moves, portions, selection, storing, trash
+from server.domain.memory import deletions, expiry, memories, moves, selection, storing, trash
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
@@ -80,7 +80,7 @@ def test_two_people_can_move_memories_between_two_projects_in_opposite_direction
 def test_a_hidden_memory_that_two_transactions_delete_is_counted_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portions, "LONG_WEIGHT", 10)
+    monkeypatch.setattr(storing, "LONG_WEIGHT", 10)
     world.add("a kayak")
     long = world.add("A canoe. " * 1_000)
     with monkeypatch.context() as patched:
@@ -138,7 +138,7 @@ def test_who_deletes_several_memories_holds_no_lock_while_another_person_changes
 
 
 def test_a_long_memory_leaves_the_trash_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portions, "LONG_WEIGHT", 10)
+    monkeypatch.setattr(storing, "LONG_WEIGHT", 10)
     long = world.add("A canoe. " * 1_000)
     run(world, lambda session: deletions.delete(session, world.principal, long))
 
@@ -158,7 +158,7 @@ def test_a_long_memory_leaves_the_trash_once(world: World, monkeypatch: pytest.M
 def test_a_long_memory_that_is_restored_while_it_is_deleted_permanently_is_gone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portions, "LONG_WEIGHT", 10)
+    monkeypatch.setattr(storing, "LONG_WEIGHT", 10)
     long = world.add("A canoe. " * 1_000)
     run(world, lambda session: deletions.delete(session, world.principal, long))
     with ThreadPoolExecutor(1) as threads:

@@ -13,9 +13,9 @@ from sqlmodel import Session
 from server import waits
 from server.domain.memory import imports, unfinished
 from server.domain.memory.exchange.lines import line_from
-from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.publishing import Staged
 from server.domain.memory.source import source_of
+from server.domain.memory.storing import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.turns import end_turn
 from server.errors import MaybeStored, NotFound, ServiceError
 from server.index.types import Embedded

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.domain.memory import versions
 from server.domain.memory.exchange.lines import EarlierVersion, Line, version_rows, without_repeats
-from server.domain.memory.portions import portions
+from server.domain.memory.storing import portions
 from server.models import Memory, StagedMemory
 from server.models.imports import HISTORY
 

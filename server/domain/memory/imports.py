@@ -20,9 +20,8 @@ from server.domain.memory import activity, histories, moves, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
-from server.domain.memory.portions import STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.publishing import Staged, Wordless
-from server.domain.memory.storing import embed, embedding_input
+from server.domain.memory.storing import STAGED_WEIGHT, embed, embedding_input, portions, weight_of
 from server.domain.memory.usage import require_room
 from server.domain.turns import end_turn
 from server.errors import NotFound

@@ -16,9 +16,8 @@ from server.domain.memory import histories
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.copies import read_vectors
 from server.domain.memory.exchange.lines import Line, memory_of, versions_of
-from server.domain.memory.portions import LONG_WEIGHT, PUBLISHED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of_import
-from server.domain.memory.storing import insert
+from server.domain.memory.storing import LONG_WEIGHT, PUBLISHED_WEIGHT, insert, portions, weight_of
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.index.words.titles import words_beside

@@ -1,20 +1,37 @@
-"""Embeds texts and stores new memories with everything that is derived from them."""
+"""Embeds texts and stores new memories with everything that is derived from them, a portion at a time."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import labels, portions
+from server.domain.memory import labels
 from server.index import Index, outbox
-from server.index.pieces import lead_from
+from server.index.pieces import PACKED_LENGTH, lead_from
 from server.index.types import Embedded
 from server.models import Memory, metadata
 from server.models.base import JsonObject
 from server.storage.database import paused
 from server.storage.statements import Query, as_json, numbers_in, values_of
+
+MOST_ITEMS = 32
+
+PUBLISHED_WEIGHT = 64
+"""How much to publish at a time, unless a single memory weighs more."""
+
+LONG_WEIGHT = 128
+"""Above this weight, one memory takes several transactions, so that none takes more than 0.1 s: see `publish`."""
+
+STAGED_WEIGHT = 256
+"""The weight to stage at a time. A single memory may weigh more."""
+
+T = TypeVar("T")
+
+HISTORY_LENGTH = 10_000
+"""How many characters of a history take as long to write as a piece with its vector and words."""
 
 _memories = metadata.tables["memories"]
 _INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))
@@ -33,12 +50,13 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
 
 def without_words(content: str, embedded: Embedded) -> Embedded:
     """Return what to store first: everything, or all but the words of a long text."""
-    return replace(embedded, terms=()) if portions.is_long(content, len(embedded.spans)) else embedded
+    is_long = weight_of(content, len(embedded.spans)) > LONG_WEIGHT
+    return replace(embedded, terms=()) if is_long else embedded
 
 
 def is_long(memory: Memory) -> bool:
     """Return whether the memory takes several transactions."""
-    return portions.is_long(memory.content, memory.piece_count)
+    return weight_of(memory.content, memory.piece_count) > LONG_WEIGHT
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
@@ -77,3 +95,23 @@ def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
 def hash_content(content: str) -> str:
     """Return SHA-256 as 64 hexadecimal digits. Surrounding whitespace makes no difference."""
     return hashlib.sha256(content.strip().encode()).hexdigest()
+
+
+def weight_of(content: str, pieces: int = 0, history_length: int = 0) -> int:
+    """Return roughly how much work writing a memory takes: its number of pieces, or an estimate if it has few."""
+    return max(pieces, len(content) // PACKED_LENGTH) + history_length // HISTORY_LENGTH
+
+
+def portions(items: Iterable[T], weigh: Callable[[T], int], most_weight: int) -> Iterator[list[T]]:
+    """Yield the items in order, at most `MOST_ITEMS` at a time, and fewer if they are heavy."""
+    portion: list[T] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        total += weight
+        if portion and (total > most_weight or len(portion) == MOST_ITEMS):
+            yield portion
+            portion, total = [], weight
+        portion.append(item)
+    if portion:
+        yield portion

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.domain.memory import batches, imports, memories, portions, publishing, repeats, storing
+from server.domain.memory import batches, imports, memories, publishing, repeats, storing
 from server.domain.memory.idempotency import KeyUsedForAnother
 from server.domain.memory.inputs import Message, NewMemory
 from server.domain.memory.repeats import Outcome
@@ -68,7 +68,7 @@ def test_no_transaction_of_a_batch_writes_for_long(world: World, monkeypatch: py
     monkeypatch.setattr(memories, "insert", counted)
     send(world, batch(world))
     assert sum(sizes) == COUNT
-    assert max(sizes) <= portions.MOST_ITEMS
+    assert max(sizes) <= storing.MOST_ITEMS
 
 
 def test_others_write_between_the_steps_of_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

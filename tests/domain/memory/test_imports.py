@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import deletions, imports, inputs, portions, publishing, storing, unfinished
+from server.domain.memory import deletions, imports, inputs, publishing, storing, unfinished
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
@@ -87,7 +87,7 @@ def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: 
     monkeypatch.setattr(publishing, "insert", counted)
     assert import_memories(world.database, world.project_id, lines(), world.index).stored == COUNT
     assert (stored(world), staged(world)) == (COUNT, (0, 0))
-    assert 0 < longest <= portions.MOST_ITEMS
+    assert 0 < longest <= storing.MOST_ITEMS
     assert len(world.texts("kayak", limit=100)) == 100
 
 
