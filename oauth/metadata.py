@@ -13,6 +13,12 @@ from server.settings import Settings
 from server.shell.runtime import State
 
 SCOPES = [scope.value for scope in Scope]
+KEYS = "/oauth/jwks"
+OPENID_REQUIRES = {"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"]}
+"""What OpenID Connect Discovery requires besides a `jwks_uri`. No token has a signature, but clients that look for the
+document at the path of OpenID Connect, such as Spring's and Cursor, refuse one without these fields.
+"""
+
 CACHE = {"Cache-Control": "public, max-age=300"}
 
 
@@ -27,6 +33,10 @@ async def resource(request: Request[State]) -> Response:
 
 async def server(request: Request[State]) -> Response:
     return JSONResponse(server_document(request.state["runtime"].settings), headers=CACHE)
+
+
+async def keys(_request: Request[State]) -> Response:
+    return JSONResponse({"keys": []}, headers=CACHE)
 
 
 def resource_document(settings: Settings) -> dict[str, str | list[str]]:
@@ -50,6 +60,7 @@ def server_document(settings: Settings) -> dict[str, str | bool | list[str]]:
         "registration_endpoint": f"{url}/oauth/register",
         "revocation_endpoint": f"{url}/oauth/revoke",
         "introspection_endpoint": f"{url}/oauth/introspect",
+        "jwks_uri": f"{url}{KEYS}",
         "scopes_supported": [*SCOPES, OFFLINE_ACCESS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -61,4 +72,5 @@ def server_document(settings: Settings) -> dict[str, str | bool | list[str]]:
         "authorization_response_iss_parameter_supported": True,
         "client_id_metadata_document_supported": settings.cimd_enabled,
         "service_documentation": f"{url}/docs",
+        **OPENID_REQUIRES,
     }

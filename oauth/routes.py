@@ -21,6 +21,7 @@ def addresses_of(path: str) -> tuple[str, ...]:
 ROUTES = (
     *(Route(address, metadata.resource) for address in addresses_of(RESOURCE)),
     *(Route(address, metadata.server) for server in SERVERS for address in addresses_of(server)),
+    Route(metadata.KEYS, metadata.keys),
     Route("/oauth/authorize", ForPeople({"GET": pages.authorize})),
     Route("/oauth/consent/{request_id}", ForPeople({"POST": pages.decide})),
     Route("/oauth/token", ForPrograms({"POST": token_endpoints.token})),

@@ -12,7 +12,7 @@ from server.settings import Settings
 from server.web.request_credentials import own_origins
 
 MCP_PATH = "/mcp"
-PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke"})
+PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/jwks"})
 PUBLIC_PREFIXES = ("/.well-known/", "/mcp/.well-known/")
 APP_SCHEMES = frozenset(
     {"chrome-extension", "moz-extension", "safari-web-extension", "vscode-webview", "app", "tauri", "capacitor"}

@@ -71,6 +71,15 @@ async def test_c03_009_every_alias_is_the_document(client: httpx.AsyncClient, na
     assert preflight.headers["access-control-allow-origin"] == "*"
 
 
+async def test_c03_openid_connect_clients_find_all_that_they_require(client: httpx.AsyncClient) -> None:
+    document = (await client.get(OPENID)).json()
+    assert document["subject_types_supported"] == ["public"]
+    assert "RS256" in document["id_token_signing_alg_values_supported"]
+    keys = await client.get(document["jwks_uri"], headers={"Origin": "https://inspector.example"})
+    assert (keys.status_code, keys.json()) == (200, {"keys": []})
+    assert keys.headers["access-control-allow-origin"] == "*"
+
+
 @pytest.mark.parametrize("path", ["/.well-known/other", "/mcp/.well-known/other"])
 async def test_c03_any_other_well_known_address_is_a_404_that_browsers_may_read(
     client: httpx.AsyncClient, path: str
