@@ -1,6 +1,9 @@
 """The messages that pages show after a form. The page's address names the message."""
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
 
 from server.dashboard.fields import whole_number
 from server.plurals import count
@@ -77,6 +80,18 @@ NOTHING_DONE = {
     "selected-erase": f"Nothing was deleted: {ALREADY_GONE}",
 }
 """The messages to show instead when the number is 0."""
+
+
+PARAMETERS = ("done", "count", "invitations", "new", "deleted")
+"""The parameters of an address that say what a form has done."""
+
+
+def position(query: QueryParams) -> str:
+    """Return the query of a page without what a form has done: which part of a list it shows, and where it was opened
+    from. A form sends it on, so that its redirect returns there.
+    """
+    kept = [(name, value) for name, value in query.multi_items() if name not in PARAMETERS]
+    return f"?{urlencode(kept)}" if kept else ""
 
 
 def done_message(query: Mapping[str, str]) -> str | None:

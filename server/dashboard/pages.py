@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message
 
 from server.dashboard.cookies import SealedValues, set_private_cookie
-from server.dashboard.done import done_message
+from server.dashboard.done import done_message, position
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
 from server.dashboard.preferences import COOKIE_SECONDS, THEME, chosen_value
@@ -51,8 +51,7 @@ class PageRequest:
     _frame: Frame | None = None
 
     def path_param(self, name: str) -> str:
-        value: str = self.http.path_params[name]
-        return value
+        return str(self.http.path_params[name])
 
     @property
     def project_id(self) -> str:
@@ -119,6 +118,7 @@ class PageRequest:
             "path": self.http.url.path,
             "problem": with_field_label(self.problem) if self.problem else None,
             "done": done_message(self.http.query_params),
+            "position": position(self.http.query_params),
             "once": once,
             "typed": self.typed,
             "settings": self.call.runtime.settings,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from server.dashboard.done import position
 from server.dashboard.fields import whole_number
 from server.dashboard.pages import PageRequest
 
@@ -32,14 +33,19 @@ class ListPage(NamedTuple, Generic[T]):
         return self.end if self.rows and self.end < self.total else None
 
 
+def back_to(request: PageRequest, path: str) -> str:
+    """Return the address of the list at `path`, at the page from which the form was sent."""
+    return f"{path}{position(request.http.query_params)}"
+
+
 def number_in(request: PageRequest, parameter: str) -> int | None:
     """Return the number in the address, or None if there is none or it is not a number."""
     return whole_number(request.http.query_params.get(parameter, ""))
 
 
 def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:
-    """Return the page that the address asks for, or the first page if that one does not exist."""
+    """Return the page that the address asks for, or the last page if that one does not exist."""
     start = number_in(request, parameter) or 0
     if start >= len(rows):
-        start = 0
+        start = max(len(rows) - 1, 0) // PAGE_SIZE * PAGE_SIZE
     return ListPage(rows[start : start + PAGE_SIZE], start, len(rows), parameter)

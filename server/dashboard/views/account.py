@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import paginate
+from server.dashboard.pagination import back_to, paginate
 from server.dashboard.preferences import PREFERENCES, Preference, chosen_value, remember
 from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.views.entrance import browser_info_of
@@ -70,7 +70,7 @@ async def change_password(request: PageRequest) -> Response:
 
 async def end_session(request: PageRequest) -> Response:
     await request.call.run(sessions.revoke, request.path_param("session_id"))
-    return redirect(ACCOUNT, "session-ended")
+    return redirect(back_to(request, ACCOUNT), "session-ended")
 
 
 async def verify(request: PageRequest) -> Response:

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import paginate
+from server.dashboard.pagination import back_to, paginate
 from server.domain.grants import connections
 
 
@@ -14,4 +14,4 @@ async def show(request: PageRequest) -> Response:
 
 async def disconnect(request: PageRequest) -> Response:
     await request.call.run(connections.disconnect, request.path_param("connection_id"))
-    return redirect(f"{HOME}/connections", "disconnected")
+    return redirect(back_to(request, f"{HOME}/connections"), "disconnected")

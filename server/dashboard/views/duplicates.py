@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.pagination import back_to
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import selection, similar, trash
 from server.errors import Invalid
@@ -53,4 +54,4 @@ async def merge(request: PageRequest) -> Response:
     if not keep or not set(ids) - {keep}:
         raise Invalid("Select the memories to merge, and the one to keep.")
     merged = await request.call.run(selection.merge, request.project_id, ids, keep, request.call.index)
-    return redirect(f"{request.project_path}/similar", "merged", count=merged)
+    return redirect(back_to(request, f"{request.project_path}/similar"), "merged", count=merged)

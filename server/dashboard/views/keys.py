@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
-from server.dashboard.pagination import paginate
+from server.dashboard.pagination import back_to, paginate
 from server.dashboard.shown_once import show_once
 from server.domain.memory import assistants
 from server.domain.memory.assistants import Uses
@@ -44,18 +44,18 @@ async def create(request: PageRequest) -> Response:
 
 async def rename(request: PageRequest) -> Response:
     await request.call.run(api_keys.rename, request.project_id, request.path_param("key_id"), request.text("name"))
-    return redirect(f"{request.project_path}/keys", "key-renamed")
+    return redirect(back_to(request, f"{request.project_path}/keys"), "key-renamed")
 
 
 async def replace(request: PageRequest) -> Response:
     """Show the new key as `create` does."""
     _, key = await request.call.run(api_keys.replace, request.project_id, request.path_param("key_id"))
-    return show_once(request.call, f"{request.project_path}/keys", key=key)
+    return show_once(request.call, f"{request.project_path}/keys", back_to(request, ""), key=key)
 
 
 async def revoke(request: PageRequest) -> Response:
     await request.call.run(api_keys.delete, request.project_id, request.path_param("key_id"))
-    return redirect(f"{request.project_path}/keys", "key-revoked")
+    return redirect(back_to(request, f"{request.project_path}/keys"), "key-revoked")
 
 
 async def _uses(request: PageRequest, days: int) -> Uses:

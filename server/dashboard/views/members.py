@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import paginate
+from server.dashboard.pagination import back_to, paginate
 from server.dashboard.views.sent_invitation import show_sent
 from server.domain.access import governs
 from server.domain.grants import connections
@@ -50,7 +50,7 @@ async def invite(request: PageRequest) -> Response:
 async def cancel(request: PageRequest) -> Response:
     organization_id = (await request.project()).project.organization_id
     await request.call.run(invitations.cancel, organization_id, request.path_param("invitation_id"))
-    return redirect(f"{request.project_path}/members", "invitation-canceled")
+    return redirect(back_to(request, f"{request.project_path}/members"), "invitation-canceled")
 
 
 async def add(request: PageRequest) -> Response:
@@ -65,7 +65,7 @@ async def change_role(request: PageRequest) -> Response:
     cancelled = await request.call.run(
         project_members.change_role, request.project_id, request.path_param("user_id"), role
     )
-    return redirect(f"{request.project_path}/members", "role-changed", invitations=cancelled)
+    return redirect(back_to(request, f"{request.project_path}/members"), "role-changed", invitations=cancelled)
 
 
 async def remove(request: PageRequest) -> Response:
@@ -74,7 +74,9 @@ async def remove(request: PageRequest) -> Response:
     removal = await request.call.run(project_members.remove, request.project_id, user_id)
     if user_id == request.call.principal.user_id:
         return redirect(HOME, "left-project", invitations=removal.invitations)
-    return redirect(f"{request.project_path}/members", "member-removed", invitations=removal.invitations)
+    return redirect(
+        back_to(request, f"{request.project_path}/members"), "member-removed", invitations=removal.invitations
+    )
 
 
 def chosen_member(request: PageRequest, name: str, what: str, members: Sequence[Member]) -> str:

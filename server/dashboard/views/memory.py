@@ -17,7 +17,7 @@ from server.dashboard.fields import LABEL_KEYS, other_details, parse_fields, who
 from server.dashboard.markdown import to_text
 from server.dashboard.memory_form import EXPIRY_DAYS, Typed, stored
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import number_in
+from server.dashboard.pagination import back_to, number_in
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
@@ -89,7 +89,7 @@ async def pin(request: PageRequest) -> Response:
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     is_pinned = request.text("pinned") == "1"
     await request.call.run(selection.pin, memory.project_id, [memory.id], is_pinned, request.call.index)
-    return redirect(f"{HOME}/memories/{memory.id}", "pinned" if is_pinned else "unpinned")
+    return redirect(back_to(request, f"{HOME}/memories/{memory.id}"), "pinned" if is_pinned else "unpinned")
 
 
 async def restore_version(request: PageRequest) -> Response:
@@ -98,7 +98,7 @@ async def restore_version(request: PageRequest) -> Response:
     if version is None:
         raise NotFound("Version not found.")
     await request.call.run(changes.restore, memory_id, version, request.call.index)
-    return redirect(f"{HOME}/memories/{memory_id}", "version-restored")
+    return redirect(back_to(request, f"{HOME}/memories/{memory_id}"), "version-restored")
 
 
 async def edit(request: PageRequest) -> Response:
@@ -121,7 +121,7 @@ async def save(request: PageRequest) -> Response:
     change, seen_version = parse_fields(MemoryChange, fields), _seen_version(request, memory)
     saved = await request.call.run(changes.edit, memory.id, change, seen_version, request.call.index)
     is_same = saved.version == memory.version
-    return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
+    return redirect(back_to(request, f"{HOME}/memories/{memory.id}"), "unchanged" if is_same else "saved")
 
 
 async def new(request: PageRequest) -> Response:

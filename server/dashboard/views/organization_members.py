@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import PageRequest, redirect
-from server.dashboard.pagination import paginate
+from server.dashboard.pagination import back_to, paginate
 from server.dashboard.views.organization import ORGANIZATIONS, entries_of, membership_of, organization_path, render
 from server.dashboard.views.sent_invitation import show_sent
 from server.domain.access import may_change
@@ -58,14 +58,14 @@ async def invite(request: PageRequest) -> Response:
 async def cancel(request: PageRequest) -> Response:
     invitation_id = request.path_param("invitation_id")
     await request.call.run(invitations.cancel, request.path_param("organization_id"), invitation_id)
-    return redirect(_members_path(request), "invitation-canceled")
+    return redirect(back_to(request, _members_path(request)), "invitation-canceled")
 
 
 async def change_role(request: PageRequest) -> Response:
     role = parse_choice(OrganizationRole, "Role", request.text("role"))
     organization_id, user_id = request.path_param("organization_id"), request.path_param("user_id")
     cancelled = await request.call.run(organization_members.change_role, organization_id, user_id, role)
-    return redirect(_members_path(request), "role-changed", invitations=cancelled)
+    return redirect(back_to(request, _members_path(request)), "role-changed", invitations=cancelled)
 
 
 async def remove(request: PageRequest) -> Response:
@@ -74,7 +74,7 @@ async def remove(request: PageRequest) -> Response:
     removal = await request.call.run(organization_members.remove, request.path_param("organization_id"), user_id)
     if user_id == request.call.principal.user_id:
         return redirect(ORGANIZATIONS, "left-organization", invitations=removal.invitations)
-    return redirect(_members_path(request), "member-removed", invitations=removal.invitations)
+    return redirect(back_to(request, _members_path(request)), "member-removed", invitations=removal.invitations)
 
 
 def _fixed(membership: Membership, members: Sequence[Member], user_id: str) -> set[str]:

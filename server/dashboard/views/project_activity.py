@@ -11,6 +11,7 @@ from starlette.responses import Response
 from server.dashboard.excerpts import heading
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.pagination import back_to
 from server.domain.memory import activity, assistants, titles
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
@@ -128,7 +129,7 @@ async def undo(request: PageRequest) -> Response:
     reversion = Reversion(request.project_id, source_id, since)
     undone = await reverting.undo(request.call, reversion)
     memories = undone.adds + undone.changes + undone.deletions
-    return redirect(f"{request.project_path}/activity", "undone", count=memories)
+    return redirect(back_to(request, f"{request.project_path}/activity"), "undone", count=memories)
 
 
 def _folded(rows: Sequence[Row]) -> list[Row]:

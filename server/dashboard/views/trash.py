@@ -7,7 +7,8 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from server.dashboard.excerpts import Part, excerpt
-from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.pagination import back_to
 from server.domain.memory import deletions, trash
 from server.domain.memory.expiry import parse_moment
 from server.domain.people import users
@@ -40,11 +41,11 @@ async def show(request: PageRequest) -> Response:
 
 
 async def restore(request: PageRequest) -> Response:
-    memory = await request.call.run(trash.restore, request.path_param("memory_id"))
-    return redirect(f"{HOME}/memories/{memory.id}", "restored")
+    await request.call.run(trash.restore, request.path_param("memory_id"))
+    return redirect(back_to(request, f"{request.project_path}/trash"), "restored")
 
 
 async def erase(request: PageRequest) -> Response:
     """Delete one memory in the trash permanently."""
     await request.call.run(deletions.delete, request.path_param("memory_id"), True)
-    return redirect(f"{HOME}/projects/{request.project_id}/trash", "erased")
+    return redirect(back_to(request, f"{request.project_path}/trash"), "erased")
