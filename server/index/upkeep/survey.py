@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from server.index.model import languages
 from server.index.upkeep.progress import Progress
 from server.models import IndexSurvey, Memory, Project, ProjectLanguages
-from server.models.base import is_within, was_within
+from server.models.base import is_within, now, was_within
 from server.models.projects import deleted_projects
 from server.storage.database import Database
 
@@ -62,16 +62,25 @@ class Surveyor:
         self._database = database
         self._only_english = only_english
         self._due = 0.0
+        self._renewal = 0.0
 
     def step(self, progress: Progress | None) -> None:
-        began = time.monotonic()
+        began, work = time.monotonic(), str(progress or "")
+        if work and began >= self._renewal:
+            self._renew(work)
         if began < self._due:
             return
         try:
-            self._count(str(progress or ""))
+            self._count(work)
         finally:
             ended = time.monotonic()
             self._due = ended + max(EVERY_SECONDS, REST_FACTOR * (ended - began))
+
+    def _renew(self, work: str) -> None:
+        """Store the work again before other processes take it for that of a server that has stopped."""
+        self._renewal = time.monotonic() + FRESH.total_seconds() / 2
+        with self._database.write() as session:
+            session.execute(sa.update(IndexSurvey).values(work=work, counted_at=now()))
 
     def _count(self, work: str) -> None:
         with self._database.read() as session:
