@@ -42,7 +42,8 @@ class Metrics:
     """Counts in this process. With `shared`, a folder that all workers use, reports the sum of all workers."""
 
     def __init__(self, shared: str | None = None) -> None:
-        self._shared = shared
+        self._shared = Path(shared) if shared else None
+        self._keep_folder()
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "selfmemory_requests", "Answered requests.", ["method", "route", "status"], registry=self._registry
@@ -102,10 +103,16 @@ class Metrics:
         """
         counted = self._registry
         if self._shared:
-            _forget_ended(Path(self._shared))
+            self._keep_folder()
+            _forget_ended(self._shared)
             counted = CollectorRegistry()
-            MultiProcessCollector(counted, path=self._shared)  # type: ignore[no-untyped-call]  # the class has no types
+            MultiProcessCollector(counted, path=str(self._shared))  # type: ignore[no-untyped-call]  # the class has no types
         return generate_latest(counted) + generate_latest(_gauges(parts, stored))
+
+    def _keep_folder(self) -> None:
+        """Create the folder again if a cleaner of temporary files deleted it: no worker could start without it."""
+        if self._shared:
+            self._shared.mkdir(mode=0o700, exist_ok=True)
 
 
 def _forget_ended(folder: Path) -> None:

@@ -2,6 +2,7 @@
 disks.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from server.machine.shared_folder import PREFIX, shared_folder
 from tests.support.server_process import environment, run
 
 WITHOUT_OTHERS = """
@@ -34,6 +36,22 @@ def test_the_data_folder_holds_what_a_command_needs_for_a_moment(tmp_path: Path)
         assert (exported.returncode, "Exported 1 memory" in exported.stderr) == (0, True), exported.stderr
     left = {path.name for path in (tmp_path / "data").iterdir()}
     assert left <= {"selfmemory.db", "selfmemory.db.lock", "index.lock", "secret_key"}
+
+
+def test_a_killed_server_leaves_nothing_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.machine.shared_folder.IN_MEMORY", tmp_path)
+    with shared_folder() as of_a_running_server:
+        left, young = tmp_path / f"{PREFIX}left", tmp_path / f"{PREFIX}young"
+        for folder in (left, young):
+            folder.mkdir()
+            (folder / "limits").write_text("counts")
+        for folder in (left, Path(of_a_running_server)):
+            os.utime(folder, (0, 0))
+        with shared_folder() as other:
+            assert {path.name for path in tmp_path.iterdir()} == {
+                young.name, Path(of_a_running_server).name, Path(other).name
+            }  # fmt: skip
+    assert list(tmp_path.iterdir()) == [young]
 
 
 def test_a_full_disk_is_named_with_what_can_be_on_it(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 
@@ -19,6 +18,7 @@ from server.commands.bounded_server import STOP_SECONDS, BoundedServer
 from server.commands.http_protocol import HttpProtocol
 from server.commands.workers import Workers
 from server.machine.file_locks import try_lock
+from server.machine.shared_folder import shared_folder
 from server.network.urls import bracketed
 from server.settings import (
     Settings,
@@ -149,7 +149,7 @@ def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     migrate(url)  # checked here, so that a problem is reported only once
     if file := file_of(url):
         file.problem()  # the first call remembers the file
-    with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
+    with shared_folder() as folder:
         share_metrics(folder)
         share_cores(settings.workers)
         config = config_of("server.app:from_environment", workers=settings.workers)

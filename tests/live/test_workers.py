@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import socket
 from collections import Counter
@@ -12,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.machine.shared_folder import IN_MEMORY
+from server.settings import METRICS_FOLDER
 from tests.live.test_server import add, client_of, new_key, search
 from tests.support.server_process import ServerProcess, owner_of, run, started, workers_of
 from tests.support.world import eventually
@@ -159,6 +162,19 @@ def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProces
     finally:
         (folder / ".env").unlink()
     eventually(lambda: ready(server) > before, START_SECONDS)
+
+
+def test_a_worker_starts_after_the_folder_that_all_share_was_deleted(server: ServerProcess, key: str) -> None:
+    """Programs that clean up temporary files do that after some days."""
+    before, (worker, _) = ready(server), workers_of(server)
+    variables = Path(f"/proc/{worker}/environ").read_bytes().decode().split("\0")
+    folder = next(Path(line.partition("=")[2]) for line in variables if line.startswith(METRICS_FOLDER))
+    assert folder.parent == IN_MEMORY, "a full disk would kill each worker that writes there"
+    shutil.rmtree(folder)
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: ready(server) > before, START_SECONDS)
+    with several(server, key) as clients:
+        assert [client.get("/metrics").status_code for client in clients] == [200] * CONNECTIONS
 
 
 def ready(server: ServerProcess) -> int:
