@@ -1,13 +1,18 @@
 """Workers and their supervisor on a machine that has no time or no thread for them."""
 
+import asyncio
 import signal
+import socket
 import threading
 
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from server.commands import workers
 from server.commands.bounded_server import BoundedServer
+from server.commands.serving import config_of
+from server.commands.worker_process import SharingServer
 from server.commands.workers import LONGEST_PAUSE_SECONDS, SILENCE_SECONDS, Workers
 
 
@@ -87,3 +92,19 @@ def test_a_stop_is_obeyed_although_no_thread_can_start(monkeypatch: pytest.Monke
     server = BoundedServer(uvicorn.Config("", log_config=None))
     server.handle_exit(signal.SIGTERM, None)
     assert server.should_exit
+
+
+async def test_a_connection_that_is_accepted_last_does_not_delay_the_stop() -> None:
+    async def application(_scope: Scope, _receive: Receive, _send: Send) -> None: ...
+
+    config = config_of(application)
+    config.lifespan = "off"
+    config.load()
+    server = SharingServer(config, [0], 0)
+    server.lifespan = config.lifespan_class(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await server.startup([listener])
+        with socket.create_connection(listener.getsockname()):
+            server._on_readable(listener)
+            async with asyncio.timeout(2):
+                await server.shutdown()
