@@ -125,6 +125,18 @@ async def test_a_text_that_is_too_long_to_render_is_shown_as_it_is(ann: Visitor)
     assert "Showing the first" not in await ann.see(f"{path}?whole=1")
 
 
+async def test_of_a_long_conversation_only_the_beginning_is_rendered(ann: Visitor) -> None:
+    """Rendering all of it would take ten seconds, in which other requests wait."""
+    said = {"role": "user", "content": "**word** " * 1_000}
+    added = await ann.client.post(
+        "/api/memories/batch", json={"memories": [{"messages": [said] * 60}]}, headers=ann.tenant.auth
+    )
+    memory_id = added.json()["results"][0]["memory_id"]
+    page = (await ann.get(f"/dashboard/memories/{memory_id}?whole=1")).text
+    assert page.count("<strong>word</strong>") == 12 * 1_000
+    assert page.count('<div class="full">**word** **word**') == 48
+
+
 async def test_a_conversation_is_shown_by_speaker(ann: Visitor) -> None:
     messages = [{"role": "user", "content": "Which **seat**?"}, {"role": "assistant", "content": "The window."}]
     added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)

@@ -36,11 +36,18 @@ SHOWN_LENGTH = 12_000
 """How much of a text its page shows at first, in characters. A link shows the rest."""
 
 
+MOST_AS_MARKDOWN = 100_000
+"""About how many characters of a conversation are rendered as Markdown. What is said after them is shown as it is
+written: rendering a whole memory of 1 MB would take ten seconds.
+"""
+
+
 class Turn(NamedTuple):
     """What one speaker says in a memory. `speaker` is None if the text names no speakers."""
 
     speaker: str | None
     text: str
+    is_rendered: bool = True
 
 
 class Deleted(BaseModel):
@@ -262,12 +269,12 @@ def _turns(memory: Memory, length: int) -> list[Turn]:
     """Return the memory's text by speaker, up to `length` characters."""
     if not memory.messages:
         return [Turn(None, memory.content[:length])]
-    turns = []
+    turns, shown = [], 0
     for message in memory.messages:
-        if length <= 0:
+        if shown >= length:
             break
-        turns.append(Turn(message["role"], message["content"][:length]))
-        length -= len(message["content"])
+        turns.append(Turn(message["role"], message["content"][: length - shown], shown < MOST_AS_MARKDOWN))
+        shown += len(message["content"])
     return turns
 
 
