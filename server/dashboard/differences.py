@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import NamedTuple
 
 from server.domain.memory.versions import as_json
@@ -35,7 +36,7 @@ class ChangedValue(NamedTuple):
 
 def text_differences(before: str, after: str) -> list[Piece] | None:
     """Return the later text, with removed and new parts marked. None if it is too long to compare."""
-    old, new = _WORD.findall(before), _WORD.findall(after)
+    old, new = _words(before), _words(after)
     if max(len(old), len(new)) > MOST_WORDS:
         return None
     return list(_pieces(old, new))
@@ -45,6 +46,11 @@ def detail_differences(before: JsonObject, after: JsonObject) -> list[ChangedVal
     keys = dict.fromkeys([*before, *after])
     changed = [ChangedValue(key, before.get(key), after.get(key)) for key in keys]
     return [one for one in changed if as_json(one.before) != as_json(one.after)]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of the text, or the first `MOST_WORDS` and one more: a memory may have a million."""
+    return [match[0] for match in islice(_WORD.finditer(text), MOST_WORDS + 1)]
 
 
 def _pieces(old: Sequence[str], new: Sequence[str]) -> Iterator[Piece]:
