@@ -8,17 +8,17 @@ SHOWN_LENGTH = 60
 OWN_NAME = "selfmemory"
 _LOOKALIKES = str.maketrans(
     {
-        **dict.fromkeys("iіӏıɩιІ1|!", "l"),
-        **dict.fromkeys("оοօ0", "o"),
-        **dict.fromkeys("еєεҽ3", "e"),
-        **dict.fromkeys("ѕꜱ5$", "s"),
-        **dict.fromkeys("уγүʏ", "y"),
-        **dict.fromkeys("мꮇ", "m"),
-        **dict.fromkeys("гʀ", "r"),
-        **dict.fromkeys("ƒғ", "f"),
+        **dict.fromkeys("iіӏıɩιІʟᏞꓡ1|!", "l"),
+        **dict.fromkeys("оοօᴏꓳ0", "o"),
+        **dict.fromkeys("еєεҽᴇᎬꓰ3", "e"),
+        **dict.fromkeys("ѕꜱᏚꓢ5$", "s"),
+        **dict.fromkeys("уγүʏᎽꓬ", "y"),
+        **dict.fromkeys("мᴍᎷꓟ", "m"),
+        **dict.fromkeys("гʀᏒꓣ", "r"),
+        **dict.fromkeys("ƒғꓝ", "f"),
     }
 )
-"""Letters and digits that look like a letter of `OWN_NAME`."""
+"""Letters and digits, as `casefold` leaves them, that look like a letter of `OWN_NAME`."""
 
 _QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»', "'"))
 

@@ -164,7 +164,8 @@ async def test_056_an_address_in_a_private_network_is_warned_of(register: Regist
 @rows(
     "name",
     ["SelfMemory", "selfmemory server", "Self-Memory", "S e l f M e m o r y", "The SelfMemory team", "ЅеlfМеmоrу",
-     "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory"],
+     "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory", "sᴇʟғᴍᴇᴍᴏʀʏ", "ꓢꓰꓡꓝ ꓟꓰꓟꓳꓣꓬ",
+     "ᏚᎬᏞFᎷᎬᎷOᏒᎽ"],
 )  # fmt: skip
 async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
     app = await register(client_name=name)
