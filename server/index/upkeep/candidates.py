@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from server.index.outbox import PURGE
 from server.models import metadata
-from server.models.base import is_within, now
+from server.models.base import is_within
 from server.models.projects import IS_DELETED
 
 ERASE_AFTER = timedelta(hours=20)
@@ -43,13 +43,6 @@ def applicable_tasks(mine: sa.ColumnElement[bool]) -> sa.Select[int, str, int, i
         .where(task.memory_number != PURGE, is_applicable, mine)
         .order_by(task.number)
     )
-
-
-def is_newer(moment: datetime, seconds: float) -> bool:
-    """Return whether the time is less than this many seconds ago. A time in the future is not newer: it was written
-    before the clock was set back.
-    """
-    return timedelta(0) <= now() - moment < timedelta(seconds=seconds)
 
 
 def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:

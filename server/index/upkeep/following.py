@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from server.index.upkeep import candidates
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.leases import LeaseLost
 from server.models import metadata
+from server.models.base import was_within
 from server.storage.database import Database
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, lis
         rows = session.execute(candidates.applicable_tasks(mine).limit(TASK_BATCH)).all()
     is_full = len(rows) == TASK_BATCH
     by_project: dict[str, list[Task]] = defaultdict(list)
-    if rows and (is_full or not candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
+    if rows and (is_full or not was_within(rows[0].created_at, timedelta(seconds=GATHER_SECONDS))):
         for row in chunks.first_of(rows, lambda row: row[-1], PIECES):
             by_project[row.project_id].append(row)
     return by_project
