@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import audit
-from server.domain.access import Action, require_project
+from server.domain.access import Action
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared, locked_work
 from server.domain.memory import activity, histories, moves, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
-from server.domain.memory.exchange.export import require_existing_project
+from server.domain.memory.exchange.export import require_project_for
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
 from server.domain.memory.publishing import Staged, Wordless
 from server.domain.memory.storing import STAGED_WEIGHT, embed, embedding_input, portions, weight_of
@@ -63,7 +63,7 @@ def begin(
     Raises NotFound, Forbidden, InsufficientScope.
     """
     lock_project_shared(session, project_id)
-    _require_project(session, principal, project_id)
+    require_project_for(session, principal, project_id, Action.WRITE)
     new = Import(project_id=project_id, created_by=created_by, source=source)
     session.add(new)
     session.flush()
@@ -138,7 +138,7 @@ def accept(session: Session, principal: Principal | None, import_id: str) -> tup
     Raises ImportEnded, QuotaExceeded, and the errors of `begin`, because rights may have changed since then.
     """
     row = _touch(session, import_id)
-    project = _require_project(session, principal, row.project_id)
+    project = require_project_for(session, principal, row.project_id, Action.WRITE)
     require_room(session, row.project_id, row.memory_count, row.memory_bytes)
     row.committed_at = now()
     return project, row.memory_count
@@ -261,12 +261,6 @@ def import_memories(
     with database.write() as session:
         finish_project(session, project_id)
     return Imported(*map(sum, zip(*counts, strict=True)))
-
-
-def _require_project(session: Session, principal: Principal | None, project_id: str) -> Project:
-    if principal is None:
-        return require_existing_project(session, project_id)
-    return require_project(session, principal, project_id, Action.WRITE)
 
 
 def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> None:

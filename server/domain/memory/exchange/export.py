@@ -124,12 +124,16 @@ def record_export(session: Session, principal: Principal | None, project_id: str
 
     Raises NotFound, Forbidden.
     """
-    if principal:
-        project = require_project(session, principal, project_id, Action.READ)
-    else:
-        project = require_existing_project(session, project_id)
+    project = require_project_for(session, principal, project_id, Action.READ)
     activity.note(session, principal, project.id, ActivityKind.EXPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
+
+
+def require_project_for(session: Session, principal: Principal | None, project_id: str, action: Action) -> Project:
+    """Like `access.require_project`. Without a principal (a command), the project only has to exist."""
+    if principal is None:
+        return require_existing_project(session, project_id)
+    return require_project(session, principal, project_id, action)
 
 
 def require_existing_project(session: Session, project_id: str) -> Project:
