@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from server import waits
 from server.domain.memory import activity
 from server.domain.memory.activity import Noted
-from server.domain.memory.gathered_reads import GatheredReads
+from server.shell.gathered_reads import GatheredReads
 from server.storage.database import Database
 
 log = logging.getLogger(__name__)

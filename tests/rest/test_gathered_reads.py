@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.domain.memory import gathered_reads
 from server.domain.memory.activity import SHOWN_IDS
-from server.domain.memory.gathered_reads import MOST_SINGLE
 from server.models import ActivityEvent
+from server.shell import gathered_reads
 from server.shell.activity_log import ActivityLog
+from server.shell.gathered_reads import MOST_SINGLE
 from server.storage.database import Database
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
