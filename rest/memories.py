@@ -41,7 +41,7 @@ from server.domain.access import require_memory_of
 from server.domain.memory import changes, deletions, memories, trash, versions
 from server.domain.memory.budget import size_of
 from server.domain.memory.inputs import NewMemory
-from server.domain.memory.trash import require_in_project
+from server.domain.memory.trash import TrashRequest, require_in_project
 from server.errors import Invalid
 from server.models import Memory
 from server.shell.runtime import Call, Operation, State
@@ -133,7 +133,8 @@ async def list_trash(request: Request[State]) -> Response:
     call = await call_of(request)
     query = read_query(request, TrashQuery)
     await project_of(request, call)
-    page = await call.read(trash.list_trash, query.project_id, query.user_id, query.limit, query.offset, query.before)
+    wanted = TrashRequest(query.project_id, query.user_id, query.limit, query.offset, query.before)
+    page = await call.read(trash.list_trash, wanted)
     return await reply_sized(request, page.size, lambda: TrashList.of(page, query))
 
 

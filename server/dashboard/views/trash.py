@@ -11,6 +11,7 @@ from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import back_to
 from server.domain.memory import deletions, trash
 from server.domain.memory.expiry import parse_moment
+from server.domain.memory.trash import TrashRequest
 from server.domain.people import users
 from server.models import TrashedMemory
 
@@ -27,7 +28,8 @@ async def show(request: PageRequest) -> Response:
     before = None
     with suppress(ValueError):
         before = parse_moment(request.http.query_params.get("before"))
-    page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, 0, before, spare=1)
+    wanted = TrashRequest(request.project_id, limit=PAGE_SIZE + 1, before=before, spare=1)
+    page = await request.call.read(trash.list_trash, wanted)
     visible = page.trashed[:PAGE_SIZE]
     if before and not visible:  # the last memory of this page has left the trash
         return redirect(f"{request.project_path}/trash")

@@ -2,6 +2,7 @@
 time in the trash is over, it can be restored with its id and all its versions.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -33,6 +34,18 @@ _ONLY_MEMORY = [
     defer(column, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
     for column in (TrashedMemory.versions, TrashedMemory.spans, TrashedMemory.vectors)
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class TrashRequest:
+    """A page of the trash: at most `limit` memories that were deleted before the time `before`, skipping `offset`."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+    limit: int = 10
+    offset: int = 0
+    before: datetime | None = None
+    spare: int = 0  # how many memories at the end only show that there are more; the activity log does not count them
 
 
 class Trashed(NamedTuple):
@@ -93,29 +106,20 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
     return until
 
 
-def list_trash(
-    session: Session,
-    principal: Principal,
-    project_id: str | None,
-    user_id: str | None,
-    limit: int,
-    offset: int = 0,
-    before: datetime | None = None,
-    *,
-    spare: int = 0,
-) -> TrashPage:
-    """Return a page of the project's trash, of what was deleted before the time `before`. It has up to `spare` memories
-    more, which tell whether there is another page. Raises the errors of `require_project`.
+def list_trash(session: Session, principal: Principal, request: TrashRequest) -> TrashPage:
+    """Return a page of the project's trash, as many memories as fit into an answer.
+
+    Raises the errors of `require_project`.
     """
-    project = require_project(session, principal, project_id, Action.READ)
-    matching = [*_restorable(), *_of(project.id, user_id)]
+    project = require_project(session, principal, request.project_id, Action.READ)
+    matching = [*_restorable(), *_of(project.id, request.user_id)]
     query = sa.select(TrashedMemory).where(*matching).options(*_ONLY_MEMORY)
-    if before is not None:
-        query = query.where(col(TrashedMemory.deleted_at) < before)
+    if request.before is not None:
+        query = query.where(col(TrashedMemory.deleted_at) < request.before)
     query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
     budget, is_cut = Budget(), False
     trashed: list[Trashed] = []
-    page = query.limit(limit + spare).offset(offset).execution_options(yield_per=ROWS_PER_READ)
+    page = query.limit(request.limit).offset(request.offset).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(page) as found:
         for row in found:
             memory = copies.read_row(Memory, row.memory)
@@ -123,7 +127,8 @@ def list_trash(
                 break
             trashed.append(Trashed(memory, row))
     total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
-    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed[:limit]))
+    shown = trashed[: request.limit - request.spare]
+    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in shown))
     return TrashPage(trashed, total, budget.used, is_cut)
 
 

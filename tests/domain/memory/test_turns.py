@@ -52,7 +52,7 @@ def places(world: World, memory_id: str) -> tuple[bool, bool]:
             is_live = True
         except NotFound:
             is_live = False
-        page = trash.list_trash(session, world.principal, world.project_id, None, 10, 0)
+        page = trash.list_trash(session, world.principal, trash.TrashRequest(world.project_id))
     return is_live, bool(page.trashed)
 
 
