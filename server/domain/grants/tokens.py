@@ -17,15 +17,7 @@ from server.domain.grants import refusals
 from server.domain.grants.refusals import Refusal, organization_of
 from server.domain.retention import keep_first
 from server.hashing import ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, new_token, token_hash
-from server.models import (
-    AccessToken,
-    AuthorizationCode,
-    OAuthGrant,
-    Organization,
-    Project,
-    ProjectRole,
-    RefreshToken,
-)
+from server.models import AccessToken, AuthorizationCode, OAuthGrant, Organization, Project, ProjectRole, RefreshToken
 from server.models.base import JSON, now
 from server.settings import Settings
 

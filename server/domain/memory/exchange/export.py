@@ -16,13 +16,7 @@ from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ
-from server.domain.memory.exchange.lines import (
-    EarlierVersion,
-    Progress,
-    line_from,
-    no_progress,
-    without_repeats,
-)
+from server.domain.memory.exchange.lines import EarlierVersion, Progress, line_from, no_progress, without_repeats
 from server.domain.memory.exchange.markdown import write_markdown
 from server.domain.memory.exchange.table import write_header, write_row
 from server.domain.memory.filters import Filters, conditions
