@@ -63,6 +63,7 @@ ORDER = {
         ("server.domain.teams",),
         ("server.domain.people",),
         ("server.domain.grants",),
+        ("server.domain.memory.pages",),
         ("server.domain.memory",),
         ("server.domain",),
     ),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.domain.memory.overview import Overview, Span, Step
+from server.domain.memory.pages.overview import Overview, Span, Step
 
 WIDTH, HEIGHT = 640, 138
 BASELINE, LEFT = 112, 36

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from server.dashboard.markdown import to_text
 from server.domain.memory.excerpts import excerpt_of, title_and_text
-from server.domain.memory.highlights import Highlighter
+from server.domain.memory.pages.highlights import Highlighter
 from server.models import Memory
 
 EXCERPT_LENGTH = 280

@@ -9,29 +9,22 @@ from server.domain.grants import authorizations, connections
 from server.domain.grants import retention as grant_retention
 from server.domain.memory import (
     activity,
-    arrivals,
-    assistants,
     changes,
     charges,
     context,
     deletions,
     examples,
-    facets,
     imports,
     memories,
-    model_notes,
-    overview,
     repeats,
     revert,
-    saved_views,
     search,
     selection,
-    similar,
-    titles,
     trash,
     versions,
 )
 from server.domain.memory.charges import Charge
+from server.domain.memory.pages import arrivals, assistants, facets, model_notes, overview, saved_views, similar, titles
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
     api_keys,

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from server.domain.memory import assistants
+from server.domain.memory.pages import assistants
 from server.domain.teams import api_keys
 from server.models import ApiKey, ProjectMember, ProjectRole
 from server.models.base import now

@@ -4,7 +4,7 @@ import re
 
 import sqlalchemy as sa
 
-from server.domain.memory.saved_views import MOST_VIEWS
+from server.domain.memory.pages.saved_views import MOST_VIEWS
 from server.models import SavedView
 from server.storage.database import Database
 from tests.support.visitors import Visitor, seen

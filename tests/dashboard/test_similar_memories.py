@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from server.domain.memory import similar
+from server.domain.memory.pages import similar
 from tests.support.visitors import Visitor
 
 WINDOW = "Anna likes the window seat on trains"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import similar
+from server.domain.memory.pages import similar
 from server.index import earlier
 from server.index.model.embeddings import Embedder
 from server.index.model.failures import ModelAway

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import back_to
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import selection, similar, trash
+from server.domain.memory import selection, trash
+from server.domain.memory.pages import similar
 from server.errors import Invalid
 from server.models.base import is_id
 

@@ -5,8 +5,8 @@ from starlette.responses import Response
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import back_to, paginate
 from server.dashboard.shown_once import show_once
-from server.domain.memory import assistants
-from server.domain.memory.assistants import Uses
+from server.domain.memory.pages import assistants
+from server.domain.memory.pages.assistants import Uses
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.exchange import Download
 from server.domain.credentials import require_kept
-from server.domain.memory import arrivals
-from server.domain.memory.arrivals import Arrivals
+from server.domain.memory.pages import arrivals
+from server.domain.memory.pages.arrivals import Arrivals
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
 from server.principal import Principal

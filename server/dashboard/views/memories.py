@@ -15,13 +15,14 @@ from server.dashboard.layout import ProjectEntry
 from server.dashboard.pages import FORM_BYTES, PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import facets, memories, model_notes, saved_views, search, trash
-from server.domain.memory.facets import MOST_COUNTED, Facets
+from server.domain.memory import memories, search, trash
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.memories import ListRequest
+from server.domain.memory.pages import facets, model_notes, saved_views
+from server.domain.memory.pages.facets import MOST_COUNTED, Facets
+from server.domain.memory.pages.strength import Strength, strengths_of
 from server.domain.memory.search import SearchRequest, SearchResult
-from server.domain.memory.strength import Strength, strengths_of
 from server.domain.people import users
 from server.errors import Invalid, RateLimited
 from server.models import Memory

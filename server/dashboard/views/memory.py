@@ -20,10 +20,11 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import back_to, number_in
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
+from server.domain.memory import changes, deletions, memories, selection, trash, versions
 from server.domain.memory.excerpts import title_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import MemoryChange, NewMemory
+from server.domain.memory.pages import facets, similar
 from server.domain.memory.versions import Version
 from server.domain.people import users
 from server.errors import Invalid, NotFound

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from server.dashboard.excerpts import Part, excerpt, is_conversation
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, distinct, parse_list
+from server.domain.memory.pages.strength import Strength
 from server.domain.memory.search import SearchResult
-from server.domain.memory.strength import Strength
 from server.models import Memory
 
 

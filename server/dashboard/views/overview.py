@@ -9,7 +9,8 @@ from server.dashboard.dates import zone_of
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import assistants, examples, model_notes, overview
+from server.domain.memory import examples
+from server.domain.memory.pages import assistants, model_notes, overview
 from server.domain.people import users
 
 

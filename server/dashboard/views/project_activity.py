@@ -12,9 +12,10 @@ from server.dashboard.excerpts import heading
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.pagination import back_to
-from server.domain.memory import activity, assistants, titles
+from server.domain.memory import activity
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
+from server.domain.memory.pages import assistants, titles
 from server.domain.memory.revert import Reversion
 from server.domain.memory.source import ActivitySourceFilter, parse_id
 from server.errors import Invalid

@@ -3,7 +3,8 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.domain.memory import deletions, model_notes
+from server.domain.memory import deletions
+from server.domain.memory.pages import model_notes
 from server.domain.teams import projects
 from server.errors import Invalid
 from server.plurals import count

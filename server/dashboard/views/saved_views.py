@@ -5,7 +5,7 @@ from starlette.responses import Response
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views.list_query import ListQuery
-from server.domain.memory import saved_views
+from server.domain.memory.pages import saved_views
 from server.errors import Invalid
 
 

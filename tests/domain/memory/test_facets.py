@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from server.domain.memory import facets
 from server.domain.memory.filters import Filters
+from server.domain.memory.pages import facets
 from server.models.base import new_id
 from server.principal import CredentialKind
 from tests.support.world import World

@@ -8,10 +8,11 @@ import pytest
 from sqlmodel import Session
 
 from server.domain import turns
-from server.domain.memory import counting, deletions, facets, memories, repeats, search, similar
+from server.domain.memory import counting, deletions, memories, repeats, search
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.memories import ListRequest
+from server.domain.memory.pages import facets, similar
 from server.domain.memory.search import SearchRequest
 from server.models.base import now
 from tests.support.world import World

@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from server.domain.memory import highlights
 from server.domain.memory.excerpts import TITLE_LENGTH, excerpt_of, title_of
-from server.domain.memory.highlights import Highlighter
+from server.domain.memory.pages import highlights
+from server.domain.memory.pages.highlights import Highlighter
 
 
 @pytest.mark.parametrize(

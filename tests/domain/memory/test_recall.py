@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
 from server.domain.memory.floor import floor_among, weak_below
+from server.domain.memory.pages.strength import Strength, strengths_of
 from server.domain.memory.search import SearchPage, SearchRequest, search
-from server.domain.memory.strength import Strength, strengths_of
 from server.index.exact.matrix import QUESTION_FACTOR
 from server.index.question_pieces import only_asks
 from server.models import Memory

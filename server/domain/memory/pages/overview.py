@@ -15,8 +15,8 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory import counting, memories
 from server.domain.memory.expiry import expired_ids
-from server.domain.memory.facets import METADATA_KEYS, Frequent, frequent_labels
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
+from server.domain.memory.pages.facets import METADATA_KEYS, Frequent, frequent_labels
 from server.domain.memory.periods import month_of, week_of, year_of
 from server.domain.memory.usage import Usage, usage_of
 from server.models import Memory, Project

@@ -6,7 +6,7 @@ the memory itself says something close to the question, in meaning or in words.
 
 from enum import StrEnum
 
-from server.domain.memory.highlights import Highlighter
+from server.domain.memory.pages.highlights import Highlighter
 from server.domain.memory.parameters import asks_nothing
 from server.domain.memory.search import SearchPage, SearchResult
 from server.index.words.titles import words_beside

@@ -1,0 +1,1 @@
+"""What only pages show of a project: counts, labels, titles, duplicates and saved views."""
