@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rest.http import call_of, read, read_query, reply
 from rest.memory_views import MemoryId
-from rest.views import Change, left_out_if
+from rest.views import Change, OfRow, left_out_if
 from server.domain.memory import activity
 from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
@@ -33,7 +33,7 @@ class ActivityQuery(Change):
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
-class ActivityView(BaseModel):
+class ActivityView(OfRow):
     id: str
     kind: ActivityKind
     source: Source
@@ -45,18 +45,14 @@ class ActivityView(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, record: NamedEvent) -> Self:
+    def of_named(cls, record: NamedEvent) -> Self:
         event = record.event
-        return cls(
-            id=event.id,
-            kind=event.kind,
+        return cls.of(
+            event,
             source=Source(event.source_kind, event.source_id, event.source_name),
             actor_id=event.actor_id or None,
             actor_name=record.actor_name,
             memory_ids=event.memory_ids[:SHOWN_IDS],
-            query=event.query,
-            count=event.count,
-            created_at=event.created_at,
         )
 
 
@@ -71,7 +67,7 @@ async def list_all(request: Request[State]) -> Response:
     await call.runtime.in_thread(call.runtime.activity.flush)
     filters = ActivityFilters(query.source, query.memory_id, query.kind, query.before)
     events = await call.read(activity.list_activity, request.path_params["project_id"], filters, query.limit)
-    return reply(ActivityList(events=[ActivityView.of(event) for event in events]))
+    return reply(ActivityList(events=[ActivityView.of_named(event) for event in events]))
 
 
 class RevertRequest(Change):

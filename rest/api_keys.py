@@ -1,9 +1,9 @@
 """API keys over HTTP. Only the answer to `create` holds the key itself."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AliasPath, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +11,6 @@ from rest.http import call_of, read, reply, reply_created
 from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
-from server.models import ApiKey
 from server.shell.runtime import State
 
 Permission = Literal["read", "write"]
@@ -31,31 +30,17 @@ class NewKeyName(Change):
     name: str
 
 
-class ApiKeyCreated(Created):
+class ApiKeyCreated(Created, OfRow):
     api_key: str = Field(description="shown only once")
     prefix: str
-    key_prefix: str
+    key_prefix: str = Field(validation_alias=AliasPath("prefix"))
     id: str
-    api_key_id: str
+    api_key_id: str = Field(validation_alias=AliasPath("id"))
     name: str
     permissions: list[Permission]
     expires_at: datetime | None
     created_at: datetime
     message: str = "API key created. Store it now: it cannot be shown again."
-
-    @classmethod
-    def of(cls, key: ApiKey, secret: str) -> Self:
-        return cls(
-            api_key=secret,
-            prefix=key.prefix,
-            key_prefix=key.prefix,
-            id=key.id,
-            api_key_id=key.id,
-            name=key.name,
-            permissions=key.permissions,
-            expires_at=key.expires_at,
-            created_at=key.created_at,
-        )
 
 
 class ApiKeyView(OfRow):
@@ -85,7 +70,7 @@ async def create(request: Request[State]) -> Response:
     new = await read(request, NewApiKey)
     new_key = NewKey(new.name, list(new.permissions), new.expires_in_days)
     key, secret = await call.run(api_keys.create, request.path_params["project_id"], new_key)
-    return reply_created(ApiKeyCreated.of(key, secret), new)
+    return reply_created(ApiKeyCreated.of(key, api_key=secret), new)
 
 
 async def list_all(request: Request[State]) -> Response:

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import AliasPath, BaseModel, Field, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import call_of, read, reply, reply_created
-from rest.views import Created, Creation
+from rest.views import Created, Creation, OfRow
 from server.domain.letters import Unmailed, invitation_link
 from server.domain.teams import invitation_answers, invitations
-from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
-from server.domain.teams.invitations import Assignment, NewInvitation
+from server.domain.teams.invitation_answers import ID_PREFIX, Offer
+from server.domain.teams.invitations import NewInvitation
 from server.errors import Unauthenticated
 from server.mailer import Delivery
 from server.models import OrganizationRole, ProjectRole
@@ -56,78 +56,43 @@ class ProjectInvitation(Creation):
     role: ProjectRole
 
 
-class AssignmentView(BaseModel):
-    project_id: str
-    project_name: str
+class AssignmentView(OfRow):
+    project_id: str = Field(validation_alias=AliasPath("project", "id"))
+    project_name: str = Field(validation_alias=AliasPath("project", "name"))
     role: ProjectRole
 
-    @classmethod
-    def of(cls, assignment: Assignment) -> Self:
-        return cls(project_id=assignment.project.id, project_name=assignment.project.name, role=assignment.role)
 
-
-class InvitationSent(Created):
-    invitation_id: str
+class InvitationSent(Created, OfRow):
+    invitation_id: str = Field(validation_alias=AliasPath("id"))
     email: str
     organization_id: str
     project_id: str | None
     role: str
-    project_assignments: list[AssignmentView]
+    project_assignments: list[AssignmentView] = Field(validation_alias="assignments")
     token: str = Field(description="shown only once; unlike the mailed token, it does not confirm the email address")
     link: str
     expires_at: datetime
     message: str = Field(description="says whether the mail was sent")
 
-    @classmethod
-    def of(cls, new: NewInvitation, link: str, message: str) -> Self:
-        invitation = new.invitation
-        return cls(
-            invitation_id=invitation.id,
-            email=invitation.email,
-            organization_id=invitation.organization_id,
-            project_id=invitation.project_id,
-            role=new.role,
-            project_assignments=[AssignmentView.of(assignment) for assignment in new.assignments],
-            token=new.token,
-            link=link,
-            expires_at=invitation.expires_at,
-            message=message,
-        )
 
-
-class PendingInvitation(BaseModel):
+class PendingInvitation(OfRow):
     """A pending invitation, for people who manage members."""
 
     id: str
-    invitation_id: str
+    invitation_id: str = Field(validation_alias=AliasPath("id"))
     email: str
     role: str
     status: InvitationStatus
-    project_assignments: list[AssignmentView]
+    project_assignments: list[AssignmentView] = Field(validation_alias="assignments")
     invited_by: str = Field(description="the id of the sender")
     created_at: datetime
     expires_at: datetime
 
-    @classmethod
-    def of(cls, pending: invitations.PendingInvitation) -> Self:
-        invitation = pending.invitation
-        return cls(
-            id=invitation.id,
-            invitation_id=invitation.id,
-            email=invitation.email,
-            role=pending.role,
-            status=invitation.status,
-            project_assignments=[AssignmentView.of(assignment) for assignment in pending.assignments],
-            invited_by=invitation.invited_by,
-            created_at=invitation.created_at,
-            expires_at=invitation.expires_at,
-        )
 
-
-class InvitationView(BaseModel):
+class InvitationView(OfRow):
     """An invitation, for the invited person."""
 
-    invitation_id: str
+    invitation_id: str = Field(validation_alias=AliasPath("id"))
     email: str
     organization_name: str
     project_name: str | None
@@ -137,40 +102,20 @@ class InvitationView(BaseModel):
     invited_by: str = Field(description="the name of the sender")
 
     @classmethod
-    def of(cls, offer: Offer) -> Self:
-        invitation = offer.invitation
-        return cls(
-            invitation_id=invitation.id,
-            email=invitation.email,
-            organization_name=offer.organization_name,
-            project_name=offer.project_name,
-            role=offer.role,
-            status=invitation.status,
-            expires_at=invitation.expires_at,
-            invited_by=offer.invited_by,
-        )
+    def of_offer(cls, offer: Offer) -> Self:
+        return cls.of(offer.invitation, **offer._asdict())
 
 
 class InvitationList(RootModel[list[InvitationView]]):
     """The answer is a list, not an object."""
 
 
-class InvitationAccepted(BaseModel):
+class InvitationAccepted(OfRow):
     message: str = "Invitation accepted successfully"
-    organization_id: str
-    organization_name: str
+    organization_id: str = Field(validation_alias=AliasPath("organization", "id"))
+    organization_name: str = Field(validation_alias=AliasPath("organization", "name"))
     projects_added: int
     role: str
-
-    @classmethod
-    def of(cls, accepted: AcceptedInvitation) -> Self:
-        organization = accepted.organization
-        return cls(
-            organization_id=organization.id,
-            organization_name=organization.name,
-            projects_added=accepted.projects_added,
-            role=accepted.role,
-        )
 
 
 class InvitationEnded(BaseModel):
@@ -210,7 +155,7 @@ async def list_pending(request: Request[State]) -> Response:
     """List the pending invitations to your confirmed email address."""
     call = await call_of(request)
     offers = await call.read(invitation_answers.list_pending)
-    return reply(InvitationList([InvitationView.of(offer) for offer in offers]))
+    return reply(InvitationList([InvitationView.of_offer(offer) for offer in offers]))
 
 
 async def show(request: Request[State]) -> Response:
@@ -218,7 +163,7 @@ async def show(request: Request[State]) -> Response:
     token = request.path_params["token"]
     principal = await _principal_or_none(request) if token.startswith(ID_PREFIX) else None
     offer = await request.state["runtime"].read(invitation_answers.show, principal, token)
-    return reply(InvitationView.of(offer))
+    return reply(InvitationView.of_offer(offer))
 
 
 async def accept(request: Request[State]) -> Response:
@@ -238,7 +183,9 @@ async def decline(request: Request[State]) -> Response:
 async def _deliver(call: Call, new: NewInvitation, sent: Creation) -> Response:
     """Try to send the mail now, after the commit, so that the answer can say whether it was sent."""
     outcome = await call.runtime.in_thread(call.mailer.deliver, new.mail) if isinstance(new.mail, str) else new.mail
-    return reply_created(InvitationSent.of(new, invitation_link(call.mailer, new.token), MESSAGES[outcome]), sent)
+    link = invitation_link(call.mailer, new.token)
+    view = InvitationSent.of(new.invitation, **new._asdict(), link=link, message=MESSAGES[outcome])
+    return reply_created(view, sent)
 
 
 async def _principal_or_none(request: Request[State]) -> Principal | None:

@@ -46,7 +46,7 @@ class MemberList(BaseModel):
     def of(cls, members: list[Member], pending: list[invitations.PendingInvitation]) -> Self:
         return cls(
             members=[MemberView.of(member) for member in members],
-            pending_invitations=[PendingInvitation.of(invitation) for invitation in pending],
+            pending_invitations=[PendingInvitation.of(one.invitation, **one._asdict()) for one in pending],
             total_count=len(members),
         )
 

@@ -1,10 +1,9 @@
 """Organizations over HTTP, with their ownership and their audit trail."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AliasPath, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,9 +11,8 @@ from rest.http import call_of, read, read_query, reply, reply_created
 from rest.views import Change, Created, Creation, OfRow, StoredObject
 from server.domain import audit
 from server.domain.teams import organizations
-from server.domain.teams.cascades import DeletedCounts
 from server.domain.teams.organizations import Membership
-from server.models import Organization, OrganizationRole
+from server.models import OrganizationRole
 from server.models.organizations import OrganizationKind
 from server.shell.runtime import State
 
@@ -34,41 +32,27 @@ class NewOwner(Change):
     new_owner_id: str = Field(description="the id of a member")
 
 
-class OrganizationCreated(Created):
-    organization_id: str
+class OrganizationCreated(Created, OfRow):
+    organization_id: str = Field(validation_alias=AliasPath("id"))
     id: str
     name: str
     role: Literal[OrganizationRole.OWNER] = OrganizationRole.OWNER
     message: str = "Organization created successfully"
 
-    @classmethod
-    def of(cls, organization: Organization) -> Self:
-        return cls(organization_id=organization.id, id=organization.id, name=organization.name)
 
-
-class OrganizationView(BaseModel):
+class OrganizationView(OfRow):
     id: str
-    same_id: str = Field(serialization_alias="_id")
+    same_id: str = Field(validation_alias=AliasPath("id"), serialization_alias="_id")
     name: str
     owner_id: str = Field(serialization_alias="ownerId")
-    type: OrganizationKind
+    type: OrganizationKind = Field(validation_alias="kind")
     created_at: datetime = Field(serialization_alias="createdAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")
     role: OrganizationRole = Field(description="your role")
 
     @classmethod
-    def of(cls, membership: Membership) -> Self:
-        organization = membership.organization
-        return cls(
-            id=organization.id,
-            same_id=organization.id,
-            name=organization.name,
-            owner_id=organization.owner_id,
-            type=organization.kind,
-            created_at=organization.created_at,
-            updated_at=organization.updated_at,
-            role=membership.role,
-        )
+    def of_membership(cls, membership: Membership) -> Self:
+        return cls.of(membership.organization, role=membership.role)
 
 
 class OrganizationList(BaseModel):
@@ -81,7 +65,7 @@ class Transferred(BaseModel):
     new_owner_id: str
 
 
-class CascadeCounts(BaseModel):
+class CascadeCounts(OfRow):
     """How many records were deleted along with it."""
 
     projects: int
@@ -90,10 +74,6 @@ class CascadeCounts(BaseModel):
     api_keys: int
     grants: int
     memories: int
-
-    @classmethod
-    def of(cls, counts: DeletedCounts) -> Self:
-        return cls(**asdict(counts))
 
 
 class DeletedWithAll(BaseModel):
@@ -131,14 +111,16 @@ async def list_all(request: Request[State]) -> Response:
     """List the organizations that you belong to."""
     call = await call_of(request)
     memberships = await call.read(organizations.list_organizations)
-    return reply(OrganizationList(organizations=[OrganizationView.of(membership) for membership in memberships]))
+    return reply(
+        OrganizationList(organizations=[OrganizationView.of_membership(membership) for membership in memberships])
+    )
 
 
 async def get(request: Request[State]) -> Response:
     """Read one organization."""
     call = await call_of(request)
     membership = await call.read(organizations.get, request.path_params["organization_id"])
-    return reply(OrganizationView.of(membership))
+    return reply(OrganizationView.of_membership(membership))
 
 
 async def rename(request: Request[State]) -> Response:
@@ -146,7 +128,7 @@ async def rename(request: Request[State]) -> Response:
     call = await call_of(request)
     new = await read(request, NewName)
     membership = await call.run(organizations.rename, request.path_params["organization_id"], new.name)
-    return reply(OrganizationView.of(membership))
+    return reply(OrganizationView.of_membership(membership))
 
 
 async def delete(request: Request[State]) -> Response:

@@ -3,18 +3,18 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AliasPath, BaseModel, BeforeValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import call_of, read, reply, reply_created
 from rest.organizations import CascadeCounts, DeletedWithAll, Name
-from rest.views import Change, Created, Creation
+from rest.views import Change, Created, Creation, OfRow
 from server.domain.access import PROJECT_ACTIONS, Action
 from server.domain.memory.parameters import parse_number
 from server.domain.teams import projects
 from server.domain.teams.projects import ProjectWithRole
-from server.models import Project, ProjectRole
+from server.models import ProjectRole
 from server.quotas import MOST_TRASH_DAYS
 from server.shell.runtime import State
 
@@ -26,17 +26,13 @@ class NewProject(Creation):
     organization_id: str
 
 
-class ProjectCreated(Created):
-    project_id: str
+class ProjectCreated(Created, OfRow):
+    project_id: str = Field(validation_alias=AliasPath("id"))
     id: str
     name: str
     organization_id: str
     role: ProjectRole = ProjectRole.ADMIN
     message: str = "Project created successfully"
-
-    @classmethod
-    def of(cls, project: Project) -> Self:
-        return cls(project_id=project.id, id=project.id, name=project.name, organization_id=project.organization_id)
 
 
 class Permissions(BaseModel):
@@ -57,9 +53,9 @@ class Permissions(BaseModel):
         )
 
 
-class ProjectView(BaseModel):
+class ProjectView(OfRow):
     id: str
-    same_id: str = Field(serialization_alias="_id")
+    same_id: str = Field(validation_alias=AliasPath("id"), serialization_alias="_id")
     name: str
     organization_id: str = Field(serialization_alias="organizationId")
     owner_id: str = Field(serialization_alias="ownerId", description="the owner of the organization")
@@ -72,20 +68,8 @@ class ProjectView(BaseModel):
     )
 
     @classmethod
-    def of(cls, entry: ProjectWithRole) -> Self:
-        project = entry.project
-        return cls(
-            id=project.id,
-            same_id=project.id,
-            name=project.name,
-            organization_id=project.organization_id,
-            owner_id=entry.owner_id,
-            created_at=project.created_at,
-            updated_at=project.updated_at,
-            role=entry.role,
-            user_permissions=Permissions.of(entry.role),
-            trash_days=project.trash_days,
-        )
+    def of_entry(cls, entry: ProjectWithRole) -> Self:
+        return cls.of(entry.project, **entry._asdict(), user_permissions=Permissions.of(entry.role))
 
 
 class ProjectChange(Change):
@@ -119,7 +103,7 @@ async def list_all(request: Request[State]) -> Response:
     """List your projects. An API key or token has exactly one."""
     call = await call_of(request)
     entries = await call.read(projects.list_projects)
-    views = [ProjectView.of(entry) for entry in entries]
+    views = [ProjectView.of_entry(entry) for entry in entries]
     return reply(ProjectList(projects=views, total_count=len(views)))
 
 
@@ -127,7 +111,7 @@ async def get(request: Request[State]) -> Response:
     """Read one project."""
     call = await call_of(request)
     entry = await call.read(projects.get, request.path_params["project_id"])
-    return reply(ProjectView.of(entry))
+    return reply(ProjectView.of_entry(entry))
 
 
 async def change(request: Request[State]) -> Response:
@@ -136,7 +120,7 @@ async def change(request: Request[State]) -> Response:
     body = await read(request, ProjectChange)
     days = {"trash_days": body.trash_days} if "trash_days" in body.model_fields_set else {}
     entry = await call.run(projects.change, request.path_params["project_id"], body.name, **days)
-    return reply(ProjectView.of(entry))
+    return reply(ProjectView.of_entry(entry))
 
 
 async def delete(request: Request[State]) -> Response:

@@ -1,5 +1,6 @@
 """Types that several answers share."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -26,8 +27,19 @@ class OfRow(BaseModel):
     """A view whose fields are those of a row, by name or by `validation_alias`."""
 
     @classmethod
-    def of(cls, row: object) -> Self:
-        return cls.model_validate(row, from_attributes=True)
+    def of(cls, row: object, **others: object) -> Self:
+        """Return the view of the row. `others` are fields that the row does not have."""
+        return cls.model_validate(_Joined(row, others) if others else row, from_attributes=True)
+
+
+class _Joined:
+    """A row with other attributes, which win over its own."""
+
+    def __init__(self, row: object, others: Mapping[str, object]) -> None:
+        self._row, self._others = row, others
+
+    def __getattr__(self, name: str) -> object:
+        return self._others[name] if name in self._others else getattr(self._row, name)
 
 
 class Creation(BaseModel):
