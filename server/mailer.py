@@ -42,12 +42,8 @@ class Mailer:
         """Send a queued letter now. Blocks: call it on a worker thread."""
         return Delivery.REFUSED
 
-    def check(self) -> bool:
-        """Return whether the mail server answers and accepts the credentials."""
-        return True
-
-    def answers(self) -> bool:
-        """Return whether the mail server answers, without signing in."""
+    def answers(self, *, signs_in: bool) -> bool:  # noqa: ARG002 - the same
+        """Return whether the mail server answers and, with `signs_in`, accepts the credentials."""
         return True
 
     def start(self) -> None:

@@ -81,12 +81,12 @@ def test_a_server_that_is_down_delays_a_letter_and_loses_none(settings: Settings
     mailer = opened(settings, post, f"smtp://127.0.0.1:{port}")
     mail_id = promise(post, mailer)
     assert mailer.deliver(mail_id) is Delivery.LATER
-    assert mailer.check() is False
+    assert mailer.answers(signs_in=True) is False
     [kept] = waiting(post)
     assert kept.attempts == 1
     assert FIRST_RETRY - timedelta(seconds=5) < kept.due_at - now() <= FIRST_RETRY
     with mail_server(port) as (_, mailbox):
-        assert mailer.check() is True
+        assert mailer.answers(signs_in=True) is True
         assert mailer.deliver(mail_id) is Delivery.SENT
     assert len(mailbox.letters) == 1
     assert waiting(post) == []
@@ -141,7 +141,7 @@ def test_two_processes_send_a_letter_once(settings: Settings, post: Database) ->
 def test_the_server_may_ask_for_a_sign_in(settings: Settings, post: Database) -> None:
     with mail_server(needs_sign_in=True) as (url, mailbox):
         right, wrong = opened(settings, post, url), opened(settings, post, url.replace("mailer:", "somebody:"))
-        assert (right.check(), wrong.check()) == (True, False)
+        assert (right.answers(signs_in=True), wrong.answers(signs_in=True)) == (True, False)
         assert right.deliver(promise(post, right)) is Delivery.SENT
     assert len(mailbox.letters) == 1
 
@@ -154,7 +154,7 @@ def test_a_letter_waits_while_the_server_does_not_offer_what_the_url_asks_for(
     with mail_server() as (url, mailbox):
         mailer = opened(settings, post, f"{url}{option}")
         assert mailer.deliver(promise(post, mailer)) is Delivery.LATER
-        assert mailer.check() is False
+        assert mailer.answers(signs_in=True) is False
     assert (len(waiting(post)), mailbox.letters) == (1, [])
 
 

@@ -9,7 +9,7 @@ import smtplib
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -86,15 +86,9 @@ class SmtpMailer(Mailer):
         claimed = self._claim(col(Mail.id) == mail_id)
         return self._attempt(claimed) if claimed else Delivery.SENT
 
-    def check(self) -> bool:
-        return self._connects(self._server)
-
-    def answers(self) -> bool:
-        return self._connects(replace(self._server, user="", password=""))
-
-    def _connects(self, server: "Server") -> bool:
+    def answers(self, *, signs_in: bool) -> bool:
         try:
-            with server.connected():
+            with self._server.connected(signs_in=signs_in):
                 return True
         except (OSError, smtplib.SMTPException):
             return False
@@ -136,7 +130,9 @@ class SmtpMailer(Mailer):
     def _attempt(self, mail: Mail) -> Delivery:
         """Send the letter. Drop it after a permanent failure; keep it for a retry after a temporary one."""
         try:
-            self._server.send(self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed))))
+            message = self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed)))
+            with self._server.connected() as smtp:
+                smtp.send_message(message)
         except InvalidToken:
             log.warning("mail is encrypted with another SECRET_KEY", extra={"attempt": mail.attempts})
             return Delivery.LATER
@@ -199,19 +195,17 @@ class Server:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname or "", port, user, password, is_tls, wants_starttls, client_name)
 
-    def send(self, message: EmailMessage) -> None:
-        with self.connected() as smtp:
-            smtp.send_message(message)
-
     @contextlib.contextmanager
-    def connected(self) -> Iterator[smtplib.SMTP]:
-        """Connect, and sign in if the URL has a user. Raises OSError, smtplib.SMTPException."""
+    def connected(self, *, signs_in: bool = True) -> Iterator[smtplib.SMTP]:
+        """Connect, and sign in if the URL has a user, unless `signs_in` is false. Raises OSError,
+        smtplib.SMTPException.
+        """
         with self._connect() as smtp:
             try:
                 if self.wants_starttls:
                     smtp.starttls(context=ssl.create_default_context())
                 smtp.ehlo_or_helo_if_needed()
-                if self.user:
+                if self.user and signs_in:
                     smtp.login(self.user, self.password)
             except smtplib.SMTPNotSupportedError as error:
                 raise NotOffered from error

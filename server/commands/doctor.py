@@ -205,7 +205,7 @@ def _mail(settings: Settings) -> str:
     if not settings.smtp_url.get_secret_value():
         return "off (set SELFMEMORY_SMTP_URL): links are shown in answers and in the dashboard"
     with closing(Database(settings.database_url.get_secret_value(), connections=1)) as database:
-        if not open_mailer(settings, database).check():
+        if not open_mailer(settings, database).answers(signs_in=True):
             raise CheckFailed(
                 "the mail server is unreachable, refuses the credentials or needs encryption (smtps://, or ?starttls "
                 "at the end): check SELFMEMORY_SMTP_URL"

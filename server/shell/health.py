@@ -189,7 +189,7 @@ class HealthChecks:
     def _smtp(self) -> tuple[Status]:
         """Connect to the mail server without signing in, at most once per `MAIL_KEEP_SECONDS`."""
         if time.monotonic() >= self._smtp_until:
-            self._smtp_status = Status.HEALTHY if self._mailer.answers() else Status.DEGRADED
+            self._smtp_status = Status.HEALTHY if self._mailer.answers(signs_in=False) else Status.DEGRADED
             self._smtp_until = time.monotonic() + MAIL_KEEP_SECONDS
         return (self._smtp_status,)
 
