@@ -11,12 +11,8 @@ from mcp.types import (
     GetPromptRequestParams,
     GetPromptResult,
     ListPromptsResult,
-    ListResourcesResult,
-    ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
-    ReadResourceRequestParams,
-    ReadResourceResult,
 )
 from sqlmodel import Session
 from starlette.routing import Route
@@ -59,9 +55,9 @@ def protocol_server() -> Server:
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
+        on_list_resources=resources.list_resources,
+        on_list_resource_templates=resources.list_templates,
+        on_read_resource=resources.read_resource,
     )
 
 
@@ -100,18 +96,6 @@ async def list_prompts(_context: Context, _params: PaginatedRequestParams | None
 
 async def get_prompt(_context: Context, params: GetPromptRequestParams) -> GetPromptResult:
     return prompts.prompt_result(params.name, params.arguments or {})
-
-
-async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-    return await resources.list_resources(call_of(context), params.cursor if params else None)
-
-
-async def list_templates(_context: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-    return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
-
-
-async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-    return await resources.read_resource(call_of(context), str(params.uri))
 
 
 def mcp_route(settings: Settings) -> tuple[Route, StreamableHTTPSessionManager]:
