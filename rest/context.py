@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from rest.http import call_of, read_query, reply
 from rest.project_param import OfUser, project_of
+from rest.views import OfRow
 from server.domain.memory import context
 from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget, ContextEntry, text_of
 from server.models import Memory
@@ -19,7 +20,7 @@ class ContextQuery(OfUser):
     budget: ContextBudget = Field(default=DEFAULT_BUDGET, description="the maximum length of the text, in characters")
 
 
-class KnownView(BaseModel):
+class KnownView(OfRow):
     id: str
     content: str = Field(description="the part of the memory that the text shows")
     pinned: bool
@@ -32,12 +33,7 @@ class ContextView(BaseModel):
 
     @classmethod
     def of(cls, entries: list[ContextEntry]) -> Self:
-        memories = [
-            KnownView(
-                id=entry.memory.id, content=entry.text, pinned=entry.memory.pinned, created_at=entry.memory.created_at
-            )
-            for entry in entries
-        ]
+        memories = [KnownView.of(entry.memory, content=entry.text) for entry in entries]
         return cls(text=text_of(entries), memories=memories)
 
 

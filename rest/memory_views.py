@@ -112,10 +112,10 @@ class TrashedView(ListedMemory):
     deleted_until: datetime = Field(description="the time until which it can be restored")
 
     @classmethod
-    def of_trashed(cls, trashed: Trashed) -> "TrashedView":
+    def of_trashed(cls, trashed: Trashed) -> Self:
         row = trashed.row
-        return cls.model_construct(
-            **ListedMemory.of(trashed.memory).__dict__,
+        return cls.of(
+            trashed.memory,
             deleted_at=row.deleted_at,
             deleted_by=row.deleted_by,
             deleted_through=row.source,
