@@ -90,7 +90,9 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         view=next((view for view in views if view.query == query.query()), None),
         known=known,
         times=times_of_namesakes(known.source_names, zone),
-        authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
+        authors=await request.call.read(
+            users.names_of, {row.memory.created_by for row in (*results.rows, *results.weaker)}
+        ),
     )
 
 

@@ -14,20 +14,18 @@ from server.models import Memory
 class Row(NamedTuple):
     """A memory in a list. `result` and `strength` are set for the results of a search."""
 
-    id: str
+    memory: Memory
     excerpt: Sequence[Part]
     is_conversation: bool
-    is_pinned: bool
-    created_at: datetime
-    created_by: str | None
-    source: str | None
-    source_id: str | None
     tags: Sequence[str]
     people: Sequence[str]
     category: str | None
-    user_id: str | None
     result: SearchResult | None = None
     strength: Strength | None = None
+
+    @property
+    def created_at(self) -> datetime:
+        return self.memory.created_at
 
     @classmethod
     def of(cls, memory: Memory, parts: Sequence[Part] | None = None) -> "Row":
@@ -35,18 +33,12 @@ class Row(NamedTuple):
         details = memory.details
         category = details.get(CATEGORY)
         return cls(
-            memory.id,
+            memory,
             excerpt(memory) if parts is None else parts,
             is_conversation(memory),
-            memory.pinned,
-            memory.created_at,
-            memory.created_by,
-            memory.source_name,
-            memory.source_id,
             distinct(parse_list(details.get(TAGS))),
             distinct(parse_list(details.get(PEOPLE))),
             category if isinstance(category, str) else None,
-            memory.user_id,
         )
 
     @classmethod
