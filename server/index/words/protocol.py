@@ -50,6 +50,16 @@ class TermMatches:
             counts[term] = len(found[term]) or entries
         return cls(np.repeat(np.arange(term_count), [*map(len, found)]), np.concatenate(found), counts)
 
+    def fitting(self, at_most: int) -> NDArray[np.intp]:
+        """Return the rarest terms that together have at most `at_most` matches."""
+        rarest: list[int] = []
+        total = 0
+        for term in np.argsort(self.counts, kind="stable").tolist():
+            if total + self.counts[term] <= at_most:
+                total += self.counts[term]
+                rarest.append(term)
+        return np.array(rarest, np.intp)
+
     def only(self, terms: NDArray[np.intp]) -> "TermMatches":
         """Keep only these terms, in this order."""
         places = np.full(len(self.counts), -1)

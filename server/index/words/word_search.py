@@ -27,8 +27,9 @@ from server.index.memory_numbers import positions_of
 from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
+from server.index.words.lacking import with_beginnings
 from server.index.words.protocol import TermMatches, WordIndex
-from server.index.words.questions import MAX_QUESTION_TERMS, Question, beginning_of, read_question
+from server.index.words.questions import MAX_QUESTION_TERMS, Question, read_question
 from server.models import metadata
 from server.storage.statements import Query, as_json, numbers_in
 
@@ -118,7 +119,7 @@ def search(
         terms, matches = _rarest(session, index, project_id, terms, matches, allowed)
     most = np.where(matches.counts == 0, BEGINNING_CREDIT, 1.0)
     words = ["" if term in asked.pairs else term for term in terms]
-    matches = _with_beginnings(session, index, project_id, words, matches)
+    matches = with_beginnings(session, index, project_id, words, matches, MAX_ROWS)
     rows = _rows(matches, memory_count, _repeating(asked, terms, matches), most, known)
     _credit_parts(rows, terms, asked)
     positions = np.arange(len(rows.numbers))
@@ -167,7 +168,7 @@ def _rarest(
     If every term that the project has is more common, return the newest matches of the rarest of these. Only that one
     is counted to the end: counting all common terms takes longer the larger the project is.
     """
-    fitting = _fitting(matches.counts)
+    fitting = matches.fitting(MAX_ROWS)
     if matches.counts[fitting].any() or not matches.counts.any():
         return [terms[term] for term in fitting], matches.only(fitting)
     common = [term for term, count in zip(terms, matches.counts, strict=True) if count]
@@ -176,38 +177,6 @@ def _rarest(
     lacking = [term for term in terms if term not in common]
     counts = np.array([*index.counts(session, project_id, [rarest]), *([0] * len(lacking))])
     return [rarest, *lacking], replace(newest, counts=counts)
-
-
-def _fitting(counts: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Return the rarest terms that together have at most `MAX_ROWS` matches."""
-    rarest: list[int] = []
-    total = 0
-    for term in np.argsort(counts, kind="stable").tolist():
-        if total + counts[term] <= MAX_ROWS:
-            total += counts[term]
-            rarest.append(term)
-    return np.array(rarest, np.intp)
-
-
-def _with_beginnings(
-    session: Session, index: WordIndex, project_id: str, terms: Sequence[str], matches: TermMatches
-) -> TermMatches:
-    """Return the matches, and for the terms that the project lacks those of the words that begin with them."""
-    lacking = np.flatnonzero(matches.counts == 0).tolist()
-    begun = {place: beginning for place in lacking if (beginning := beginning_of(terms[place]))}
-    if not begun:
-        return matches
-    found = index.beginnings(session, project_id, [*begun.values()], MAX_ROWS)
-    fitting = _fitting(found.counts)
-    places = np.array([*begun], np.intp)
-    counts = matches.counts.copy()
-    counts[places[fitting]] = found.counts[fitting]
-    kept = np.isin(found.terms, fitting)
-    return TermMatches(
-        np.concatenate([matches.terms, places[found.terms[kept]]]),
-        np.concatenate([matches.numbers, found.numbers[kept]]),
-        counts,
-    )
 
 
 def _rows(
