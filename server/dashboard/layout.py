@@ -1,6 +1,7 @@
 """The navigation around every page: the user, the user's projects, and unread notifications."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from server.errors import NotFound
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.models.stored_size import TOTAL_SIZE
 from server.principal import Principal
+
+MOST_IN_MENU = 50
 
 
 class ProjectEntry(NamedTuple):
@@ -41,6 +44,12 @@ class Frame(NamedTuple):
     projects: Sequence[ProjectEntry]
     unread: int
 
+    @property
+    def menu(self) -> list[tuple[str, list[ProjectEntry]]]:
+        """The first projects, by organization."""
+        by_organization = groupby(self.projects[:MOST_IN_MENU], key=lambda entry: entry.organization)
+        return [(organization, list(entries)) for organization, entries in by_organization]
+
 
 def frame_of(session: Session, principal: Principal) -> Frame:
     """Return the navigation, with projects sorted by organization and name."""
@@ -48,7 +57,7 @@ def frame_of(session: Session, principal: Principal) -> Frame:
     reachable = projects.reachable(session, principal)
     expired = expiry.expired_by_project(session, _reachable_ids(principal))
     entries = [_entry(access, user, expired.get(access.project.id, 0)) for access in reachable]
-    entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
+    entries.sort(key=lambda entry: (names.order_of(entry.organization), names.order_of(entry.project.name)))
     return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
 
 

@@ -51,6 +51,12 @@ def key_of(name: str) -> str:
     return characters.normalize("NFKC", characters.normalize("NFKC", visible).casefold())
 
 
+def order_of(name: str) -> tuple[str, str]:
+    """Return the key by which lists of names are sorted: without case and accents, so that Ä is beside A."""
+    letters = characters.normalize("NFD", key_of(name))
+    return "".join(c for c in letters if not "\u0300" <= c <= "\u036f"), name
+
+
 def rename(row: Organization | Project, name: str) -> bool:
     """Rename the row. Return whether its name changed. Raises Invalid."""
     cleaned = parse_name(name)

@@ -247,6 +247,20 @@ async def test_lists_that_were_on_one_page_are_found_on_theirs(shared: Visitor) 
         assert (moved.status_code, moved.headers["location"]) == (303, f"{shared.organization}/{page}?{query}")
 
 
+async def test_projects_are_sorted_without_case_and_accents(ann: Visitor) -> None:
+    at = await team(ann)
+    for name in ("Zoo", "Ärger", "apple"):
+        await at.do(f"{at.organization}/projects", {"name": name})
+    menu = (await at.get(at.project)).text.partition('class="menu"')[2].partition("<hr>")[0]
+    names = re.findall(r">([^<]+)</a>", menu)
+    assert [name for name in names if name in ("Zoo", "Ärger", "apple", "Shared")] == [
+        "apple",
+        "Ärger",
+        "Shared",
+        "Zoo",
+    ]
+
+
 async def test_nobody_is_preselected_to_be_added_or_to_become_owner(shared: Visitor, ben: Visitor) -> None:
     await shared.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")
     for path, name in ((f"{shared.project}/members", "user_id"), (f"{shared.organization}/danger", "new_owner_id")):

@@ -35,6 +35,9 @@ async def test_a_view_opens_what_was_saved(ann: Visitor) -> None:
     assert "Rename view" in page
     views = await shown(ann)
     assert views == {"Seats": f"{ann.project}/memories{QUERY}"}
+    for name in ("Zoo", "Ärger", "apple"):
+        await save(ann, name)
+    assert list(await shown(ann)) == ["apple", "Ärger", "Seats", "Zoo"]
     assert "likes the" in await ann.see(views["Seats"])
 
 

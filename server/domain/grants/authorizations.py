@@ -7,7 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain import access, audit
+from server.domain import access, audit, names
 from server.domain.access import Action, require_project_role, require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
@@ -24,6 +24,7 @@ from server.models import (
     ProjectRole,
 )
 from server.models.base import now
+from server.models.organizations import OrganizationKind
 from server.principal import Principal, Scope
 
 LIFETIME = timedelta(minutes=30)
@@ -79,21 +80,26 @@ def begin(session: Session, principal: Principal, consent: ConsentRequest) -> Au
     return request
 
 
+def _order_of(project: Project, organization: Organization) -> tuple[bool, tuple[str, str], tuple[str, str]]:
+    """Return the key that sorts projects by organization, the personal ones first, and by name."""
+    is_custom = organization.kind == OrganizationKind.CUSTOM
+    return is_custom, names.order_of(organization.name), names.order_of(project.name)
+
+
 def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> list[ProjectChoice]:
     """Return the projects that the principal can reach. The preferred one is the project that was connected last."""
     connected = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
     preferred_id = session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
-    query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))
-    rows = session.execute(query.order_by(col(Organization.kind).desc(), Organization.name_key, Project.name_key)).all()
+    rows = session.execute(access.reachable_projects(principal).add_columns(Organization)).all()
     return [
         ProjectChoice(
             project_id=project.id,
             name=project.name,
-            organization=organization,
+            organization=organization.name,
             scopes=access.grantable(ProjectRole(role), scopes),
             is_preferred=project.id == preferred_id,
         )
-        for project, role, organization in rows
+        for project, role, organization in sorted(rows, key=lambda row: _order_of(row[0], row[2]))
     ]
 
 

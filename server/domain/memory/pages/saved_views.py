@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from server.domain import names
@@ -28,7 +28,7 @@ class TooManyViews(Conflict):
 
 def list_own(session: Session, principal: Principal, project_id: str) -> Sequence[SavedView]:
     """Return the principal's views of the project, by name. Raises NotFound."""
-    return session.exec(_own(session, principal, project_id).order_by(col(SavedView.name_key))).all()
+    return sorted(session.exec(_own(session, principal, project_id)), key=lambda view: names.order_of(view.name))
 
 
 def save(session: Session, principal: Principal, project_id: str, name: str, query: str) -> SavedView:

@@ -1,4 +1,4 @@
-"""The consent page's link to another account. Without it, people had to sign out on the dashboard and begin again."""
+"""What the consent page offers: another account, without which people had to begin again, and the projects."""
 
 import re
 from dataclasses import replace
@@ -43,3 +43,13 @@ async def test_the_pages_behind_the_link_lead_back(notes: App, ann: Person) -> N
     assert wrong.status_code == 401
     assert re.findall(r'action="(/sign-in[^"]*)"', wrong.text)[0].endswith("&amp;switch=1")
     assert "code" in answer_of(await ann.decide(page))
+
+
+async def test_projects_to_connect_are_sorted_without_case_and_accents(notes: App, ann: Person) -> None:
+    await ann.open(notes.request())
+    for name in ("Zoo", "Ärger", "apple"):
+        answer = await ann.browser.post("/api/projects", json={"name": name, "organization_id": ann.organization_id})
+        assert answer.status_code == 200, answer.text
+    page = await ann.open(notes.request())
+    names = re.findall(r"/ ([^<(]*?)\s*<", page.text.partition("<select")[2].partition("</select>")[0])
+    assert names == ["apple", "Ärger", "My Memories", "Zoo"]
