@@ -23,6 +23,7 @@ class Notice(StrEnum):
     INVITATION_ACCEPTED = "invitation_accepted"
     ROLE_CHANGED = "role_changed"
     REMOVED = "removed"
+    MEMBER_LEFT = "member_left"
     OWNERSHIP_TRANSFERRED = "ownership_transferred"
     KEY_CREATED = "api_key_created"
     KEY_DELETED = "api_key_deleted"

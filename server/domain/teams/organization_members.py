@@ -118,13 +118,26 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
         session, event, principal.user_id, organization.id, user_id,
         api_keys=revoked.api_keys, grants=revoked.grants, invitations=cancelled,
     )  # fmt: skip
-    if not is_leaving:
+    if is_leaving:
+        _notify_owner(session, organization, session.get_one(User, user_id))
+    else:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {organization.name}",
             f"You no longer belong to the organization “{organization.name}”.",
             topic=f"removed:{organization.id}", organization_id=organization.id, actor_id=principal.user_id,
         )  # fmt: skip
     return Removal(revoked.api_keys, cancelled)
+
+
+def _notify_owner(session: Session, organization: Organization, user: User) -> None:
+    """Notify the owner that the user has left."""
+    notifications.notify(
+        session, [organization.owner_id], Notice.MEMBER_LEFT, f"{user.name} left {organization.name}",
+        f"{user.name} left the organization “{organization.name}”.",
+        topic=f"left:{organization.id}",
+        gathered=f"%d members left the organization “{organization.name}”. The last one was {user.name}.",
+        organization_id=organization.id, actor_id=user.id,
+    )  # fmt: skip
 
 
 def require_assignable(role: OrganizationRole) -> None:

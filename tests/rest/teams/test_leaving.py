@@ -1,5 +1,6 @@
 """Leaving is leaving: no invitation brings a removed or demoted person back, and none of theirs stays."""
 
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ async def test_leaving_ends_the_invitations_to_and_from_the_person(team: Team) -
     left = await team["admin"].delete(in_organization(team, "admin"))
     assert left.json()["invitations"] == 1
     assert await status(team, sent) == 410
+
+
+async def test_the_owner_is_told_who_left(team: Team) -> None:
+    for role in ("member", "admin"):
+        assert (await team[role].delete(in_organization(team, role))).status_code == 200
+    (notice,) = (await team["owner"].get("/api/notifications")).json()["notifications"][:1]
+    assert (notice["type"], notice["metadata"]["actor_id"]) == ("member_left", team.ids["admin"])
+    assert re.fullmatch(r"2 members left the organization “.*”\. The last one was .+\.", notice["message"])
 
 
 async def test_a_demoted_admin_loses_the_invitations_that_the_role_allowed(team: Team) -> None:
