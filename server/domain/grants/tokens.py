@@ -39,9 +39,6 @@ MAX_ACCESS_TOKENS = 256
 MAX_GRANTS = 500
 """Maximum number of a user's grants. A new one replaces the one that was not used for the longest time."""
 
-REREAD = {"populate_existing": True}
-"""Execution option for rows that may have changed before the lock was held."""
-
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
@@ -125,8 +122,7 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
     grant = _locked_grant(session, token.grant_id)
     if grant is None:
         return Refusal.GRANT_ENDED
-    same_token = sa.select(RefreshToken).where(col(RefreshToken.token_hash) == token.token_hash)
-    if session.execute(same_token, execution_options=REREAD).one_or_none() is None:
+    if session.get(RefreshToken, token.token_hash, populate_existing=True) is None:
         return refusals.refuse_token(session, grant, Refusal.DISCARDED)
     moment = now()
     if token.rotated_at is not None:
@@ -256,8 +252,7 @@ def _prune(session: Session, grant_id: str) -> None:
 
 def _lock(session: Session, code: AuthorizationCode) -> bool:
     """Lock the code and read it again, so that it is exchanged once at a time. Return False when it is gone."""
-    query = sa.select(AuthorizationCode).where(col(AuthorizationCode.code_hash) == code.code_hash).with_for_update()
-    return session.execute(query, execution_options=REREAD).one_or_none() is not None
+    return session.get(AuthorizationCode, code.code_hash, populate_existing=True, with_for_update=True) is not None
 
 
 def _make_room(session: Session, user_id: str) -> None:
@@ -267,14 +262,12 @@ def _make_room(session: Session, user_id: str) -> None:
     keep_first(session, OAuthGrant, grants, MAX_GRANTS - 1)
 
 
-def _locked_grant(session: Session, grant_id: str | None) -> OAuthGrant | None:
-    query = sa.select(OAuthGrant).where(col(OAuthGrant.id) == grant_id).with_for_update()
-    return session.execute(query, execution_options=REREAD).scalar_one_or_none()
+def _locked_grant(session: Session, grant_id: str) -> OAuthGrant | None:
+    return session.get(OAuthGrant, grant_id, populate_existing=True, with_for_update=True)
 
 
 def _end_replayed(session: Session, code: AuthorizationCode) -> None:
-    grant = _locked_grant(session, code.grant_id)
-    if grant is not None:
+    if code.grant_id and (grant := _locked_grant(session, code.grant_id)):
         _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.ALREADY_USED)
 
 
