@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.expiry import count_expired
-from server.domain.memory.filters import Filters, conditions, having, label_groups, narrowing
+from server.domain.memory.filters import Filters, conditions, having, label_groups, labeled, narrowing
 from server.models import Label, Memory, Project
 
 FEW = 1_000
@@ -50,9 +50,5 @@ def _numbers(session: Session, project: Project, filters: Filters) -> sa.Select[
         matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id, list_labeled=True)]
         return sa.select(col(Memory.number)).where(*matching)
     (kind, values), *others = label_groups(filters)
-    number = col(Label.memory_number)
-    query = sa.select(number).where(
-        col(Label.project_id) == project_id, col(Label.kind) == kind, col(Label.value).in_(values)
-    )
-    query = query.where(*having(number, project_id, others))
+    query = labeled(project_id, kind, values).where(*having(col(Label.memory_number), project_id, others))
     return query if len(values) == 1 else query.distinct()

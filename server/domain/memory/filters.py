@@ -150,10 +150,11 @@ def label_groups(filters: Filters) -> list[LabelGroup]:
 
 def having(number: sa.SQLColumnExpression[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
     """Return the conditions under which the memory with this number has a label of each group."""
-    return [number.in_(_labeled(project_id, kind, values)) for kind, values in groups]
+    return [number.in_(labeled(project_id, kind, values)) for kind, values in groups]
 
 
-def _labeled(project_id: str, kind: LabelKind, values: Sequence[str]) -> sa.Select[int]:
+def labeled(project_id: str, kind: LabelKind, values: Sequence[str]) -> sa.Select[int]:
+    """Select the numbers of the memories that have one of these labels, once for each that they have."""
     wanted = (col(Label.project_id) == project_id, col(Label.kind) == kind, col(Label.value).in_(values))
     return sa.select(col(Label.memory_number)).where(*wanted)
 
@@ -162,7 +163,7 @@ def _carrying(project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
     """Like `having`, as a search among the labels of one memory."""
     number = col(Memory.number)
     return [
-        _labeled(project_id, kind, values).where(col(Label.memory_number) == number).exists() for kind, values in groups
+        labeled(project_id, kind, values).where(col(Label.memory_number) == number).exists() for kind, values in groups
     ]
 
 

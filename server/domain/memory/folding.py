@@ -47,18 +47,21 @@ def equals_of(
     return {TextKey(*row[:2]): Equals(row[2], row[3] - 1) for row in rows}
 
 
-_SAME = aliased(Memory)
-_WITH_TEXT = (
-    sa.select(col(_SAME.number))
-    .where(col(_SAME.project_id) == sa.bindparam("project_id"))
-    .where(col(_SAME.content_hash).in_(texts_in("hashes")))
-)
-"""A subquery, because otherwise SQLite might read all memories that pass a filter instead of those with a text."""
+def with_text(project_id: str | sa.BindParameter[str], hashes: Sequence[str] | sa.Select[str]) -> sa.Select[int]:
+    """Select the numbers of the project's memories with these texts. In a subquery, because otherwise SQLite might read
+    all memories that another condition selects instead.
+    """
+    same = aliased(Memory)
+    return sa.select(col(same.number)).where(col(same.project_id) == project_id, col(same.content_hash).in_(hashes))
+
 
 _KEY = (col(Memory.content_hash), col(Memory.user_id))
 _EQUALS = Query(
     sa.select(*_KEY, sa.func.max(col(Memory.id)), sa.func.count())
-    .where(col(Memory.number).in_(_WITH_TEXT), is_live(sa.bindparam("moment", type_=Utc)))
+    .where(
+        col(Memory.number).in_(with_text(sa.bindparam("project_id"), texts_in("hashes"))),
+        is_live(sa.bindparam("moment", type_=Utc)),
+    )
     .group_by(*_KEY)
     .having(sa.func.count() > 1)
 )

@@ -6,7 +6,6 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
@@ -15,6 +14,7 @@ from server.domain.memory import memories, unfinished
 from server.domain.memory.changes import checked
 from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import by_age
+from server.domain.memory.folding import with_text
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
 from server.domain.memory.storing import embed, embedding_input, hash_content
@@ -134,19 +134,13 @@ def _with_values(old: JSON, new: JSON) -> JSON:
 
 
 def _locked(session: Session, project_id: str, new: NewMemory) -> Memory | None:
-    """Lock the text and the newest memory with it from less than a day before or after. Return the memory.
-
-    It finds the memories with the text in a subquery. Otherwise SQLite reads all memories of these days instead.
-    """
+    """Lock the text and the newest memory with it from less than a day before or after. Return the memory."""
     content_hash = hash_content(new.text)
     # Lock the text first, then the row. In the other order two callers could deadlock.
     lock_text(session, project_id, content_hash)
-    moment, created_at, same = new.created_at or now(), col(Memory.created_at), aliased(Memory)
-    with_text = sa.select(col(same.number)).where(
-        col(same.project_id) == project_id, col(same.content_hash) == content_hash
-    )
+    moment, created_at = new.created_at or now(), col(Memory.created_at)
     query = sa.select(Memory).where(
-        col(Memory.number).in_(with_text),
+        col(Memory.number).in_(with_text(project_id, [content_hash])),
         col(Memory.user_id).is_not_distinct_from(new.user_id),
         is_live(now()),
         created_at >= moment - REPEAT_PERIOD,
