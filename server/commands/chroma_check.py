@@ -11,6 +11,7 @@ from server.models import IndexTask, Project, ProjectIndex
 from server.plurals import count
 from server.settings import Settings
 from server.storage.database import Database
+from server.storage.statements import count_rows
 
 MOST_COLLECTIONS = 200
 """How many collections to count, largest first. Each takes one request."""
@@ -52,10 +53,9 @@ def _collections(database: Database, limit: int) -> tuple[dict[str, int | None],
         .where(col(ProjectIndex.ready_at).is_not(None))
         .order_by(col(Project.piece_count).desc())
     )
-    large = sa.select(sa.func.count()).select_from(Project).where(col(Project.piece_count) > limit)
     with database.read() as session:
         ready = {name: None if pending else pieces for name, pieces, pending in session.execute(query)}
-        return ready, max((session.scalar(large) or 0) - len(ready), 0)
+        return ready, max(count_rows(session, Project, col(Project.piece_count) > limit) - len(ready), 0)
 
 
 def _count_wrong(settings: Settings, ready: dict[str, int | None]) -> int:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from sqlmodel import Session, SQLModel, col
+from sqlmodel import Session, col
 
 from server.adapters.limits import in_redis
 from server.adapters.mail import open_mailer
@@ -35,6 +35,7 @@ from server.shell.health import LOW_DISK_BYTES, free_bytes
 from server.storage import data_folder
 from server.storage.database import Database
 from server.storage.postgres import is_pooled
+from server.storage.statements import count_rows
 
 PUBLIC_URL_SECONDS = 5
 """The public URL must answer within this time."""
@@ -152,27 +153,20 @@ def _secret_key(settings: Settings) -> str:
 def _index(settings: Settings) -> str:
     """Compare memories, words, vectors and counters in SQL."""
     with existing(settings) as database, database.read() as session:
-        deleted = _count(session, deleted_projects().subquery())
+        deleted = count_rows(session, deleted_projects().subquery())
         kept = col(Memory.project_id).not_in(deleted_projects())
         memories, size = session.execute(sa.select(sa.func.count(), TOTAL_SIZE).select_from(Memory).where(kept)).one()
-        pieces = _count(session, Piece, col(Piece.project_id).not_in(deleted_projects()))
-        pending = _count(session, IndexTask)
+        pieces = count_rows(session, Piece, col(Piece.project_id).not_in(deleted_projects()))
+        pending = count_rows(session, IndexTask)
         columns = (Project.memory_count, Project.piece_count, Project.memory_bytes)
         counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
-        words = _count(session, sa.table("memory_words"))
-        if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
+        words = count_rows(session, sa.table("memory_words"))
+        if (memories, pieces, size) != tuple(counted) or words != count_rows(session, Memory):
             raise CheckFailed(f"does not match the memories in SQL: run {command_line('reindex')}")
         owner = ownership(settings, session)
     removing = f"; {count(deleted, 'deleted project')} to be removed from the disk" if deleted else ""
     stored = f"{count(memories, 'memory', 'memories')} in {count(pieces, 'piece')}"
     return f"{stored}; {count(pending, 'change')} pending{removing}; {owner}"
-
-
-def _count(
-    session: Session, rows: type[SQLModel] | sa.FromClause, condition: sa.ColumnElement[bool] | None = None
-) -> int:
-    query = sa.select(sa.func.count()).select_from(rows)
-    return session.scalar(query if condition is None else query.where(condition)) or 0
 
 
 def _redis(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from server.errors import NotFound
 from server.models import Notification, metadata
 from server.models.base import JSON, now
 from server.principal import Principal
-from server.storage.statements import Query
+from server.storage.statements import Query, count_rows
 
 MOST_LISTED = 50
 MOST_KEPT = 1_000
@@ -116,9 +116,7 @@ def list_from_others(session: Session, principal: Principal) -> tuple[list[Notif
 
 
 def count_unread(session: Session, principal: Principal, *, with_own: bool) -> int:
-    unread = sa.select(sa.func.count()).where(*_of(principal, with_own), col(Notification.read_at).is_(None))
-    count: int = session.execute(unread).scalar_one()
-    return count
+    return count_rows(session, Notification, *_of(principal, with_own), col(Notification.read_at).is_(None))
 
 
 def _of(principal: Principal, with_own: bool) -> list[sa.ColumnElement[bool]]:

@@ -11,6 +11,7 @@ from server.models import Invitation, SentLetter
 from server.models.base import is_within
 from server.models.invitations import InvitationStatus
 from server.models.notifications import LetterKind
+from server.storage.statements import count_rows
 
 WINDOW = timedelta(days=1)
 MOST_FOR_RECIPIENT = 10
@@ -67,7 +68,5 @@ def _to_recipient(session: Session, kind: LetterKind, recipient_hash: str) -> in
 
 
 def _of_sender(session: Session, sender_id: str) -> int:
-    query = sa.select(sa.func.count()).where(
-        col(SentLetter.sender_id) == sender_id, is_within(col(SentLetter.created_at), WINDOW)
-    )
-    return int(session.execute(query).scalar_one())
+    is_recent = is_within(col(SentLetter.created_at), WINDOW)
+    return count_rows(session, SentLetter, col(SentLetter.sender_id) == sender_id, is_recent)

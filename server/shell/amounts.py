@@ -14,6 +14,7 @@ from server.models.base import now
 from server.models.projects import deleted_projects
 from server.shell.shares import Threads
 from server.storage.database import Database
+from server.storage.statements import count_rows
 
 KEEP_SECONDS = 5.0
 """A result is reused for this long."""
@@ -71,9 +72,9 @@ class AmountsReader:
 
 def _amounts(session: Session) -> Amounts:
     memories = session.scalar(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0)))
-    pending = session.scalar(sa.select(sa.func.count()).select_from(IndexTask))
+    pending = count_rows(session, IndexTask)
     oldest = session.scalar(sa.select(col(IndexTask.created_at)).order_by(col(IndexTask.number)).limit(1))
-    mails = session.scalar(sa.select(sa.func.count()).select_from(Mail))
-    deleted = session.scalar(sa.select(sa.func.count()).select_from(deleted_projects().subquery()))
+    mails = count_rows(session, Mail)
+    deleted = count_rows(session, deleted_projects().subquery())
     seconds = max((now() - oldest).total_seconds(), 0.0) if oldest else 0.0
-    return Amounts(int(memories or 0), pending or 0, seconds, mails or 0, deleted or 0)
+    return Amounts(int(memories or 0), pending, seconds, mails, deleted)

@@ -152,6 +152,13 @@ def _listed(parameter: sa.BindParameter[str], kind: sa.types.TypeEngine[V]) -> s
     return sa.select(sa.cast(sa.column("value"), kind)).select_from(_Items(parameter))
 
 
+def count_rows(
+    session: Session, rows: type[SQLModel] | sa.FromClause, *conditions: sa.ColumnExpressionArgument[bool]
+) -> int:
+    """Return how many rows of the table or subquery meet the conditions."""
+    return session.scalar(sa.select(sa.func.count()).select_from(rows).where(*conditions)) or 0
+
+
 def _connection_of(session: Session) -> sa.Connection:
     bind = session.get_bind()
     return bind if isinstance(bind, sa.Connection) else session.connection()

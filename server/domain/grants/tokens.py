@@ -20,6 +20,7 @@ from server.hashing import ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, new_token,
 from server.models import AccessToken, AuthorizationCode, OAuthGrant, Organization, Project, ProjectRole, RefreshToken
 from server.models.base import JSON, now
 from server.settings import Settings
+from server.storage.statements import count_rows
 
 MAX_SUCCESSORS = 3
 """Maximum number of successors of one refresh token: enough for lost answers, and for processes that share it."""
@@ -217,10 +218,8 @@ def _issue(
 
 def _refuse_excess(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal | None:
     """Refuse another successor when the token or its family has enough. Live tokens stay."""
-    live = sa.select(sa.func.count()).where(
-        col(RefreshToken.grant_id) == grant.id, col(RefreshToken.rotated_at).is_(None)
-    )
-    if token.successors < MAX_SUCCESSORS and session.execute(live).scalar_one() < MAX_LIVE_TOKENS:
+    is_live = (col(RefreshToken.grant_id) == grant.id, col(RefreshToken.rotated_at).is_(None))
+    if token.successors < MAX_SUCCESSORS and count_rows(session, RefreshToken, *is_live) < MAX_LIVE_TOKENS:
         return None
     return refusals.refuse_token(session, grant, Refusal.TOO_OFTEN)
 

@@ -8,6 +8,7 @@ from sqlmodel import Session, col
 from server.domain.memory.expiry import count_expired
 from server.domain.memory.filters import Filters, conditions, having, label_groups, labeled, narrowing
 from server.models import Label, Memory, Project
+from server.storage.statements import count_rows
 
 FEW = 1_000
 """For a page, a database finds and sorts at most this many matching memories."""
@@ -26,8 +27,7 @@ def count(session: Session, project: Project, filters: Filters, most: int | None
     """
     if filters.is_empty:
         return count_all(session, project)
-    numbers = _numbers(session, project, filters)
-    return session.scalars(sa.select(sa.func.count()).select_from(numbers.limit(most).subquery())).one()
+    return count_rows(session, _numbers(session, project, filters).limit(most).subquery())
 
 
 def are_few(session: Session, project: Project, filters: Filters, most: int) -> bool:

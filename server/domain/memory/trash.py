@@ -27,7 +27,7 @@ from server.models.memories import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
 from server.storage.database import trash_days_of
-from server.storage.statements import Query
+from server.storage.statements import Query, count_rows
 
 _trashed = metadata.tables["trashed_memories"]
 _ONLY_MEMORY = [
@@ -126,7 +126,7 @@ def list_trash(session: Session, principal: Principal, request: TrashRequest) ->
             if is_cut := not budget.take(size_of(memory.content, memory.details)):
                 break
             trashed.append(Trashed(memory, row))
-    total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
+    total = count_rows(session, TrashedMemory, *matching)
     shown = trashed[: request.limit - request.spare]
     activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in shown))
     return TrashPage(trashed, total, budget.used, is_cut)
@@ -201,8 +201,7 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
 
 def count_deleted(session: Session, project_id: str, user_id: str | None, until: datetime) -> int:
     """Count the memories that were deleted before this time and are in the trash of the project or of one end user."""
-    matching = [*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until]
-    return session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)) or 0
+    return count_rows(session, TrashedMemory, *_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
 
 
 def erase_some(session: Session, project_id: str, user_id: str | None, until: datetime) -> bool:

@@ -21,6 +21,7 @@ from server.models.activity import ActivityKind
 from server.models.base import JsonObject
 from server.models.sources import Source
 from server.principal import Principal
+from server.storage.statements import count_rows
 
 MOST_VERSIONS = 50
 """How many earlier versions of a memory are kept."""
@@ -84,7 +85,7 @@ def _page(session: Session, memory: Memory, limit: int, before: int | None) -> V
 def count_versions(session: Session, principal: Principal, memory_id: str) -> int:
     """Return how many earlier versions are kept. Raises NotFound."""
     memory = require_memory(session, principal, memory_id, Action.READ)
-    return session.scalars(_of(memory).with_only_columns(sa.func.count())).one()
+    return count_rows(session, MemoryVersion, col(MemoryVersion.memory_number) == memory.number)
 
 
 def at(session: Session, memory: Memory, version: int) -> Version:

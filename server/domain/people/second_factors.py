@@ -23,6 +23,7 @@ from server.mailer import Mailer
 from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
 from server.models.base import now, was_within
 from server.principal import Principal
+from server.storage.statements import count_rows
 from server.text.characters import normalize
 
 ISSUER = "SelfMemory"
@@ -92,9 +93,8 @@ def is_on(session: Session, user_id: str) -> bool:
 def status(session: Session, principal: Principal) -> Status:
     """Return the principal's own status. Raises Forbidden for a key or token."""
     require_session(principal)
-    codes = sa.select(sa.func.count()).select_from(RecoveryCode).where(_is_of(RecoveryCode, principal.user_id))
     factor = session.get(SecondFactor, principal.user_id, populate_existing=True)
-    return Status(factor, session.execute(codes).scalar_one())
+    return Status(factor, count_rows(session, RecoveryCode, _is_of(RecoveryCode, principal.user_id)))
 
 
 def propose(session: Session, principal: Principal, seal: Fernet) -> Proposal:

@@ -16,6 +16,7 @@ from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
 from server.models import ApiKey, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.models.base import JSON, now
 from server.principal import Principal
+from server.storage.statements import count_rows
 
 PERMISSIONS = ("read", "write")
 NAME_LENGTH = 100
@@ -144,8 +145,8 @@ def _require_key(session: Session, principal: Principal, project_id: str, key_id
 
 def _require_room(session: Session, project: Project, user_id: str) -> None:
     """Raises TooManyKeys."""
-    keys = sa.select(sa.func.count()).where(col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == user_id)
-    if session.execute(keys).scalar_one() >= MAX_PER_PERSON:
+    own = (col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == user_id)
+    if count_rows(session, ApiKey, *own) >= MAX_PER_PERSON:
         raise TooManyKeys
 
 

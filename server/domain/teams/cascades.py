@@ -28,6 +28,7 @@ from server.models import (
     User,
 )
 from server.models.invitations import InvitationStatus
+from server.storage.statements import count_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> Delet
     projects, memories = session.execute(totals).one()
     expired = sum(expiry.expired_by_project(session, project_ids).values())
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
-    invitations = _count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending)
+    invitations = count_rows(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending)
     revoked = _revoke(session, lambda _owner_id, project_id: project_id.in_(project_ids))
     deleted = {
         table: _delete(session, table, col(table.project_id).in_(project_ids))
@@ -99,7 +100,7 @@ def remove_organization(session: Session, organization: Organization) -> Deleted
     of_organization = col(OrganizationMember.organization_id) == organization.id
     members = session.scalars(sa.select(col(OrganizationMember.user_id)).where(of_organization)).all()
     name = names.title_for_others(organization, session.get_one(User, organization.owner_id).name)
-    pending = _count(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
+    pending = count_rows(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
     counts = remove_projects(session, col(Project.organization_id) == organization.id)
     session.execute(sa.delete(Organization).where(col(Organization.id) == organization.id))
     message = f"The owner deleted the organization “{name}” and all its projects."
@@ -146,11 +147,6 @@ def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bo
     for table in (AuthorizationCode, OAuthGrant):
         grants = _delete(session, table, matching(col(table.user_id), col(table.project_id)))
     return RevokedAccess(api_keys, grants)
-
-
-def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
-    count: int = session.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
-    return count
 
 
 def _delete(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:

@@ -5,7 +5,6 @@ still gets a row, so the creator stays an admin after losing the role in the org
 removed like any other.
 """
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
@@ -20,6 +19,7 @@ from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.models.base import JSON
 from server.principal import Principal
+from server.storage.statements import count_rows
 
 
 class LastAdmin(Conflict):
@@ -143,10 +143,8 @@ def _require_own_role(session: Session, project: Project, user_id: str) -> tuple
 
 def _require_other_admin(session: Session, principal: Principal, organization: Organization, project_id: str) -> None:
     """Raises LastAdmin if no other admin would be left, except for the organization's owner, who remains an admin."""
-    admins = sa.select(sa.func.count()).where(
-        col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
-    )
-    if principal.user_id != organization.owner_id and session.execute(admins).scalar_one() <= 1:
+    is_admin = (col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN)
+    if principal.user_id != organization.owner_id and count_rows(session, ProjectMember, *is_admin) <= 1:
         raise LastAdmin
 
 

@@ -20,6 +20,7 @@ from sqlmodel import Session
 from server.models import metadata
 from server.storage.database import Database
 from server.storage.database_failures import why
+from server.storage.statements import count_rows
 
 log = logging.getLogger(__name__)
 
@@ -134,15 +135,15 @@ class Leases:
     def _is_unbalanced(self) -> bool:
         with self._database.read() as session:
             share = self._fair_share(session)
-            free = session.scalar(sa.select(sa.func.count()).select_from(_owners).where(_is_free())) or 0
+            free = count_rows(session, _owners, _is_free())
         return len(self._fences) > share or (len(self._fences) < share and free > 0)
 
     def _fair_share(self, session: Session) -> int:
         """Return how many parts this process may hold: all parts divided by the living processes, rounded up."""
         if not self._share:
             return SHARDS
-        living = sa.select(sa.func.count()).select_from(_workers).where(_has_time_left(_workers.c.expires_at))
-        return -(-SHARDS // max(session.scalar(living) or 0, 1))
+        living = count_rows(session, _workers, _has_time_left(_workers.c.expires_at))
+        return -(-SHARDS // max(living, 1))
 
     def _renewed(self, session: Session) -> dict[int, int]:
         """Renew the leases that this process still has. Return their shards and fences."""

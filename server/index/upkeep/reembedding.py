@@ -19,6 +19,7 @@ from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
 from server.models.projects import deleted_projects
 from server.storage.database import Database
+from server.storage.statements import count_rows
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class Reembedding:
         """
         outdated = sa.and_(memories_of_other_models(self._model), self._mine)
         with self._database.read() as session:
-            left = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
+            left = count_rows(session, _memories, outdated)
             return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
 
     def _chunks(self) -> Iterator[Sequence[int]]:

@@ -18,6 +18,7 @@ from server.index.words import tokenizer, word_index
 from server.index.words.titles import memory_terms, words_beside
 from server.models import WordIndexState, metadata
 from server.storage.database import Database
+from server.storage.statements import count_rows
 
 MOST_MEMORIES = 100
 """Maximum number of memories whose words are written in one transaction."""
@@ -66,9 +67,8 @@ def _count_outdated(database: Database) -> int:
         state = session.get(WordIndexState, 1)
         if state is None or state.version != tokenizer.VERSION:
             mark_outdated(session)
-            return session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
-        outdated = _memories.c.number < state.outdated_below
-        return session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
+            return count_rows(session, _memories)
+        return count_rows(session, _memories, _memories.c.number < state.outdated_below)
 
 
 def _rewrite_chunk(database: Database) -> int:

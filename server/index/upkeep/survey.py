@@ -15,6 +15,7 @@ from server.models import IndexSurvey, Memory, Project, ProjectLanguages
 from server.models.base import is_within, now, was_within
 from server.models.projects import deleted_projects
 from server.storage.database import Database
+from server.storage.statements import count_rows
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100
@@ -140,9 +141,8 @@ def examine_projects(database: Database) -> int:
 
 
 def count_misread(database: Database) -> int:
-    misread = sa.select(sa.func.count()).select_from(ProjectLanguages).where(col(ProjectLanguages.is_misread))
     with database.read() as session:
-        return session.scalar(misread) or 0
+        return count_rows(session, ProjectLanguages, col(ProjectLanguages.is_misread))
 
 
 def _due_projects() -> sa.Select[Project]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from sqlmodel import Session, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -13,6 +12,7 @@ from server.domain.locks import lock_user
 from server.errors import Conflict, Invalid, NotFound
 from server.models import SavedView
 from server.principal import Principal
+from server.storage.statements import count_rows
 
 MOST_VIEWS = 50
 """Maximum number of a person's views in one project."""
@@ -39,7 +39,7 @@ def save(session: Session, principal: Principal, project_id: str, name: str, que
     require_session(principal)
     lock_user(session, principal.user_id)
     own = _own(session, principal, project_id)
-    if session.scalars(sa.select(sa.func.count()).select_from(own.subquery())).one() >= MOST_VIEWS:
+    if count_rows(session, own.subquery()) >= MOST_VIEWS:
         raise TooManyViews
     view = SavedView(
         project_id=project_id, user_id=principal.user_id, name=cleaned, name_key=names.key_of(cleaned), query=query
