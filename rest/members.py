@@ -11,7 +11,8 @@ from rest.http import call_of, read, reply, reply_created
 from rest.invitations import PendingInvitation
 from rest.views import Change, Created, Creation, OfRow
 from server.domain.teams import invitations, organization_members, project_members
-from server.domain.teams.organization_members import Member, Removal
+from server.domain.teams.cascades import DeletedCounts
+from server.domain.teams.organization_members import Member
 from server.models import OrganizationRole, ProjectRole
 from server.shell.runtime import State
 
@@ -75,7 +76,7 @@ class MemberRemoved(BaseModel):
     invitations: int = CANCELLED
 
     @classmethod
-    def of(cls, user_id: str, removal: Removal) -> Self:
+    def of(cls, user_id: str, removal: DeletedCounts) -> Self:
         return cls(
             message=with_canceled("Member removed successfully", removal.invitations),
             user_id=user_id,

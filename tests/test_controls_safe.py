@@ -37,7 +37,7 @@ from server.domain.people import (
 )
 from server.domain.people.passkeys import Challenge
 from server.domain.teams import api_keys, cascades, invitation_answers, withdrawals
-from server.domain.teams.cascades import RevokedAccess
+from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
@@ -73,8 +73,8 @@ def nothing_ended(*_args: object) -> Ended:
     return Ended(0, 0, 0, 0)
 
 
-def nothing_revoked(*_args: object) -> RevokedAccess:
-    return RevokedAccess(0, 0)
+def nothing_revoked(*_args: object) -> DeletedCounts:
+    return DeletedCounts()
 
 
 def none_taken(*_args: object) -> dict[str, int]:

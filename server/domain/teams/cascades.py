@@ -5,7 +5,6 @@ so `server.index.upkeep.removal` does that afterwards, in small transactions.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
@@ -56,13 +55,6 @@ ProjectIds = Collection[str] | sa.Select[str]
 _Id = sa.SQLColumnExpression[str]
 
 
-class RevokedAccess(NamedTuple):
-    """How many of a user's API keys and grants were deleted."""
-
-    api_keys: int
-    grants: int
-
-
 def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> DeletedCounts:
     """Delete the matching projects with everything in them.
 
@@ -110,7 +102,7 @@ def remove_organization(session: Session, organization: Organization) -> Deleted
     return replace(counts, members=len(members) + 1, invitations=pending)
 
 
-def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> RevokedAccess:
+def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> DeletedCounts:
     """Delete the API keys and grants that the user created in these projects (None: all).
 
     They are deleted, so that rejoining does not revive them.
@@ -120,7 +112,7 @@ def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None
     return _revoke(session, lambda owner_id, project_id: (owner_id == user_id) & project_id.in_(project_ids))
 
 
-def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], RevokedAccess]:
+def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], DeletedCounts]:
     """Remove all other people from the organizations that the user owns, and delete all keys and grants there.
 
     Return (organization id, user id) of each former member, and how many keys and grants were deleted, including the
@@ -141,12 +133,12 @@ def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, 
     return [(row[0], row[1]) for row in removed], revoked
 
 
-def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bool]]) -> RevokedAccess:
+def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bool]]) -> DeletedCounts:
     """Delete the API keys, grants and codes whose user and project match."""
     api_keys = _delete(session, ApiKey, matching(col(ApiKey.created_by), col(ApiKey.project_id)))
     for table in (AuthorizationCode, OAuthGrant):
         grants = _delete(session, table, matching(col(table.user_id), col(table.project_id)))
-    return RevokedAccess(api_keys, grants)
+    return DeletedCounts(api_keys=api_keys, grants=grants)
 
 
 def _delete(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:

@@ -1,8 +1,7 @@
 """Members of an organization: listing them, changing roles, removing, leaving."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -14,6 +13,7 @@ from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization
 from server.domain.notifications import Notice
 from server.domain.teams import cascades, withdrawals
+from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, User
 from server.models.base import JSON
@@ -33,13 +33,6 @@ class Member:
     name: str
     role: str
     joined_at: datetime
-
-
-class Removal(NamedTuple):
-    """How many of the person's API keys, and pending invitations to and from the person, ended with a membership."""
-
-    api_keys: int
-    invitations: int
 
 
 def list_members(session: Session, principal: Principal, organization_id: str) -> list[Member]:
@@ -96,11 +89,11 @@ def change_role(
     return cancelled
 
 
-def remove(session: Session, principal: Principal, organization_id: str, user_id: str) -> Removal:
+def remove(session: Session, principal: Principal, organization_id: str, user_id: str) -> DeletedCounts:
     """Remove a member from the organization and its projects, or leave.
 
-    The member's keys and grants there end, and the pending invitations to and from the member. Raises NotFound,
-    Forbidden, OwnerStays.
+    The member's keys and grants there end, and the pending invitations to and from the member. Return how many of each.
+    Raises NotFound, Forbidden, OwnerStays.
     """
     lock_organization(session, organization_id)
     is_leaving = user_id == principal.user_id
@@ -126,7 +119,7 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
             f"You no longer belong to the organization “{organization.name}”.",
             topic=f"removed:{organization.id}", organization_id=organization.id, actor_id=principal.user_id,
         )  # fmt: skip
-    return Removal(revoked.api_keys, cancelled)
+    return replace(revoked, invitations=cancelled)
 
 
 def _notify_owner(session: Session, organization: Organization, user: User) -> None:

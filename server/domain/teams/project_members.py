@@ -5,6 +5,8 @@ still gets a row, so the creator stays an admin after losing the role in the org
 removed like any other.
 """
 
+from dataclasses import replace
+
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
@@ -14,7 +16,8 @@ from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
 from server.domain.teams import cascades, withdrawals
-from server.domain.teams.organization_members import Member, OwnerStays, Removal, members_of
+from server.domain.teams.cascades import DeletedCounts
+from server.domain.teams.organization_members import Member, OwnerStays, members_of
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.models.base import JSON
@@ -94,11 +97,11 @@ def change_role(session: Session, principal: Principal, project_id: str, user_id
     return cancelled
 
 
-def remove(session: Session, principal: Principal, project_id: str, user_id: str) -> Removal:
+def remove(session: Session, principal: Principal, project_id: str, user_id: str) -> DeletedCounts:
     """Remove a person from a project, or leave it.
 
-    The person's keys and grants there end, and the pending invitations to and from the person. Raises NotFound,
-    Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
+    The person's keys and grants there end, and the pending invitations to and from the person. Return how many of each.
+    Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
     """
     lock_organization_of(session, project_id)
     is_leaving = user_id == principal.user_id
@@ -121,7 +124,7 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
             f"You no longer have a role in the project “{project.name}”.", topic=f"removed:{project.id}",
             project_id=project.id, actor_id=principal.user_id,
         )  # fmt: skip
-    return Removal(revoked.api_keys, cancelled)
+    return replace(revoked, invitations=cancelled)
 
 
 def _require_own_role(session: Session, project: Project, user_id: str) -> tuple[Organization, ProjectMember]:
