@@ -177,7 +177,6 @@ _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role
 
 
 def role_in(session: Session, user_id: str, project_id: str) -> ProjectRole | None:
-    """Return the user's current role in the project, or None."""
     row = session.execute(_PROJECT, {"user_id": user_id, "project_id": project_id}).one_or_none()
     return None if row is None else ProjectRole(row.role)
 

@@ -58,8 +58,6 @@ class OwnsOrganization(Conflict):
 
 
 class SignUp(NamedTuple):
-    """The sign-up form."""
-
     email: str
     name: str
     password: str

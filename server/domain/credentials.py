@@ -62,7 +62,6 @@ def authenticate(session: Session, presented: PresentedCredential) -> Authentica
 
 
 def note_use(session: Session, principal: Principal) -> None:
-    """Record that the credential was used now."""
     table, column = _TABLES[principal.kind], "last_seen_at" if principal.is_session else "last_used_at"
     session.execute(sa.update(table).where(col(table.id) == principal.credential_id).values({column: now()}))
 

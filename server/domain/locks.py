@@ -23,7 +23,6 @@ def lock_organization(session: Session, organization_id: str) -> None:
 
 
 def lock_organization_of(session: Session, project_id: str) -> None:
-    """Lock the organization that the project belongs to."""
     organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
     _lock(session, Organization, organization_id)
 

@@ -190,7 +190,6 @@ class MemoryIndex:
 
     @property
     def work(self) -> str | None:
-        """The running background work and its progress, or None."""
         return str(self._worker.progress) if self._worker.progress else None
 
     def state(self) -> IndexState:

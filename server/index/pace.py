@@ -25,7 +25,6 @@ class Pace:
         self._searched_at = -SEARCHED_SECONDS
 
     def note_search(self) -> None:
-        """Note that a search is running."""
         self._searched_at = time.monotonic()
 
     def embed(self, texts: Sequence[str], between: Callable[[], None]) -> Vectors:

@@ -131,7 +131,6 @@ def milliseconds_in(prefix: str, text: str) -> int:
 
 
 def time_in(prefix: str, text: str) -> datetime:
-    """Return the time in an id."""
     return datetime.fromtimestamp(milliseconds_in(prefix, text) / 1000, UTC)
 
 

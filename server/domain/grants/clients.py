@@ -53,7 +53,6 @@ def find(session: Session, client_id: str) -> OAuthClient | None:
 
 
 def find_registration(session: Session, registration_hash: str) -> OAuthClient | None:
-    """Return the public client that registered with this hash."""
     query = sa.select(OAuthClient).where(col(OAuthClient.registration_hash) == registration_hash)
     return session.execute(query).scalar_one_or_none()
 

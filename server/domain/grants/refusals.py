@@ -71,7 +71,6 @@ def note_repetition(session: Session, grant: OAuthGrant) -> None:
 
 
 def organization_of(project_id: str) -> sa.Select[str]:
-    """Return the query for the id of the project's organization."""
     return sa.select(col(Project.organization_id)).where(col(Project.id) == project_id)
 
 

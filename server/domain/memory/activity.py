@@ -102,7 +102,6 @@ def note(
 
 
 def noted_in(session: Session) -> list[Noted]:
-    """Return the events that operations noted in the session."""
     events: list[Noted] = session.info.get(_NOTED, [])
     return events
 

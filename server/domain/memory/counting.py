@@ -31,7 +31,6 @@ def count(session: Session, project: Project, filters: Filters, most: int | None
 
 
 def are_few(session: Session, project: Project, filters: Filters, most: int) -> bool:
-    """Return whether at most `most` memories pass the filters."""
     return count(session, project, filters, most + 1) <= most
 
 
@@ -42,7 +41,6 @@ def numbers_of(session: Session, project: Project, filters: Filters, most: int) 
 
 
 def _numbers(session: Session, project: Project, filters: Filters) -> sa.Select[int]:
-    """Return the query for the numbers of the memories that pass the filters."""
     project_id = project.id
     if count_expired(session, project_id):
         return sa.select(col(Memory.number)).where(*conditions(filters, project_id, are_few=True))

@@ -125,6 +125,5 @@ def left_behind(session: Session, started_at: datetime) -> Sequence[str]:
 
 
 def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions for the memories of the project, or of one end user."""
     of_project = [col(Memory.project_id) == project_id]
     return of_project if user_id is None else [*of_project, col(Memory.user_id) == user_id]

@@ -82,14 +82,12 @@ class Filters:
 
 
 def _combines(key: str, value: JSON) -> bool:
-    """Return whether the entry combines other filters."""
     filters = value if isinstance(value, list) else [value]
     is_connective = key.startswith("$") or _word(key) in _CONNECTIVES
     return is_connective and all(isinstance(part, dict) for part in filters)
 
 
 def _compares(name: str, value: JSON) -> bool:
-    """Return whether the entry compares a value."""
     word = _word(name)
     return name.startswith("$") or word in _COMPARISONS or isinstance(value, _COMPARISONS_WITH.get(word, ()))
 

@@ -155,7 +155,6 @@ class NewMemory(BaseModel):
 
     @property
     def text(self) -> str:
-        """The text that is stored."""
         if self.content is not None:
             return self.content
         messages = self.messages or ()

@@ -239,7 +239,6 @@ def count_this_week(session: Session, project: Project, zone: tzinfo = UTC) -> i
 
 
 def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
-    """Return `embedding_input` as it will be after the change."""
     content = memory.content if change.text is None else change.text
     details = memory.details if change.metadata is None else change.metadata
     return embedding_input(content, details)

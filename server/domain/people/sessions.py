@@ -84,7 +84,6 @@ def complete_sign_in(
 
 
 def second_step_of(session: Session, value: str) -> User | None:
-    """Return the user whose second step has this token value."""
     query = select(User).join(PendingSignIn, col(PendingSignIn.user_id) == User.id)
     return session.exec(query.where(*_is_pending(value))).one_or_none()
 

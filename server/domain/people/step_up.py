@@ -50,7 +50,6 @@ def is_fresh(session: Session, principal: Principal) -> bool:
 
 
 def ways_of(session: Session, principal: Principal) -> Ways:
-    """Return the proofs that the principal can give."""
     require_session(principal)
     user = users.me(session, principal)
     return Ways(

@@ -32,8 +32,6 @@ from server.storage.statements import count_rows
 
 @dataclass(frozen=True, slots=True)
 class DeletedCounts:
-    """How many rows of each kind were deleted."""
-
     projects: int = 0
     members: int = 0
     invitations: int = 0
@@ -142,5 +140,4 @@ def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bo
 
 
 def _delete(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
-    """Delete the rows that meet the condition, and return how many."""
     return session.connection().execute(sa.delete(table).where(condition)).rowcount

@@ -42,7 +42,6 @@ def list_members(session: Session, principal: Principal, organization_id: str) -
 
 
 def members_of(session: Session, organization: Organization) -> list[Member]:
-    """Return the owner, then the other members, oldest membership first."""
     owner = session.get_one(User, organization.owner_id)
     rows = session.exec(
         select(OrganizationMember, User)

@@ -29,8 +29,6 @@ class AlreadyOwner(Conflict):
 
 
 class Membership(NamedTuple):
-    """An organization and one person's role in it."""
-
     organization: Organization
     role: OrganizationRole
 

@@ -96,7 +96,6 @@ def apply(chroma: "Chroma", target: Collection, pieces: StoredPieces, tasks: Seq
 
 
 def put(chroma: "Chroma", target: Collection, pieces: StoredPieces, between: Between) -> None:
-    """Write the vectors of `pieces`."""
     ids, vectors = _piece_ids(pieces), without_mean(pieces.vectors, target.mean)
     for start in range(0, len(ids), CHROMA_BATCH):
         end = start + CHROMA_BATCH

@@ -105,7 +105,6 @@ def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: i
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
-    """Count these memories."""
     details = [memory.details for memory in memories]
     sources = [memory.source for memory in memories if memory.source]
     names = {source.id: source.name for source in sources}

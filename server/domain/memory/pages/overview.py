@@ -83,7 +83,6 @@ def at_a_glance(session: Session, principal: Principal, project_id: str, zone: t
 
 
 def _overview(session: Session, project: Project, zone: tzinfo) -> Overview:
-    """Return the memories over time and the most frequent labels."""
     first = session.scalars(
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)
     ).one_or_none()
