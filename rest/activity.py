@@ -84,7 +84,9 @@ class Reverted(BaseModel):
     skipped: int = Field(
         description="how many memories were left alone because somebody else changed or deleted them afterwards"
     )
-    beyond_history: int = left_out_if(0, "how many memories were left alone because their previous version is gone")
+    beyond_history: int = left_out_if(
+        0, "how many memories were left alone because their previous version is gone. Present if there are any"
+    )
 
 
 async def undo(request: Request[State]) -> Response:
