@@ -23,10 +23,10 @@ from typing import Any
 from sqlmodel import Session, select
 
 from bench.filling import TextLikeVectors, build_collection
-from bench.latency import adding, fill, in_turn, question, searching, sentence, wait_for_collection
+from bench.latency import adding, fill, question, searching, sentence, wait_for_collection
 from bench.server import Caller, Server, create_key, environment_of, launched
 from bench.sizes import disk_mb, resident_mb
-from bench.timing import p50_and_p95
+from bench.timing import in_turn, p50_and_p95
 from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
@@ -110,14 +110,14 @@ class Growth:
 
     def _in_turn(
         self, server: Server, asking: Asking, texts: Callable[[], str], keys: Sequence[str]
-    ) -> tuple[list[float], list[float]]:
+    ) -> list[list[float]]:
         caller = server.caller(keys[0])
 
         def ask_any(text: str) -> object:
             caller.use(self._random.choice(keys))
             return asking(caller)(text)
 
-        return in_turn(asking(server.caller(self._key)), ask_any, texts, self._seconds)
+        return in_turn([asking(server.caller(self._key)), ask_any], texts, self._seconds)
 
 
 def _seconds(call: Callable[[str], object], text: str) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from sqlmodel import select
 
 from bench.server import Caller, Server, started
-from bench.timing import p50_and_p95, rate
+from bench.timing import in_turn, p50_and_p95, rate
 from server.domain.memory import storing
 from server.hashing import token_hash
 from server.index.model import bundled
@@ -33,7 +33,6 @@ from server.storage.database import Database
 SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16
 INSERT_BATCH = 1_000
-TURN_CALLS = 20
 DIMENSIONS = 384
 
 _random = random.Random(11)
@@ -99,21 +98,6 @@ def bare_search(model: OnnxModel, matrix: Vectors) -> Callable[[str], object]:
     return search
 
 
-def in_turn(
-    bare: Callable[[str], object], ours: Callable[[str], object], texts: Callable[[], str], seconds: float
-) -> tuple[list[float], list[float]]:
-    """Return the milliseconds of each call, alternating every `TURN_CALLS` so that neither has cold caches."""
-    times: tuple[list[float], list[float]] = ([], [])
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 2 * TURN_CALLS:
-        for call, spent in zip((bare, ours), times, strict=True):
-            for text in [texts() for _ in range(TURN_CALLS)]:
-                began = time.perf_counter()
-                call(text)
-                spent.append((time.perf_counter() - began) * 1000)
-    return times
-
-
 def searching(caller: Caller) -> Callable[[str], object]:
     return lambda text: caller.post("/api/memories/search", {"query": text, "limit": 10})
 
@@ -130,9 +114,9 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
     caller = server.caller(key)
     search, add = searching(caller), adding(caller)
     matrix = np.random.default_rng(4).standard_normal((size, DIMENSIONS)).astype(np.float32)
-    bare, ours = in_turn(bare_search(model, matrix), search, question, seconds)
+    bare, ours = in_turn([bare_search(model, matrix), search], question, seconds)
     _row(f"search, {size:,} memories", ours, statistics.median(bare))
-    bare, ours = in_turn(lambda text: model.encode([text]), add, lambda: sentence(18), seconds)
+    bare, ours = in_turn([lambda text: model.encode([text]), add], lambda: sentence(18), seconds)
     _row(f"add, {size:,} memories", ours, statistics.median(bare))
     several = int(60 * seconds)
     _rates("search", model, lambda: searching(server.caller(key)), [question() for _ in range(several)])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+TURN_CALLS = 20
+
 
 class Timed(NamedTuple):
     results: list[Any]
@@ -38,6 +40,19 @@ def rate(calls: Sequence[Callable[[Any], Any]], items: Sequence[Any]) -> float:
     began = time.perf_counter()
     timed_by(calls, items)
     return len(items) / (time.perf_counter() - began)
+
+
+def in_turn(calls: Sequence[Callable[[str], object]], texts: Callable[[], str], seconds: float) -> list[list[float]]:
+    """Return the milliseconds of each call, alternating every `TURN_CALLS` so that none has cold caches."""
+    times: list[list[float]] = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < 2 * TURN_CALLS:
+        for call, spent in zip(calls, times, strict=True):
+            for text in [texts() for _ in range(TURN_CALLS)]:
+                began = time.perf_counter()
+                call(text)
+                spent.append((time.perf_counter() - began) * 1000)
+    return times
 
 
 def p50_and_p95(times: Sequence[float]) -> tuple[float, float]:

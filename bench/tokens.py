@@ -9,43 +9,36 @@ token do the same work after the check. All are measured alternately, so that ot
 import argparse
 import http.client
 import statistics
-import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from sqlmodel import select
 
 from bench.server import started
+from bench.timing import in_turn
 from server.hashing import ACCESS_TOKEN_PREFIX, new_token, token_hash
 from server.models import AccessToken, ApiKey, AuthMethod, ClientKind, OAuthClient, OAuthGrant
 from server.models.base import now
 from server.storage.database import Database
 
 PATH = "/api/users/me"
-WARM_UP = 50
+WARM_UP = 20
 
 
-class Probe:
-    """One connection that repeats a request. `times` are milliseconds."""
+def asking(address: tuple[str, int], credential: str | None, status: int) -> Callable[[str], None]:
+    """Return a function that repeats the request on one connection."""
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    headers = {} if credential is None else {"Authorization": f"Bearer {credential}"}
 
-    def __init__(self, address: tuple[str, int], credential: str | None, status: int) -> None:
-        self._connection = http.client.HTTPConnection(*address, timeout=60)
-        self._headers = {} if credential is None else {"Authorization": f"Bearer {credential}"}
-        self._status = status
-        self.times: list[float] = []
-
-    def run(self) -> None:
-        began = time.perf_counter()
-        self._connection.request("GET", PATH, headers=self._headers)
-        response = self._connection.getresponse()
+    def ask(_text: str) -> None:
+        connection.request("GET", PATH, headers=headers)
+        response = connection.getresponse()
         response.read()
-        self.times.append((time.perf_counter() - began) * 1000)
-        if response.status != self._status:
+        if response.status != status:
             raise SystemExit(f"{PATH} answered {response.status}")
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times[WARM_UP:])
+    return ask
 
 
 def create_token(folder: Path, key: str) -> str:
@@ -86,19 +79,17 @@ def main() -> None:
             "key": key,
             "token": token,
         }
-        probes = {
-            name: Probe(server.address, credential, 200 if name in ("key", "token") else 401)
+        asks = [
+            asking(server.address, credential, 200 if name in ("key", "token") else 401)
             for name, credential in credentials.items()
-        }
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(probes["token"].times) < 2 * WARM_UP:
-            for probe in probes.values():
-                probe.run()
-    for name, probe in probes.items():
-        print(f"{name:<16}{probe.median:>8.2f} ms")
-    check = probes["unknown token"].median - probes["no credential"].median
+        ]
+        times = in_turn(asks, str, seconds)
+    medians = {name: statistics.median(spent[WARM_UP:]) for name, spent in zip(credentials, times, strict=True)}
+    for name, median in medians.items():
+        print(f"{name:<16}{median:>8.2f} ms")
+    check = medians["unknown token"] - medians["no credential"]
     print(f"{'the check':<16}{check:>8.2f} ms, which must be at most 1")
-    print(f"{'token : key':<16}{probes['token'].median / probes['key'].median:>8.2f}")
+    print(f"{'token : key':<16}{medians['token'] / medians['key']:>8.2f}")
 
 
 if __name__ == "__main__":
