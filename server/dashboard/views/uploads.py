@@ -204,7 +204,9 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
             while await _step(call, imports.discard, import_id):
                 pass
             raise
-        stored_upload = await call.runtime.in_thread(_committed, store, stored_upload, import_id)
+        committed = partial(store.save, stored_upload, state=State.COMMITTED, import_id=import_id)
+        with contextlib.suppress(DiskFailed):  # the import has not failed
+            stored_upload = await call.runtime.in_thread(committed)
         await _publish(call, stored_upload.project_id)
     await call.runtime.in_thread(_finish, store, stored_upload)
 
@@ -232,26 +234,15 @@ async def _step(call: Call, operation: Callable[..., T], *args: object) -> T:
 async def _staged(
     call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str], import_id: str
 ) -> Upload:
-    in_thread: Callable[..., Any] = call.runtime.in_thread
     chunks = imports.in_chunks(file_reading.lines(store, stored_upload, left_out))
     while chunk := await file_reading.in_turn(call, next, chunks, None):
         counts = await _step(call, imports.stage, import_id, chunk, call.index)
-        stored_upload = await in_thread(_progressed, store, stored_upload, len(chunk), counts)
-    return stored_upload
-
-
-def _progressed(store: Uploads, stored_upload: Upload, read: int, counts: imports.Imported) -> Upload:
-    return store.save(
-        stored_upload,
-        read=stored_upload.read + read,
-        stored=stored_upload.stored + counts.stored,
-        expired=stored_upload.expired + counts.expired,
-    )
-
-
-def _committed(store: Uploads, stored_upload: Upload, import_id: str) -> Upload:
-    with contextlib.suppress(DiskFailed):  # the import has not failed
-        return store.save(stored_upload, state=State.COMMITTED, import_id=import_id)
+        progress = {
+            "read": stored_upload.read + len(chunk),
+            "stored": stored_upload.stored + counts.stored,
+            "expired": stored_upload.expired + counts.expired,
+        }
+        stored_upload = await call.runtime.in_thread(partial(store.save, stored_upload, **progress))
     return stored_upload
 
 
