@@ -219,6 +219,31 @@ def test_words_of_a_question_are_found_as_one_word(
     assert found.get(other, 0) < 0.7 * found[as_one_word]
 
 
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("where is the reciept", "The receipt is in the blue folder"),
+        ("receipt", "The reciept is in the blue folder"),
+        ("enviroment", "Environments are staging and production"),
+        ("definately", "He definitely likes it"),
+        ("neccessary documents", "Necessary: a passport"),
+        ("theater", "Tickets for the theatre"),
+        ("whatsapp", "The Whats app group of the parents"),
+        ("паспотр", "Паспорт лежит в столе"),
+    ],
+)
+def test_a_misspelled_word_is_found_where_no_word_of_the_question_is(world: World, question: str, text: str) -> None:
+    world.add_many([text, "The app says what it does", "Dinner with Ben"], at=MAY)
+    assert list(shares(world, question)) == [text]
+    assert 0 < shares(world, question)[text] < 0.33
+
+
+def test_a_word_that_differs_by_a_letter_is_no_match_beside_the_word_itself(world: World) -> None:
+    world.add_many(["The contract with Ben", "Contact Ben on Friday", "The receipt"], at=MAY)
+    assert list(shares(world, "contract")) == ["The contract with Ben"]
+    assert "The receipt" not in shares(world, "reciept of Ben")
+
+
 def test_a_memory_with_many_words_of_one_beginning_counts_once(world: World) -> None:
     """Otherwise the beginning would count as a common word, and more on SQLite than on Postgres."""
     many = "Dampfschifffahrt Dampfschifffahrten Dampfschifffahrtskarte"

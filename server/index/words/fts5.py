@@ -35,11 +35,17 @@ class Fts5(WordIndex):
         holding="FROM memory_words WHERE memory_words MATCH :t{term}",
         is_allowed=" AND +rowid IN (SELECT value FROM json_each(:allowed))",
     )
+    either_sql = sql
 
     def parameters(self, project_id: str, terms: Sequence[str]) -> dict[str, str]:
         """Return an FTS5 query for each term, quoted so that no term is an operator."""
         prefix = _prefix_of(project_id)
         return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
+
+    def either(self, project_id: str, terms: Sequence[Sequence[str]]) -> dict[str, str]:
+        prefix = _prefix_of(project_id)
+        phrases = ((f'"{_prefixed(prefix, spelling.split())}"' for spelling in spellings) for spellings in terms)
+        return {f"t{position}": " OR ".join(spellings) for position, spellings in enumerate(phrases)}
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)

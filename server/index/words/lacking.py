@@ -1,12 +1,24 @@
-"""Finds memories by other words where the project lacks those of the question: by words that begin as they do."""
+"""Finds memories by other words where the project lacks those of the question: by words that begin as they do, then by
+words that differ by a letter.
+
+A question and a memory may both be misspelled: `reciept`, `enviroment`, or `whatsapp` for Whats app.
+"""
 
 from collections.abc import Sequence
+from itertools import islice
+from string import ascii_lowercase
 
 import numpy as np
 from sqlmodel import Session
 
 from server.index.words.protocol import TermMatches, WordIndex
-from server.index.words.questions import beginning_of
+from server.index.words.questions import LEAST_BEGINNING, beginning_of
+
+MOST_MISSPELLED = 2
+"""If a project lacks more words of a question than this, they are hardly all misspelled."""
+
+MOST_SPELLINGS = 400
+"""So many spellings of a word are looked for, which takes up to 20 ms. A word of ten letters has 300."""
 
 
 def with_beginnings(
@@ -18,6 +30,16 @@ def with_beginnings(
     if not begun:
         return matches
     return _added(matches, index.beginnings(session, project_id, [*begun.values()], at_most), [*begun], at_most)
+
+
+def with_misspelled(
+    session: Session, index: WordIndex, project_id: str, terms: Sequence[str], matches: TermMatches, at_most: int
+) -> TermMatches:
+    """Return the matches of other spellings of the terms, none of which the project has."""
+    spelled = {place: spellings for place, term in enumerate(terms) if (spellings := spellings_of(term))}
+    if not 0 < len(spelled) <= MOST_MISSPELLED:
+        return matches
+    return _added(matches, index.spelled(session, project_id, [*spelled.values()], at_most), [*spelled], at_most)
 
 
 def _added(matches: TermMatches, found: TermMatches, terms: Sequence[int], at_most: int) -> TermMatches:
@@ -32,3 +54,21 @@ def _added(matches: TermMatches, found: TermMatches, terms: Sequence[int], at_mo
         np.concatenate([matches.numbers, found.numbers[kept]]),
         counts,
     )
+
+
+def spellings_of(term: str) -> list[str]:
+    """Return how a word may be spelled if it is misspelled: with two neighboring letters in the other order, with a
+    space, with a letter less, with another vowel, or with a letter more. The first letter is hardly ever wrong, and the
+    stemmer takes the last one for an ending.
+    """
+    if len(term) < LEAST_BEGINNING or not term.isalpha() or term.upper() == term:
+        return []
+    halves = [(term[:place], term[place:]) for place in range(1, len(term) - 1)]
+    spellings = [start + rest[1] + rest[0] + rest[2:] for start, rest in halves]
+    spellings += [f"{start} {rest}" for start, rest in halves[1:]]
+    spellings += [start + rest[1:] for start, rest in halves]
+    if term.isascii():
+        vowels = [(start, rest[1:]) for start, rest in halves if rest[0] in "aeiouy"]
+        spellings += [start + vowel + rest for start, rest in vowels for vowel in "aeiouy"]
+        spellings += [start + letter + rest for start, rest in halves for letter in ascii_lowercase]
+    return [*islice((spelling for spelling in dict.fromkeys(spellings) if spelling != term), MOST_SPELLINGS)]

@@ -88,6 +88,8 @@ class WordIndex(Protocol):
     """
 
     sql: WordSql
+    either_sql: WordSql
+    """`sql` for the parameters of `either`."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         """Insert the rows, replacing existing rows of the same memories."""
@@ -101,6 +103,11 @@ class WordIndex(Protocol):
     def parameters(self, project_id: str, terms: Sequence[str]) -> dict[str, str]:
         """Return the parameters of `sql.holding` for these terms: `t0`, `t1`, …"""
 
+    def either(self, project_id: str, terms: Sequence[Sequence[str]]) -> dict[str, str]:
+        """Return the parameters of `either_sql.holding`: of each term the spellings, of letters, and of a space between
+        two words that follow each other.
+        """
+
     def counts(self, session: Session, project_id: str, terms: Sequence[str], at_most: int = NO_LIMIT) -> Sequence[int]:
         """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`."""
         values = self.parameters(project_id, terms)
@@ -113,6 +120,12 @@ class WordIndex(Protocol):
         """
         values = self.parameters(project_id, terms)
         rows = _match_query(self.sql, len(terms)).rows(session, **values, at_most=at_most + 1)
+        return TermMatches.of_rows(rows, len(terms), at_most)
+
+    def spelled(self, session: Session, project_id: str, terms: Sequence[Sequence[str]], at_most: int) -> TermMatches:
+        """Return which of the project's memories hold a spelling of each term, as `matches` does."""
+        values = self.either(project_id, terms)
+        rows = _match_query(self.either_sql, len(terms)).rows(session, **values, at_most=at_most + 1)
         return TermMatches.of_rows(rows, len(terms), at_most)
 
     def newest(

@@ -10,6 +10,7 @@ remove and purge therefore do nothing here.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import sqlalchemy as sa
@@ -28,8 +29,14 @@ class Tsvector(WordIndex):
         is_allowed=" AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))",
     )
 
+    either_sql = replace(sql, holding=sql.holding.replace("plainto_tsquery", "to_tsquery"))
+
     def parameters(self, project_id: str, terms: Sequence[str]) -> dict[str, str]:
         return {"project": project_id} | {f"t{position}": term for position, term in enumerate(terms)}
+
+    def either(self, project_id: str, terms: Sequence[Sequence[str]]) -> dict[str, str]:
+        queries = ("|".join(spelling.replace(" ", "<->") for spelling in spellings) for spellings in terms)
+        return self.parameters(project_id, [*queries])
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         values = [

@@ -10,7 +10,8 @@ once (Robertson and Zaragoza 2009). A rare word, such as an order number, counts
 often a memory repeats a word does not count. Lengths are in characters, and the mean is taken as at least 100. They are
 known only of projects that are scanned exactly; else `chance` is 1.
 
-A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these.
+A term that no memory of the project holds is looked for as the beginning of words, and its credits are 0.7 of these. If
+this finds nothing either, all terms are looked for in other spellings (see `lacking`), and the credits are 0.4.
 A memory that has two neighboring words of a short question as one word, or Wi-Fi as wifi, holds both parts.
 """
 
@@ -27,7 +28,7 @@ from server.index.memory_numbers import positions_of
 from server.index.types import Places
 from server.index.words import window
 from server.index.words.backend import word_index_of
-from server.index.words.lacking import with_beginnings
+from server.index.words.lacking import with_beginnings, with_misspelled
 from server.index.words.protocol import TermMatches, WordIndex
 from server.index.words.questions import MAX_QUESTION_TERMS, Question, read_question
 from server.models import metadata
@@ -51,6 +52,11 @@ NEAR_NUMBERS = 100
 """If the places of a project's memories are not in memory, those of its matches are read, but only of matches that were
 stored at most this many memories before or after a match of other terms. Other matches are hardly ever neighbors, and
 a neighbor with the same terms changes nothing.
+"""
+
+MISSPELLED_CREDIT = 0.4
+"""A word that differs by a letter is often another word. With this credit alone, an answer is weak among 50 memories or
+more.
 """
 
 COVERAGE_POWER = 1.25
@@ -120,6 +126,9 @@ def search(
     most = np.where(matches.counts == 0, BEGINNING_CREDIT, 1.0)
     words = ["" if term in asked.pairs else term for term in terms]
     matches = with_beginnings(session, index, project_id, words, matches, MAX_ROWS)
+    if not matches.counts.any():
+        most = np.full(len(terms), MISSPELLED_CREDIT)
+        matches = with_misspelled(session, index, project_id, words, matches, MAX_ROWS)
     rows = _rows(matches, memory_count, _repeating(asked, terms, matches), most, known)
     _credit_parts(rows, terms, asked)
     positions = np.arange(len(rows.numbers))
