@@ -10,8 +10,7 @@
 #
 # The tag of the base image can move. To build on an image that you have checked, write its digest after both tags:
 # `docker buildx imagetools inspect python:3.11-slim` prints it, FROM python:3.11-slim@sha256:… uses it. Dependabot then
-# updates it; it does not add a missing one. There is no digest here, because no image registry was reachable to look
-# it up, and an unchecked one could belong to an old image.
+# updates it; it does not add a missing one.
 
 FROM python:3.11-slim AS packages
 ARG PIP_EXTRA_INDEX_URL=
@@ -53,8 +52,8 @@ WORKDIR /app
 COPY --from=packages /app/.venv .venv
 COPY --from=build /app/.venv/share/selfmemory .venv/share/selfmemory
 COPY . .
-# Files have the permissions that they have where the image is built, perhaps for their owner only. The server may not
-# write here, so its files are compiled now, or each start would compile them.
+# Copied files keep the permissions of the machine that builds the image, where perhaps only their owner may read them.
+# The server may not write here, so its files are compiled now. Otherwise each start would compile them.
 RUN chmod a+rx . && chmod -R a+rX -- * && .venv/bin/python -m compileall -q server oauth rest tools
 # 0.0.0.0 is inside the container; which ports are published is decided outside. Behind a proxy also set
 # SELFMEMORY_PUBLIC_URL=https://…, SELFMEMORY_SECRET_KEY and SELFMEMORY_TRUSTED_PROXIES.
@@ -65,7 +64,7 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 8081
 STOPSIGNAL SIGTERM
-# Docker may give every container HTTP_PROXY, which is no way to the container itself.
+# Docker may give every container HTTP_PROXY. A request to the container itself must not go through a proxy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD \
   ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['SELFMEMORY_PORT'].strip(' \\r\\'\\x22') + '/health/live', timeout=4)"]
 ENTRYPOINT ["python", "-m", "server"]

@@ -66,7 +66,7 @@ class Transferred(BaseModel):
 
 
 class CascadeCounts(OfRow):
-    """How many records were deleted along with it."""
+    """How many records were deleted with the project, organization or account."""
 
     projects: int
     members: int
