@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from server.dashboard.done import position
 from server.dashboard.layout import find_project
 from server.dashboard.pages import PageRequest
 from server.domain.memory import changes, trash
@@ -26,8 +27,9 @@ async def of_selection(request: PageRequest) -> Response | None:
 
 
 async def of_merge(request: PageRequest) -> Response | None:
-    keep = request.text("keep")
-    return await _unless_confirmed(request, request.project_id, len(set(request.texts("ids")) - {keep}) if keep else 0)
+    keep, query = request.text("keep"), position(request.http.query_params).removeprefix("?")
+    deleted = len(set(request.texts("ids")) - {keep}) if keep else 0
+    return await _unless_confirmed(request, request.project_id, deleted, query)
 
 
 async def _unless_confirmed(request: PageRequest, project_id: str, memories: int, query: str = "") -> Response | None:

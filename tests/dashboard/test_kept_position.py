@@ -74,6 +74,17 @@ async def test_a_form_on_the_second_page_of_the_trash_returns_there(ann: Visitor
     assert len(actions(restored.text, "restore")) == 1
 
 
+async def test_the_page_that_warns_of_a_permanent_merge_returns_to_the_older_ones(ann: Visitor) -> None:
+    kept, twin, last = await ann.remember_all(["Same.", "Same.", "Another."])
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
+    older = f"{ann.project}/similar?before={last}"
+    (merge,) = actions((await ann.get(older)).text, "merge")
+    warned = await ann.post(merge, {"keep": kept, "ids": [kept, twin]})
+    assert f'href="{older}">Cancel' in warned.text
+    done = await ann.do(actions(warned.text, "merge")[0], {"keep": kept, "ids": [kept, twin], "permanently": "1"})
+    assert done == f"{older}&done=merged&count=1"
+
+
 async def test_a_memory_that_was_opened_from_a_search_keeps_the_way_back_when_it_changes(ann: Visitor) -> None:
     query = "?q=window+seat&tags=trip"
     await ann.remember("Anna likes the window seat.", tags="trip")
