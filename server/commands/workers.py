@@ -1,7 +1,10 @@
 """Keeps worker processes running: one that ends is replaced, and one that cannot start does not stop the others."""
 
+import contextlib
 import logging
+import math
 import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -33,8 +36,8 @@ On a starved machine a start may take longer, so a slot's next worker gets twice
 
 MOST_DOUBLINGS = 4
 
-KILL_SECONDS = END_SECONDS + 1
-"""A worker that still runs this long after SIGTERM is killed."""
+KILL_SECONDS = END_SECONDS + 0.1
+"""A worker that still runs this long after SIGTERM is killed: it hangs, or it would have ended itself."""
 
 LONGEST_PAUSE_SECONDS = 30.0
 """A failed start is tried again after 1, 2, 4, ... seconds, up to this many."""
@@ -70,15 +73,21 @@ class Workers(Multiprocess):
     ) -> None:
         hangup = signal.getsignal(signal.SIGHUP)
         super().__init__(config, sockets)
-        if hangup == signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, hangup)  # nohup started this process: it outlives its terminal
         self.have_failed = False
+        self._stops_at = math.inf
+        """When to kill workers that have not stopped."""
+
         self._when_listening = when_listening
         self._database_file = database_file
         self._counts = multiprocessing.RawArray("i", config.workers)
         self._seen: defaultdict[Process, _WorkerState] = defaultdict(_WorkerState)
         self._failures: defaultdict[int, int] = defaultdict(int)
         """For each slot, how many workers in a row ended before they listened."""
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        if hangup == signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, hangup)  # nohup started this process: it outlives its terminal
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""
@@ -95,14 +104,23 @@ class Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         for slot, process in enumerate(self.processes):
-            if self.should_exit.is_set():
+            if self.should_exit.is_set() or self.signal_queue:
                 return
             if not self._is_running(process) and self._is_due(slot, process):
                 del self._seen[process]
                 self.processes[slot] = self._started(slot)
 
+    def _stop(self, number: int, _frame: object) -> None:
+        """Tell the workers at once. The loop that looks for signals may first wait for workers that hang."""
+        self.signal_queue.append(number)
+        self._stops_at = min(self._stops_at, time.monotonic() + KILL_SECONDS)
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGTERM)
+
     def join_all(self) -> None:
-        deadline = time.monotonic() + KILL_SECONDS
+        deadline = min(self._stops_at, time.monotonic() + KILL_SECONDS)
         for process in self.processes:
             process.process.join(max(deadline - time.monotonic(), 0))
             if process.exitcode is None:
