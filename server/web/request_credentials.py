@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection, cookie_parser
 
 from server.domain.credentials import PresentedCredential
-from server.errors import Forbidden, Unauthenticated, WrongAddress
+from server.errors import Forbidden, ServiceError, Unauthenticated, WrongAddress
 from server.hashing import API_KEY_PREFIX, SESSION_PREFIX
 from server.network import urls
 from server.setting_types import ANY, OPAQUE_ORIGIN
@@ -30,14 +30,15 @@ AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
 
 
 def presents_credential(connection: HTTPConnection[State]) -> bool:
-    """Return whether the request will be authenticated and then counted per person. All other requests count per
-    address.
+    """Return whether the request has a credential that will be looked up, so that it counts per person. All other
+    requests count per address.
     """
     if not urls.is_below(connection.scope["path"], AUTHENTICATED_PATHS):
         return False
-    if has_credential_header(connection):
-        return True
-    return bool(session_cookie_of(connection, connection.scope["state"]["runtime"].settings))
+    try:
+        return credential_of(connection, connection.scope["state"]["runtime"].settings) is not None
+    except ServiceError:  # the door refuses it before it is looked up
+        return False
 
 
 def has_credential_header(connection: HTTPConnection[State]) -> bool:

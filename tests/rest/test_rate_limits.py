@@ -197,10 +197,15 @@ async def test_all_requests_together_are_limited(
                 ("/v1/health", wrong),
                 ("/api/memories", {}),
                 ("/api/memories", wrong),
+                ("/api/memories", {"Authorization": "Basic wrong"}),
+                ("/dashboard", {"Authorization": "Basic wrong"}),
+                ("/mcp", wrong | {"X-API-Key": "other"}),
             ):
                 answer = await client.get(path, headers=headers)
                 assert answer.status_code == 429, path
                 assert int(answer.headers["Retry-After"]) > 0
+            elsewhere = {"Cookie": f"{few.session_cookie}=wrong", "Sec-Fetch-Site": "cross-site"}
+            assert (await client.post("/dashboard/account/name", headers=elsewhere)).status_code == 429
             assert (await client.get("/api/users/me", headers=bob.auth)).status_code == 200
             for probe in ("/health/live", "/health/ready", "/health/live/"):
                 for headers in ({}, wrong):
