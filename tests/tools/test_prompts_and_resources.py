@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.tables import rows
 from tests.tools.conftest import MODERN, Mcp
+from tools import resources
 
 
 async def test_there_are_three_prompts(mcp: Mcp) -> None:
@@ -73,6 +74,18 @@ async def test_resources_are_listed_in_pages_newest_first(mcp: Mcp) -> None:
     assert [event["count"] for event in events] == [1, 50, 50]
 
 
+async def test_only_the_newest_memories_are_listed(mcp: Mcp, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resources.PAGE_LENGTH * resources.MOST_PAGES == 1_000
+    monkeypatch.setattr(resources, "PAGE_LENGTH", 1)
+    monkeypatch.setattr(resources, "MOST_PAGES", 2)
+    bodies = [{"messages": [{"role": "user", "content": f"note {number}"}]} for number in range(3)]
+    await mcp.client.post("/api/memories/batch", json={"memories": bodies}, headers=mcp.headers)
+    first = await mcp.result("resources/list")
+    second = await mcp.result("resources/list", cursor=first["nextCursor"])
+    assert [page["resources"][0]["name"] for page in (first, second)] == ["note 2", "note 1"]
+    assert "nextCursor" not in second
+
+
 async def test_a_resource_that_is_not_there_is_no_resource(mcp: Mcp, stranger: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     assert (await stranger.result("resources/list"))["resources"] == []
@@ -93,7 +106,7 @@ async def test_a_blank_cursor_is_the_first_page(mcp: Mcp) -> None:
         assert resource["name"] == "Tea at five."
 
 
-@rows("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
+@rows("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}.1", f"mem_{'0' * 32}"])
 async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
     answer = await mcp.send("resources/list", {"cursor": cursor})
     assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the previous page."
