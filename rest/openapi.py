@@ -92,6 +92,7 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
         "openapi": "3.1.0",
         "info": {"title": "SelfMemory Server", "version": __version__, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(_tag(endpoint.path) for endpoint in endpoints)],
         "paths": paths,
         "components": {
             "schemas": {**definitions, "Error": _ERROR},
@@ -131,12 +132,10 @@ def _describe_defaults(definitions: JsonObject) -> None:
 
 
 def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> JsonObject:
-    summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n\n")
     operation: JsonObject = {
         "operationId": endpoint.name,
         "tags": [_tag(endpoint.path)],
-        "summary": summary,
-        "description": description,
+        "summary": inspect.cleandoc(endpoint.handler.__doc__ or ""),
         "security": _SECURITY[endpoint.reach],
         "parameters": [*_parameters(endpoint, definitions)],
         "responses": _responses(endpoint, models),

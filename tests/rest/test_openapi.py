@@ -36,6 +36,9 @@ async def test_r29_every_route_is_described_once(document: dict[str, Any]) -> No
     assert sorted(set(names)) == sorted(names)
     assert all(operation["summary"].endswith(".") for operation in operations)
     assert document["openapi"].startswith("3.1")
+    tags = [tag["name"] for tag in document["tags"]]
+    assert set(tags) == {tag for operation in operations for tag in operation["tags"]}
+    assert len(set(tags)) == len(tags)
 
 
 async def test_every_reference_resolves_and_every_schema_is_valid(document: dict[str, Any]) -> None:
