@@ -10,7 +10,7 @@ from sqlmodel import Session
 from server import app
 from server.adapters.limits import Limits
 from server.buckets import Bucket
-from server.domain.memory import batches, imports, memories, usage
+from server.domain.memory import imports, memories, usage
 from server.domain.memory.exchange import archive, table
 from server.domain.memory.usage import Usage
 from server.index.model.batching import BatchingEmbedder
@@ -51,7 +51,7 @@ def left(_session: Session, _principal: object, _import_id: str) -> bool:
     return False
 
 
-def any_project(session: Session, _principal: object, project_id: str) -> Project:
+def any_project(session: Session, _principal: object, project_id: str, _action: object) -> Project:
     return session.get_one(Project, project_id)
 
 
@@ -84,9 +84,9 @@ CONTROLS = (
             "index/test_batching.py::test_one_caller_uses"),
     Control("what is committed is reserved", usage, "usage_of", without_imports,
             "rest/test_quotas.py::test_what_an_import_has"),
-    Control("a refused batch leaves nothing", batches, "_discard", nothing,
+    Control("a refused batch leaves nothing", imports, "discard_all", nothing,
             "domain/memory/test_batches.py::test_who_lost_the_right"),
-    Control("rights when an import commits", imports, "_require_project", any_project,
+    Control("rights when an import commits", imports, "require_project_for", any_project,
             "domain/memory/test_imports.py::test_who_lost"),
     Control("what is there is skipped", imports, "without_known", lambda _session, _id, lines: lines,
             "domain/memory/test_moving_in.py::test_what_is_there"),
