@@ -54,9 +54,7 @@ class RowPage(NamedTuple):
 
 async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     """Show the list. `deleted` is a memory that was just deleted without a trash, which the page offers to restore, as
-    it does with the one in the trash that the address names.
-
-    An invalid filter is reported on the page.
+    it does with the one in the trash that the address names. An invalid filter is reported on the page.
     """
     project_id = deleted.project_id if deleted else request.project_id
     query, results = ListQuery(), RowPage([], 0)
@@ -73,6 +71,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
     known = results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters())
     zone = zone_of(request.http.cookies)
+    author_ids = {row.memory.created_by for row in (*results.rows, *results.weaker)}
     return await request.render(
         "memories.html",
         project_id,
@@ -90,9 +89,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         view=next((view for view in views if view.query == query.query()), None),
         known=known,
         times=times_of_namesakes(known.source_names, zone),
-        authors=await request.call.read(
-            users.names_of, {row.memory.created_by for row in (*results.rows, *results.weaker)}
-        ),
+        authors=await request.call.read(users.names_of, author_ids),
     )
 
 
