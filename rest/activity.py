@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rest.http import call_of, read, read_query, reply
 from rest.memory_views import MemoryId
-from rest.views import Change, OfRow, left_out_if
+from rest.views import Change, OfRow
 from server.domain.memory import activity
 from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
@@ -84,8 +84,11 @@ class Reverted(BaseModel):
     skipped: int = Field(
         description="how many memories were left alone because somebody else changed or deleted them afterwards"
     )
-    beyond_history: int = left_out_if(
-        0, "how many memories were left alone because their previous version is gone. Present if there are any"
+    beyond_history: int = Field(
+        exclude_if=lambda count: count == 0,
+        description=(
+            "how many memories were left alone because their previous version is gone. Present if there are any"
+        ),
     )
 
 
