@@ -15,15 +15,7 @@ from server.domain.memory.exchange.chat_parts import (
     objects_in,
     text_of_parts,
 )
-from server.domain.memory.exchange.conversations import (
-    Chat,
-    Utterance,
-    branch_to,
-    count_left_out,
-    exchanges,
-    role_of,
-    title_of,
-)
+from server.domain.memory.exchange.conversations import Chat, Utterance, branch_to, count_left_out, exchanges, role_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.texts import cut, storable
 
@@ -57,15 +49,14 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
     """Yield the exchanges of the current branch, which leads to `current_node`. Anything but text is counted in
     `warnings`.
     """
-    chat = Chat("ChatGPT", conversation.get("conversation_id") or conversation.get("id"))
-    title = title_of(conversation.get("title"))
-    utterances = _chatgpt_utterances(_kept_branch(conversation), warnings)
-    yield from exchanges(place, title, chat, utterances, conversation.get("create_time"))
+    chat_id = conversation.get("conversation_id") or conversation.get("id")
+    chat = Chat("ChatGPT", chat_id, conversation.get("title"), conversation.get("create_time"))
+    yield from exchanges(place, chat, _chatgpt_utterances(_kept_branch(conversation), warnings))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the exchanges of the current branch. Anything but text is counted in `warnings`."""
-    chat = Chat("Claude", conversation.get("uuid"))
+    chat = Chat("Claude", conversation.get("uuid"), conversation.get("name"), conversation.get("created_at"))
     messages = _kept_messages(conversation)
     for message in messages:
         count_left_out(left_out_of_claude(message), warnings)
@@ -74,7 +65,7 @@ def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterat
         for message in messages
         if (role := role_of(message.get("sender")))
     )
-    yield from exchanges(place, title_of(conversation.get("name")), chat, utterances, conversation.get("created_at"))
+    yield from exchanges(place, chat, utterances)
 
 
 def read_claude_memory(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:

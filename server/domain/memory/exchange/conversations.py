@@ -16,10 +16,12 @@ _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
 
 class Chat(NamedTuple):
-    """The program that a conversation comes from, and the conversation's id there."""
+    """The program that a conversation comes from, and the conversation's id, title and beginning there."""
 
     program: str
     id: Any
+    title: Any
+    began: Any
 
 
 class Utterance(NamedTuple):
@@ -53,13 +55,14 @@ def branch_to(node_id: Any, nodes: Mapping[str, Foreign], parent: str = "parent"
     return branch[::-1]
 
 
-def exchanges(place: str, title: str, chat: Chat, utterances: Iterable[Utterance], began: Any) -> Iterator[Entry]:
-    """Yield the entries. A message without a time has that of the beginning, `began`."""
+def exchanges(place: str, chat: Chat, utterances: Iterable[Utterance]) -> Iterator[Entry]:
+    """Yield the entries. A message without a time has that of the beginning."""
+    title = title_of(chat.title)
     group = title or "Untitled"
     origin = {"source": chat.program.casefold().replace(" ", "-"), "conversation_id": chat.id, "title": title}
     metadata = {key: value for key, value in origin.items() if value}
     for exchange in _by_question(utterances):
-        at = next((part.at for part in exchange if part.at), began)
+        at = next((part.at for part in exchange if part.at), chat.began)
         for messages in _in_memories(exchange):
             lines = [f"{message['role']}: {message['content']}" for message in messages]
             fields: Foreign = {

@@ -30,4 +30,4 @@ def read_activity(place: str, activity: Foreign, warnings: Warnings) -> Iterator
     count_left_out([FILES for name in _ATTACHMENTS if activity.get(name)], warnings)
     question = activity["title"][verb.end() :] if verb else activity["title"]
     said = [Utterance("user", question, activity["time"]), Utterance("assistant", answer, activity["time"])]
-    yield from exchanges(place, "", Chat("Gemini", None), said, activity["time"])
+    yield from exchanges(place, Chat("Gemini", None, "", activity["time"]), said)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from server.domain.memory.exchange.chat_parts import TOOLS, from_json_text, object_in, objects_in, text_of_parts
-from server.domain.memory.exchange.conversations import Chat, Utterance, count_left_out, exchanges, role_of, title_of
+from server.domain.memory.exchange.conversations import Chat, Utterance, count_left_out, exchanges, role_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.texts import cut, storable
 
@@ -23,9 +23,8 @@ def read_letta(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry
     for agent in objects_in(value["agents"]) if "agents" in value else [value]:
         if agent.get("system"):
             warnings.add("instructions to an agent were left out", str(agent.get("name") or ""))
-        utterances = list(_said(agent, warnings))
-        name = title_of(agent.get("name"))
-        yield from exchanges(place, name, Chat("Letta", agent.get("id")), utterances, agent.get("created_at"))
+        chat = Chat("Letta", agent.get("id"), agent.get("name"), agent.get("created_at"))
+        yield from exchanges(place, chat, list(_said(agent, warnings)))
 
 
 def _read_block(place: str, block: Foreign) -> Iterator[Entry]:

@@ -13,15 +13,7 @@ from server.domain.memory.exchange.chat_parts import (
     objects_in,
     text_of_parts,
 )
-from server.domain.memory.exchange.conversations import (
-    Chat,
-    Utterance,
-    branch_to,
-    count_left_out,
-    exchanges,
-    role_of,
-    title_of,
-)
+from server.domain.memory.exchange.conversations import Chat, Utterance, branch_to, count_left_out, exchanges, role_of
 from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 
 _FRAGMENTS = {"REQUEST": "user", "RESPONSE": "assistant"}
@@ -64,8 +56,8 @@ def read_deepseek(place: str, conversation: Foreign, warnings: Warnings) -> Iter
                 utterances.append(Utterance(_FRAGMENTS[kind], text, message.get("inserted_at")))
             else:
                 count_left_out([THOUGHTS if kind == "THINK" else TOOLS], warnings)
-    chat = Chat("DeepSeek", conversation.get("id"))
-    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, conversation["inserted_at"])
+    chat = Chat("DeepSeek", conversation.get("id"), conversation.get("title"), conversation["inserted_at"])
+    yield from exchanges(place, chat, utterances)
 
 
 def read_grok(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -79,8 +71,8 @@ def read_grok(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]
             at = response.get("create_time")
             at = object_in(object_in(at).get("$date")).get("$numberLong", at)  # as MongoDB writes a time
             utterances.append(Utterance(role, str(response.get("message") or ""), at))
-    chat, began = Chat("Grok", conversation.get("id")), conversation.get("create_time")
-    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, began)
+    chat = Chat("Grok", conversation.get("id"), conversation.get("title"), conversation.get("create_time"))
+    yield from exchanges(place, chat, utterances)
 
 
 def read_librechat(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -96,8 +88,8 @@ def read_librechat(place: str, conversation: Foreign, warnings: Warnings) -> Ite
         role = "user" if message.get("isCreatedByUser") else "assistant"
         text = text_of_parts(message.get("content")) or str(message.get("text") or "")
         utterances.append(Utterance(role, text, message.get("createdAt")))
-    chat = Chat("LibreChat", conversation["conversationId"])
-    yield from exchanges(place, title_of(conversation.get("title")), chat, utterances, None)
+    chat = Chat("LibreChat", conversation["conversationId"], conversation.get("title"), None)
+    yield from exchanges(place, chat, utterances)
 
 
 def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -118,9 +110,9 @@ def read_open_webui(place: str, value: Foreign, warnings: Warnings) -> Iterator[
         texts = (_text_of_open_webui(message, warnings), _text_of_qwen(message, warnings))
         if role := role_of(message.get("role")):
             utterances.append(Utterance(role, texts[0] or texts[1], message.get("timestamp")))
-    title = title_of(value.get("title") or conversation.get("title"))
+    title = value.get("title") or conversation.get("title")
     program = "Qwen" if any("chat_type" in message for message in messages) else "Open WebUI"
-    yield from exchanges(place, title, Chat(program, value.get("id")), utterances, value.get("created_at"))
+    yield from exchanges(place, Chat(program, value.get("id"), title, value.get("created_at")), utterances)
 
 
 def _text_of_open_webui(message: Foreign, warnings: Warnings) -> str:
