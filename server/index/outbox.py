@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.index import chunks
-from server.index.question_pieces import only_asks
+from server.index.pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.index.words.backend import word_index_of

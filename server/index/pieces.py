@@ -64,6 +64,16 @@ _ATOM = re.compile(r"[A-Za-z0-9]+|[^\sA-Za-z0-9]")
 _LINE = re.compile(r"[^\r\n\u2028\u2029]+")
 _WORD = re.compile(r"\S{1,40}")
 
+MAX_QUESTION_LENGTH = 80
+"""Maximum length of a piece that only asks. Without this limit, the rule costs as much as it gains."""
+
+_QUESTION = re.compile(
+    r"(?:[?\uff1f\ufe56\u061f\u037e\u2047-\u2049\u203d\u2e2e\u1367\u055e\u1945\ua60f\ua6f7]"
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"  # most people type ; as the Greek question mark
+    r"[\W_]*\Z"
+)
+"""A question mark of any script, after which only punctuation, emoji and whitespace follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -107,6 +117,16 @@ def lead_from(content: str, details: Mapping[str, object]) -> str:
     """Return `lead_of` for the first of `SPEAKERS` that the metadata has."""
     named = (value for key in SPEAKERS if isinstance(value := details.get(key), str) and value.strip())
     return lead_of(content, next(named, None))
+
+
+def only_asks(piece: str) -> bool:
+    """Return whether a piece only asks a question. Then only half of its similarity counts.
+
+    Questions resemble other questions: "Where did you go?" is closer to "When did she go?" than any answer is. A long
+    piece that ends in a question mark also holds facts ("I moved to Lyon in May, did you know?"), so it counts fully.
+    docs/benchmarks.md shows what the rule gains.
+    """
+    return len(piece) <= MAX_QUESTION_LENGTH and _QUESTION.search(piece) is not None
 
 
 def length_penalty(pieces: int) -> float:

@@ -10,7 +10,7 @@ from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.pages.strength import Strength, strengths_of
 from server.domain.memory.search import SearchPage, SearchRequest, search
 from server.index.exact.matrix import QUESTION_FACTOR
-from server.index.question_pieces import only_asks
+from server.index.pieces import only_asks
 from server.models import Memory
 from server.settings import Settings
 from tests.support.fakes import SharedDirection
