@@ -18,7 +18,7 @@ from pydantic_core import PydanticUseDefault
 from pydantic_settings import NoDecode
 
 from server.machine.resources import cpu_count
-from server.network.mail_addresses import mail_address
+from server.network.domain_names import mail_address
 from server.network.urls import has_host, host_of_header, is_loopback, origin_of
 from server.text.characters import has_lone_surrogate
 

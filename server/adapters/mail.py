@@ -25,7 +25,7 @@ from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import is_of_later_clock, now
 from server.network import urls
-from server.network.mail_addresses import mail_address
+from server.network.domain_names import mail_address
 from server.sealing import Purpose, key_id, seal_for
 from server.setting_types import STARTTLS
 from server.settings import Settings
