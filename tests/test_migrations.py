@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from server.commands.postgres_copy import OUR_TABLES
-from server.index.upkeep import candidates
+from server.index.upkeep import due
 from server.index.upkeep.leases import SHARDS
 from server.models.stored_size import TOTAL_SIZE
 from server.storage import database
@@ -231,7 +231,7 @@ def test_a_collection_that_holds_deleted_vectors_stays_in_use_and_is_built_once_
     with engine.connect() as connection:
         row = connection.execute(sa.text(f"SELECT {columns} FROM project_indexes")).one()
         assert row == ("one", 3, 5, False, True, "", 0)
-        assert connection.scalar(candidates.bloated_projects()) == "proj_one"
+        assert connection.scalar(due.bloated_projects()) == "proj_one"
         owners = connection.execute(sa.text("SELECT shard, holder, fence FROM index_owners ORDER BY shard")).all()
     assert owners == [(shard, None, 0) for shard in range(SHARDS)]
 

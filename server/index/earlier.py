@@ -17,7 +17,7 @@ from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, open_packaged
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.types import Space, Vector
-from server.index.upkeep.candidates import other_models
+from server.index.upkeep.due import other_models
 from server.models import Project
 from server.settings import Settings
 from server.storage.database import Database

@@ -15,7 +15,7 @@ from server.index.chroma.client import Chroma, open_embedded
 from server.index.chroma.failures import ChromaFailed
 from server.index.model.embeddings import Embedder
 from server.index.types import Vector, Vectors
-from server.index.upkeep import candidates, erasing, following, rebuild
+from server.index.upkeep import due, erasing, following, rebuild
 from server.index.upkeep.progress import Progress
 from server.models import IndexTask, Memory, Piece, Project, ProjectIndex
 from server.models.base import now
@@ -227,14 +227,14 @@ def test_deleted_vectors_leave_the_files_and_the_collection_stays(
     world.delete(deleted)
     with workshop.database.write() as session:
         session.execute(sa.update(ProjectIndex).values(erased_at=now() + timedelta(days=days)))
-        assert candidates.next_to_erase(session, sa.true()) is None  # Chroma has not followed yet
+        assert due.next_to_erase(session, sa.true()) is None  # Chroma has not followed yet
     workshop.follow()
     with workshop.database.read() as session:
-        old = candidates.next_to_erase(session, sa.true())
+        old = due.next_to_erase(session, sa.true())
     assert old == (world.project_id, row.collection, 1)
     erasing.erase(workshop.database, workshop.chroma, *old)
     assert not is_in_files(tmp_path / "chroma", vector)
     with workshop.database.read() as session:
-        assert candidates.next_to_erase(session, sa.true()) is None
+        assert due.next_to_erase(session, sa.true()) is None
     assert workshop.row().collection == row.collection
     assert workshop.chroma.count(row.collection) == len(workshop.pieces())

@@ -15,8 +15,8 @@ from server.index.center import without_mean
 from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.exact.stored_pieces import StoredPieces
-from server.index.upkeep import candidates
-from server.index.upkeep.candidates import Task
+from server.index.upkeep import due
+from server.index.upkeep.due import Task
 from server.index.upkeep.leases import LeaseLost
 from server.models import metadata
 from server.models.base import was_within
@@ -47,7 +47,7 @@ Between = Callable[[], None]
 def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, list[Task]]:
     """Return the oldest tasks of projects of `mine`, by project, or none while there are only a few new ones."""
     with database.read() as session:
-        rows = session.execute(candidates.applicable_tasks(mine).limit(TASK_BATCH)).all()
+        rows = session.execute(due.applicable_tasks(mine).limit(TASK_BATCH)).all()
     is_full = len(rows) == TASK_BATCH
     by_project: dict[str, list[Task]] = defaultdict(list)
     if rows and (is_full or not was_within(rows[0].created_at, timedelta(seconds=GATHER_SECONDS))):

@@ -14,7 +14,7 @@ from server.index import chunks, outbox
 from server.index.model.failures import ModelAway, ModelFailed, TextRefused
 from server.index.pieces import lead_from
 from server.index.types import Embedded
-from server.index.upkeep.candidates import memories_of_other_models, other_models
+from server.index.upkeep.due import memories_of_other_models, other_models
 from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
 from server.models.projects import deleted_projects

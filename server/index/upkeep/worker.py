@@ -15,7 +15,7 @@ from server.index.exact.matrix_cache import MatrixCache, exact_limit
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.model.languages import reads_only_english
 from server.index.types import Space
-from server.index.upkeep import candidates, erasing, following, rebuild, removal, rewriting
+from server.index.upkeep import due, erasing, following, rebuild, removal, rewriting
 from server.index.upkeep.erasing import WordErasure
 from server.index.upkeep.leases import LeaseLost
 from server.index.upkeep.owner_lock import OwnerLock
@@ -117,7 +117,7 @@ class Worker:
 
     def count_missing(self) -> int:
         """Return how many projects have outgrown exact scanning and have no collection yet."""
-        query = candidates.projects_without_collection(self._space.name, self._exact_limit())
+        query = due.projects_without_collection(self._space.name, self._exact_limit())
         with self._database.read() as session:
             return session.scalar(query.with_only_columns(sa.func.count())) or 0
 
@@ -270,8 +270,8 @@ class Worker:
         """Return the next build. If there is none, erase deleted vectors from the files of a collection."""
         model, mine = self._space.name, self._lock.of(_projects.c.id)
         with self._database.read() as session:
-            project_id = candidates.next_project(session, model, self._exact_limit(), mine)
-            old = candidates.next_to_erase(session, mine)
+            project_id = due.next_project(session, model, self._exact_limit(), mine)
+            old = due.next_to_erase(session, mine)
         if project_id is not None:
             chroma = self._open_chroma()
             build = rebuild.build_collection(self._database, chroma, self._matrices, model, project_id, self.keep)
