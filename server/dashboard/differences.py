@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 from typing import NamedTuple
 
-from server.domain.memory.versions import as_json
+from server.domain.memory.versions import are_same
 from server.models.base import JSON, JsonObject
 
 MOST_WORDS = 1_500
@@ -45,7 +45,7 @@ def text_differences(before: str, after: str) -> list[Piece] | None:
 def detail_differences(before: JsonObject, after: JsonObject) -> list[ChangedValue]:
     keys = dict.fromkeys([*before, *after])
     changed = [ChangedValue(key, before.get(key), after.get(key)) for key in keys]
-    return [one for one in changed if as_json(one.before) != as_json(one.after)]
+    return [one for one in changed if not are_same(one.before, one.after)]
 
 
 def _words(text: str) -> list[str]:

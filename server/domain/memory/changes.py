@@ -147,4 +147,4 @@ def _has_same_content(session: Session, memory: Memory, version: int) -> bool:
         seen = versions.at(session, memory, version)
     except NotFound:
         return False
-    return seen.content == memory.content and versions.as_json(seen.details) == versions.as_json(memory.details)
+    return seen.content == memory.content and versions.are_same(seen.details, memory.details)

@@ -4,6 +4,7 @@ A part is a staged row that follows its memory's row. The newest versions are st
 gap while parts are missing.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
@@ -83,4 +84,4 @@ def _next_part(session: Session, import_id: str) -> StagedMemory | None:
 
 
 def _length_of(version: EarlierVersion) -> int:
-    return len(version.content or "") + len(versions.as_json(version.metadata))
+    return len(version.content or "") + len(json.dumps(version.metadata))

@@ -19,7 +19,7 @@ from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import embed, embedding_input, hash_content, insert
-from server.domain.memory.versions import as_json
+from server.domain.memory.versions import are_same
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
 from server.index.words.titles import words_beside
@@ -274,9 +274,7 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
 
 def is_already(memory: Memory, change: MemoryChange) -> bool:
     """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
-    return all(
-        as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change.values.items()
-    )
+    return all(are_same(value, getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change.values.items())
 
 
 def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Principal) -> None:

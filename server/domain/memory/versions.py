@@ -101,7 +101,7 @@ def at(session: Session, memory: Memory, version: int) -> Version:
 def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
     """Keep what the change replaces, and delete the oldest version beyond the limit."""
     is_new_text = change.text is not None and change.text != memory.content
-    is_new_metadata = change.metadata is not None and as_json(change.metadata) != as_json(memory.details)
+    is_new_metadata = change.metadata is not None and not are_same(change.metadata, memory.details)
     session.add(
         MemoryVersion(
             memory_number=memory.number,
@@ -127,9 +127,10 @@ def remove_excess(session: Session, number: int) -> None:
     session.execute(sa.delete(MemoryVersion).where(of_memory, col(MemoryVersion.version) <= oldest_kept))
 
 
-def as_json(value: object) -> str:
-    """Return the value as JSON, in which equal values have equal texts, and 1 is not true."""
-    return json.dumps(value, sort_keys=True, default=str)
+def are_same(value: object, other: object) -> bool:
+    """Return whether the values are equal as JSON, where 1 is not true."""
+    first, second = (json.dumps(one, sort_keys=True, default=str) for one in (value, other))
+    return first == second
 
 
 def _current(memory: Memory) -> Version:

@@ -29,7 +29,7 @@ from server.domain.memory.metadata import (
 from server.domain.memory.parameters import VersionNumber
 from server.domain.memory.source import short_name, source_of_import
 from server.domain.memory.storing import hash_content
-from server.domain.memory.versions import MOST_VERSIONS, as_json
+from server.domain.memory.versions import MOST_VERSIONS, are_same
 from server.errors import Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
@@ -217,7 +217,7 @@ def without_repeats(content: str, details: JsonObject, newest_first: Iterable[Ea
         changed: dict[str, object] = {"content": None, "metadata": None}
         if version.content is not None and version.content != content:
             changed["content"] = content = version.content
-        if version.metadata is not None and as_json(version.metadata) != as_json(details):
+        if version.metadata is not None and not are_same(version.metadata, details):
             changed["metadata"] = details = version.metadata
         versions_kept.append(version.model_copy(update=changed))
     return versions_kept
