@@ -35,6 +35,16 @@ RIVALS = {
     "chapter XIV": ("Chapter 14 is on whales", "Chapter 16 is on sharks"),
     "ACDC": ("AC/DC tickets", "DC tickets"),
     "tcpip": ("TCP/IP lessons", "IP lessons"),
+    "8:40": ("Bus at 08:40 daily", "Ferry at 08:10 daily, berth 40"),
+    "10:35": ("Réunion à 10h35", "Appel à 10h05, salle 35"),
+    "22 h 15": ("Concert à 22:15", "Film à 22:45, salle 15"),
+    "16:25": ("Gleis 3, 16.25 Uhr", "Gleis 25, 16.20 Uhr"),
+    "kl. 13.50": ("Møde 13:50", "Møde 13:05, rum 50"),
+    "17:00": ("下午5点开会", "下午4点，5人"),
+    "午後6時30分": ("映画は18:30から", "映画は18:20から6列30番"),
+    "오전 11시": ("수업은 11:00", "수업은 12:00, 11명"),
+    "on tuesday": ("Dentist Tue 14:30", "Dentist Thu 14:30"),
+    "Sat": ("Picnic, Saturday 11 am", "Picnic, Sunday 11 am"),
 }
 
 
@@ -56,7 +66,7 @@ DATES = [
     "13月9日",
     "9日",
 ]
-TIMES = ["25 pm", "13 pm", "3 amps"]
+TIMES = ["25 pm", "13 pm", "3 amps", "24h30", "8 h 75", "下午3小时", "오후 3시간"]
 NUMERALS = ["I am", "VIIII", "MIX", "XIII5"]
 ABBREVIATIONS = ["and/or", "HE/SHE/IT", "/AC/DC"]
 

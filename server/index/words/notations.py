@@ -1,7 +1,7 @@
 """Other notations of numbers, dates, times and abbreviations, which the index stores beside the words of a text.
 
-People write long numbers in groups or as a whole, dates in words or in digits, 3 pm as 15:00, and Henry VIII as Henry
-8.
+People write long numbers in groups or as a whole, dates in words or in digits, 3 pm as 15:00 or 15h00, and Henry VIII as
+Henry 8.
 """
 
 import re
@@ -38,7 +38,9 @@ _NUMBERS = {month[:3]: number for number, month in enumerate(_MONTHS, 1)}
 _OTHER_NAMES = {month[:3]: month for month in _MONTHS if month != "may"}
 _OTHER_NAMES |= {month: month[:3] for month in _OTHER_NAMES.values()}
 _OTHER_NAMES |= {"sep": "september sept", "sept": "september sep", "september": "sep sept"}
-"""The other names of each month that has several."""
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_OTHER_NAMES |= {day[:3]: day for day in _DAYS} | {day: day[:3] for day in _DAYS}
+"""The other names of each month that has several, and of the days of the week."""
 
 _YEAR_FIRST = re.compile(r"(?<![A-Za-z\d_/.-])(\d{4})([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])(?!\d|[-/.]\d)")
 _DOTTED = re.compile(r"(?<![A-Za-z\d_/.-])(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.(\d{4})(?!\d|\.\d)")
@@ -55,7 +57,20 @@ _IN_HAN = re.compile(r"(?:(?<!\d)(\d{4})[年년] ?)?(?<!\d)(0?[1-9]|1[0-2])[月�
 
 _CLOCK = re.compile(r"(?<![A-Za-z\d_.,:])(1[0-2]|0?[1-9])(?:[:.]([0-5]\d))? ?([ap])\.?m\b", re.IGNORECASE)
 
-_AFTERNOON = re.compile(r"(?<![\d.,:])(1[3-9]|2[0-3]):[0-5]\d(?![\d:])")
+_OF_DAY = (
+    re.compile(r"(?<![\d.,:])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])"),  # 9:30
+    re.compile(r"(?<![\w.,:])([01]?\d|2[0-3]) ?h ?([0-5]\d)(?!\w)", re.IGNORECASE),  # 9h30, in French
+    re.compile(r"(?<![\d.,:])([01]?\d|2[0-3])\.([0-5]\d) (?:uhr|h)\b", re.IGNORECASE),  # 9.30 Uhr
+    re.compile(r"\b(?:kl\.?|klo|ore|alle|pukul) ([01]?\d|2[0-3])\.([0-5]\d)(?![\d.])", re.IGNORECASE),
+)
+"""Times of the day. The last one has the word for *at* in Danish, Swedish, Finnish, Italian or Indonesian."""
+
+_HALF_IN_HAN = re.compile(
+    r"(上午|早上|午前|오전|下午|晚上|午後|오후) ?(1[0-2]|0?\d) ?[点點時시](?! ?[间間간]) ?(?:([0-5]\d) ?[分분])?"
+)
+"""3 in the morning or in the afternoon, in Chinese, Japanese or Korean."""
+
+_MORNING = ("上午", "早上", "午前", "오전")
 NOON = 12
 
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
@@ -103,14 +118,15 @@ def is_code(word: str) -> bool:
 
 
 def _clock_times(text: str) -> list[str]:
-    """Return the times with am or pm as `_joined` returns `15:45`, and with a 0 before a single digit, and the hour of
-    `15:45` as 3 pm.
+    """Return the times of the day as `_joined` returns `15:45`, with and without a 0 before a single digit, and hours
+    after noon as 3 pm.
     """
-    times: list[str] = []
-    for hour, minute, half in _CLOCK.findall(text):
-        of_day = int(hour) % NOON + (NOON if half in "pP" else 0)
-        times += {in_letters(f"{written}:{minute or '00'}") for written in (of_day, f"{of_day:02}")}
-    return times + [f"{int(hour) - NOON} pm" for hour in _AFTERNOON.findall(text)]
+    times = [(int(hour), minute) for pattern in _OF_DAY for hour, minute in pattern.findall(text)]
+    halves = [(hour, minute, half in "pP") for hour, minute, half in _CLOCK.findall(text)]
+    halves += [(hour, minute, half not in _MORNING) for half, hour, minute in _HALF_IN_HAN.findall(text)]
+    times += [(int(hour) % NOON + (NOON if is_late else 0), minute or "00") for hour, minute, is_late in halves]
+    words = {in_letters(f"{written}:{minute}") for hour, minute in times for written in (hour, f"{hour:02}")}
+    return [*words, *(f"{hour - NOON} pm" for hour, _ in times if hour > NOON)]
 
 
 def _dates(text: str) -> list[str]:
@@ -134,8 +150,8 @@ def _in_words(month: int, day: int) -> str:
     return f"{day} {name} {_OTHER_NAMES.get(name, '')}"
 
 
-def other_months(text: str) -> str:
-    """Return the other names of the months in dates: `jun` for June 7 and 7 June, and `june` for Jun 7."""
+def other_names(text: str) -> str:
+    """Return the other names of months and days beside numbers: `jun` for June 7 and 7 June, `tuesday` for Tue 3 pm."""
     if not _HAS_DIGIT.search(text):
         return ""
     words = text.split()

@@ -11,7 +11,7 @@ from server.index.words.han import HAN
 from server.index.words.normalization import normalize
 from server.index.words.spellings import LEAST_IN_TEXT, in_latin, spelled_out, without_prefixes
 
-VERSION = 14
+VERSION = 15
 """Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
@@ -104,7 +104,7 @@ def terms_of(text: str) -> list[str]:
     """
     if dates := months.in_english(text):
         text = " ".join((text, *(date for _, _, date in dates)))
-    if others := f"{notations.others(text)} {notations.other_months(text)}".strip():
+    if others := f"{notations.others(text)} {notations.other_names(text)}".strip():
         text = f"{text} {others}"
     if not text.isascii():
         latin = in_latin(text)
@@ -200,8 +200,8 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def date_words(moment: datetime) -> str:
-    """Return the words of a UTC date, as people say them and as one number: 8 May Monday 2023 20230508.
+    """Return the words of a UTC date, as people say them and as one number: Monday May 2023 8 20230508.
 
-    They are in an order that is not read as a date in a text, so that its parts 05 and 08 are not stored.
+    They are in an order that is not read as a date in a text, so that its parts 05 and 08, and mon, are not stored.
     """
-    return f"{moment.day} {moment:%B} {moment:%A} {moment.year} {moment:%Y%m%d}"
+    return f"{moment:%A} {moment:%B} {moment.year} {moment.day} {moment:%Y%m%d}"

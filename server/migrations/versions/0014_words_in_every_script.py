@@ -25,7 +25,7 @@ def upgrade() -> None:
     # The words of all existing memories come from an earlier tokenizer. Those of a new database come from this one.
     op.execute(
         "INSERT INTO word_index_state (number, version, outdated_below) "
-        "SELECT 1, 14, COALESCE(MAX(number) + 1, 0) FROM memories"
+        "SELECT 1, 15, COALESCE(MAX(number) + 1, 0) FROM memories"
     )
     if op.get_bind().dialect.name == "postgresql":
         for statement in filter(str.strip, POSTGRES.split(";")):
