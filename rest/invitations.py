@@ -29,7 +29,7 @@ MESSAGES: Mapping[Delivery | Unmailed, str] = {
         "Invitation created. The mail server is unavailable: we will try again. You can also share the link."
     ),
     Delivery.REFUSED: "Invitation created. The mail server refused this address: share the link.",
-    Unmailed.MAIL_IS_OFF: "Invitation created. This server sends no mail: share the link.",
+    Unmailed.MAIL_IS_OFF: "Invitation created. This server does not send email: share the link.",
     Unmailed.INVITER_UNCONFIRMED: (
         "Invitation created, but not mailed: confirm your email address first, or share the link."
     ),
@@ -72,7 +72,7 @@ class InvitationSent(Created, OfRow):
     token: str = Field(description="shown only once; unlike the mailed token, it does not confirm the email address")
     link: str
     expires_at: datetime
-    message: str = Field(description="says whether the mail was sent")
+    message: str = Field(description="says whether the email was sent")
 
 
 class PendingInvitation(OfRow):

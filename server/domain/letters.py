@@ -1,4 +1,4 @@
-"""The texts of the mails that the server sends. Links start with PUBLIC_URL, never with a request's Host."""
+"""The texts of the emails that the server sends. Links start with PUBLIC_URL, never with a request's Host."""
 
 import re
 import unicodedata
