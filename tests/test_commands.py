@@ -139,12 +139,16 @@ def test_a_bad_line_is_named_with_its_number_and_nothing_is_half_done(
         assert session.exec(select(Memory)).all() == []
 
 
-def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str) -> None:
+def test_reindex_shows_its_progress_in_a_terminal_alone(
+    run: Run, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("import", "--project", project_id, given=lines("Tea is good."))
     ran = run("reindex")
     assert (ran.code, ran.out) == (0, "")
-    assert "1/1" in ran.err
+    assert "1/1" not in ran.err
     assert ran.err.endswith("Index rebuilt.\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert "1/1" in run("reindex").err
 
 
 def test_settings_that_cannot_be_used_stop_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from server.index.upkeep.progress import Progress
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Yield a function that shows a step. When the block ends, the work is shown as done."""
-    with tqdm(file=sys.stderr, total=1, unit="") as bar:
+    """Yield a function that shows a step in a terminal. When the block ends, the work is shown as done."""
+    with tqdm(file=sys.stderr, total=1, unit="", disable=None) as bar:
 
         def show(progress: Progress) -> None:
             bar.set_description(progress.work, refresh=False)
