@@ -53,6 +53,8 @@ def key_of(name: str) -> str:
 
 def order_of(name: str) -> tuple[str, str]:
     """Return the key by which lists of names are sorted: without case and accents, so that Ä is beside A."""
+    if name.isascii():  # each page sorts all projects of a person
+        return name.casefold(), name
     letters = characters.normalize("NFD", key_of(name))
     return "".join(c for c in letters if not "\u0300" <= c <= "\u036f"), name
 
