@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from server.settings import Settings
+from server.storage.database import Database
+from server.storage.sqlite import write_refusal
 from tests.conftest import Tenant
 
 pytestmark = pytest.mark.usefixtures("_fresh")
@@ -70,6 +72,13 @@ async def test_a_database_that_fails_no_longer_has_the_problem_that_it_had_befor
     assert failed["status"] == "unhealthy"
     assert "problem" not in failed
     other_program.execute("ROLLBACK")
+
+
+def test_a_file_that_is_read_only_refuses_writers(settings: Settings, other_program: sqlite3.Connection) -> None:
+    """SQLite opens a file so if its mode or its owner forbids more, which is not so for root."""
+    file = sa.make_url(settings.database_url.get_secret_value()).database
+    with closing(Database(f"sqlite:///file:{file}?mode=ro&uri=true", connections=1)) as read_only:
+        assert write_refusal(read_only.engine) == sqlite3.SQLITE_READONLY
 
 
 async def test_a_program_that_commits_again_and_again_is_no_problem(

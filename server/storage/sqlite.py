@@ -125,7 +125,10 @@ def write_refusal(engine: sa.Engine) -> int | None:
         try:
             with waiting(cursor.execute, PROBE_SECONDS):
                 cursor.execute("BEGIN IMMEDIATE")
-                cursor.execute("ROLLBACK")
+                try:
+                    cursor.execute("DELETE FROM alembic_version WHERE 0")  # a read-only file lets a writer begin
+                finally:
+                    cursor.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             is_in_use = before != cursor.execute("PRAGMA data_version").fetchone()
             return None if is_in_use else error.sqlite_errorcode & PRIMARY_CODE
