@@ -76,3 +76,14 @@ async def test_a_form_that_cannot_be_read_is_refused_on_its_page(ann: Visitor) -
         assert answer.status_code == 400
         assert f"<h1>{title}</h1>" in answer.text
         assert "This form cannot be read. It may have at most " in answer.text
+
+
+async def test_empty_fields_of_a_form_count_too(ann: Visitor) -> None:
+    """Reading a form of a million empty fields would stop all requests for a while."""
+    headers = {"Origin": ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
+    for fields, is_unreadable in ((1_000, True), (999, False)):
+        answer = await ann.client.post("/dashboard/organizations", content=b"&" * fields, headers=headers)
+        assert answer.status_code == 400
+        assert ("This form cannot be read. It may have at most 1,000 fields" in answer.text) is is_unreadable
+    upload = await ann.client.post(f"{ann.project}/transfer", content=b"&" * 1_000, headers=headers)
+    assert "Choose a file to import." in upload.text

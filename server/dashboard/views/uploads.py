@@ -21,6 +21,7 @@ from server.domain.memory import imports
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.shell.runtime import Call
 from server.shell.uploads import DiskFailed, State, Upload, UploadRunning, Uploads, Work, translating_disk_failures
+from server.web.wire import FORM, media_types
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ PATIENCE_SECONDS = 3
 RETRY_SECONDS = 1
 """How long a committed import waits for the database before it continues."""
 
+NO_FILE = "Choose a file to import."
+
 _uploading: set[str] = set()
 """The users who are currently sending a file to this process."""
 
@@ -46,10 +49,15 @@ _running: set["asyncio.Task[None]"] = set()
 
 @contextlib.asynccontextmanager
 async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
-    """Read a form with a large file, which goes to disk. Raises Forbidden, UploadRunning, TooLarge, Unavailable."""
+    """Read a form with a large file, which goes to disk.
+
+    Raises Forbidden, Invalid, UploadRunning, TooLarge, Unavailable.
+    """
     user_id = request.call.principal.user_id
     if not (await request.project()).may("write"):
         raise Forbidden
+    if FORM in media_types(request.http):  # it has no file, and reading 200 MB of it would take a minute
+        raise Invalid(NO_FILE)
     if user_id in _uploading:
         raise UploadRunning
     _uploading.add(user_id)
@@ -76,7 +84,7 @@ async def upload(request: PageRequest) -> Response:
     """Store the file and read it once. Raises Invalid for a small file that cannot be imported."""
     file = request.form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
-        raise Invalid("Choose a file to import.")
+        raise Invalid(NO_FILE)
     if not file.size:
         raise Invalid("This file is empty.")
     store, call = _store(request), request.call
