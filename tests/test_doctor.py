@@ -71,7 +71,7 @@ async def test_a_certificate_that_is_not_valid_is_found_on_this_computer_too(
         ran = await asyncio.to_thread(run, command)
     assert ran.code == 1
     assert "the certificate is not valid" in ran.out
-    assert "SSL_CERT_FILE" in ran.out
+    assert "SSL_CERT_FILE for this command and for clients, and NODE_EXTRA_CA_CERTS for those in Node" in ran.out
 
 
 def test_the_doctor_finds_a_mail_server_that_does_not_answer(

@@ -47,7 +47,8 @@ def _require_valid_certificate(error: httpx.HTTPError) -> None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise CheckFailed(
                 f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get a certificate for this "
-                "name, or if it is your own authority's, set SSL_CERT_FILE for this command and for clients"
+                "name, or if it is your own authority's, set SSL_CERT_FILE for this command and for clients, and "
+                "NODE_EXTRA_CA_CERTS for those in Node"
             ) from None
         cause = cause.__cause__ or cause.__context__
 
