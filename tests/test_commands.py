@@ -1,6 +1,5 @@
 """The command line: only results on standard output, messages on standard error, and one clear line per error."""
 
-import json
 import shutil
 import sqlite3
 import sys
@@ -114,18 +113,6 @@ def test_an_import_keeps_to_the_quota(run: Run, project_id: str, monkeypatch: py
     monkeypatch.setenv("SELFMEMORY_QUOTA_MEMORIES", "1")
     ran = run("import", "--project", project_id, given=lines("Tea is good.", "So is coffee."))
     assert (ran.code, "it holds 0 of at most 1 memories" in ran.err) == (1, True)
-
-
-def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
-    brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
-    assert (brought.code, brought.out) == (0, "")
-    assert "Imported 2 memories." in brought.err
-    again = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
-    assert again.err == "Imported 0 memories. Skipped 2 that already existed and 0 that had expired.\n"
-    first, second = run("export", "--project", project_id).out.splitlines()
-    assert json.loads(first)["content"] == "Tee ist gut."
-    assert json.loads(second)["content"] == "चाय अच्छी है"
-    assert json.loads(second)["metadata"] == {"tags": "tea, Großes"}
 
 
 @pytest.mark.parametrize("bad", [b"{not json}\n", b"\xff\xfe\n", b'{"content": ""}\n', b"[]\n"])

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Run
+from tests.support.commands import Run, lines
+
+
+def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
+    brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
+    assert (brought.code, brought.out) == (0, "")
+    assert "Imported 2 memories." in brought.err
+    again = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
+    assert again.err == "Imported 0 memories. Skipped 2 that already existed and 0 that had expired.\n"
+    first, second = run("export", "--project", project_id).out.splitlines()
+    assert json.loads(first)["content"] == "Tee ist gut."
+    assert json.loads(second)["content"] == "चाय अच्छी है"
+    assert json.loads(second)["metadata"] == {"tags": "tea, Großes"}
 
 
 def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Other notations of numbers, dates, times and abbreviations, which the index stores beside the words of a text.
 
-People write long numbers in groups or as a whole, dates in words or in digits, 3 pm as 15:00 or 15h00, and Henry VIII as
-Henry 8.
+People write long numbers in groups or as a whole, dates in words or in digits, 3 pm as 15:00 or 15h00, and Henry VIII
+as Henry 8.
 """
 
 import re
