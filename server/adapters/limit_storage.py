@@ -1,40 +1,35 @@
-"""Stores rate limits without Redis: in memory of a fixed size, of one process or of several that map the same file.
+"""Stores rate limits without Redis: moving windows in memory, for a bounded number of keys.
 
-Its times come from the monotonic clock, so that no window lasts longer when somebody sets the computer's clock. The
-storage of the `limits` package keeps every key that it ever saw and scans all of them at each hit (version 5.8).
+Its times come from the monotonic clock, so that no window lasts longer when somebody sets the computer's clock.
 
-A window is divided into parts, and a hit expires when its whole part has left the window. So a limit never lets too
-many hits pass, and counts a hit for at most one part too long.
+The storage of the `limits` package keeps every key that it ever saw and scans all of them at each hit (version 5.8).
 """
 
-import fcntl
-import mmap
-import os
-import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
-from pathlib import Path
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from limits.storage import MovingWindowSupport, Storage
 
-PARTS = 61
-"""One part more than a window has, because the newest part is not over yet. A part of a minute is a second."""
+MAX_KEYS = 100_000
+"""Maximum number of keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
+SWEEP_SECONDS = 60
+"""How many seconds after the last removal of expired keys the next hit removes them again."""
 
-SLOTS = 1 << 15
-"""The number of slots: more than there are keys in use at a time. They take 9 MB."""
 
-PROBES = 8
-"""How many slots a key may use. If all of them are taken, the one that expires first is reused."""
+@dataclass(slots=True)
+class Window:
+    """The hits of one key, oldest first, each with its cost; `total` is the sum of the costs."""
 
-_SLOT = struct.Struct(f"<Qdq{PARTS}I")
-"""The key's hash, when the slot expires, the number of its newest part, and the hits of each part."""
+    hits: deque[tuple[float, int]] = field(default_factory=deque)
+    total: int = 0
+    expires: float = 0.0
 
-_SECRET_BYTES = 16
-MOST_HITS = (1 << 32) - 1
+    def drop_until(self, moment: float) -> None:
+        while self.hits and self.hits[0][0] <= moment:
+            self.total -= self.hits.popleft()[1]
 
 
 def _unused(*_arguments: Any, **_named: Any) -> NoReturn:
@@ -42,110 +37,64 @@ def _unused(*_arguments: Any, **_named: Any) -> NoReturn:
 
 
 class MovingWindows(Storage, MovingWindowSupport):
-    """Implements the two methods that `MovingWindowRateLimiter` uses. The library also requires the methods of fixed
-    windows, which nothing uses. Threads may share it, and processes that open the same `file`.
-    """
+    """A storage for moving windows. The library also requires the methods of fixed windows, which nothing uses."""
 
     STORAGE_SCHEME = None
     base_exceptions = ValueError
     incr = get = get_expiry = check = reset = clear = _unused
 
-    def __init__(self, file: Path | None = None, slots: int = SLOTS) -> None:
+
+class ForgetfulStorage(MovingWindows):
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Thread-safe."""
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
         super().__init__()
-        self._threads = threading.Lock()
-        self._count = slots
-        size = slots * _SLOT.size + _SECRET_BYTES
-        self._descriptor = None if file is None else _allocated(file, size)
-        self._slots = mmap.mmap(-1 if self._descriptor is None else self._descriptor, size)
-        self._secret = self._shared_secret()
+        self._max_keys = max_keys
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
-        with self._locked():
+        with self._lock:
             now = time.monotonic()
-            hashed, offset = self._find(key, now)
-            newest = _part_of(now, expiry)
-            parts = self._read(hashed, offset, newest)
-            if sum(parts) + amount > limit:
+            self._sweep(now)
+            window = self._window(key, now - expiry)
+            if window.total + amount > limit:
                 return False
-            parts[newest % PARTS] = min(parts[newest % PARTS] + amount, MOST_HITS)
-            _SLOT.pack_into(self._slots, offset, hashed, now + expiry * PARTS / (PARTS - 1), newest, *parts)
+            window.hits.append((now, amount))
+            window.total += amount
+            window.expires = now + expiry
+            self._windows[key] = window
+            self._windows.move_to_end(key)
+            if len(self._windows) > self._max_keys:
+                self._windows.popitem(last=False)
             return True
 
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
-        """Return the time of the oldest hits that still count, and the sum of all. Hits expire after `expiry`."""
-        with self._locked():
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the base's
+        """Return when the oldest hit of the window happened, and the sum of its hits."""
+        with self._lock:
             now = time.monotonic()
-            hashed, offset = self._find(key, now)
-            newest = _part_of(now, expiry)
-            parts = self._read(hashed, offset, newest)
-        oldest = next((part for part in range(newest - PARTS + 1, newest + 1) if parts[part % PARTS]), None)
-        return _wall_time(now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
+            window = self._window(key, now - expiry)
+            return as_wall_time(window.hits[0][0] if window.hits else now), window.total
 
-    def _shared_secret(self) -> bytes:
-        """Return the random end of the file, which the first process writes. With it, nobody outside knows which keys
-        share slots: a caller who chooses keys could drive out the counts of failed guesses.
-        """
-        end = slice(self._count * _SLOT.size, None)
-        with self._locked():
-            if not any(self._slots[end]):
-                self._slots[end] = os.urandom(_SECRET_BYTES)
-            return self._slots[end]
+    def _window(self, key: str, since: float) -> Window:
+        window = self._windows.get(key) or Window()
+        window.drop_until(since)
+        return window
 
-    def _find(self, key: str, now: float) -> tuple[int, int]:
-        """Return the key's hash, and the offset of the slot that it uses or may take."""
-        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8, key=self._secret).digest(), "little")
-        free, free_from = 0, float("inf")
-        for probe in range(PROBES):
-            offset = (hashed + probe) % self._count * _SLOT.size
-            slot_hash, expires = struct.unpack_from("<Qd", self._slots, offset)
-            if slot_hash == hashed and expires > now:
-                return hashed, offset
-            if expires < free_from:
-                free, free_from = offset, expires
-        return hashed, free
+    def _sweep(self, now: float) -> None:
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_SECONDS
+        for key in [key for key, window in self._windows.items() if window.expires <= now]:
+            del self._windows[key]
 
-    def _read(self, hashed: int, offset: int, newest: int) -> list[int]:
-        """Return the hits of each part that still counts. None count if the slot has another key, or has expired."""
-        slot_hash, _, last, *parts = _SLOT.unpack_from(self._slots, offset)
-        if slot_hash != hashed or newest - last >= PARTS:
-            return [0] * PARTS
-        for part in range(last + 1, newest + 1):
-            parts[part % PARTS] = 0
-        return parts
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock of the threads and that of the file. A caller needs them for some microseconds only. The kernel
-        releases the latter when a process ends.
-        """
-        with self._threads:
-            if self._descriptor is None:
-                yield
-                return
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._windows)
 
 
-def _allocated(file: Path, size: int) -> int:
-    """Open the file and allocate its space. On a full disk, the kernel kills a process that writes to a page without
-    space.
-    """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.ftruncate(descriptor, size)
-    return descriptor
-
-
-def _part_of(moment: float, expiry: int) -> int:
-    return int(moment * (PARTS - 1) / expiry)
-
-
-def _wall_time(moment: float) -> float:
+def as_wall_time(moment: float) -> float:
     """Return this moment of the monotonic clock as the library counts time."""
     return moment - time.monotonic() + time.time()

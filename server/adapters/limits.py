@@ -17,7 +17,8 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
 
-from server.adapters.limit_storage import MovingWindows
+from server.adapters.limit_storage import ForgetfulStorage
+from server.adapters.shared_limits import SharedWindows
 from server.buckets import Bucket
 from server.errors import RateLimited
 from server.hashing import token_hash
@@ -54,7 +55,7 @@ class Limits:
     def __init__(self, settings: Settings, folder: str | None = None) -> None:
         """Count in this process, or in `folder` for all workers that use it."""
         self._enabled = settings.rate_limit_enabled
-        self._own = Window(MovingWindows(Path(folder) / "limits" if folder else None))
+        self._own = Window(SharedWindows(Path(folder) / "limits") if folder else ForgetfulStorage())
         url = settings.redis_url.get_secret_value()
         self._shared = in_redis(url) if url else None
         self._away_until = 0.0
