@@ -69,7 +69,6 @@ class Collections:
         self._opening = threading.Lock()
         self._chroma: Chroma | None = None
         self._probing = threading.Lock()
-        self._is_failing = False
         self._paused_until = 0.0
         self.failure: str | None = None
         """Why the last use of Chroma failed; None if it succeeded."""
@@ -160,7 +159,7 @@ class Collections:
     def _may_try(self) -> bool:
         """Return whether to use Chroma. After a failure and its cooldown, one search tries it first."""
         with self._probing:
-            if not self._is_failing:
+            if self.failure is None:
                 return True
             if time.monotonic() < self._paused_until:
                 return False
@@ -178,7 +177,6 @@ class Collections:
                 error = failed
             else:
                 self.failure = None
-                self._is_failing = False
                 return near
         self._pause(project_id, error)
         return None
@@ -186,7 +184,6 @@ class Collections:
     def _pause(self, project_id: str, error: ChromaFailed) -> None:
         self.report_failure(error)
         self._paused_until = time.monotonic() + COOLDOWN_SECONDS
-        self._is_failing = True
         log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
 
     def _open(self) -> "Chroma":
