@@ -26,10 +26,10 @@ from server.dashboard.views import provider as provider_view
 from server.domain import accounts, audit, credentials, letters, notifications, sent_letters
 from server.domain.accounts import Ended
 from server.domain.people import (
-    common_passwords,
     known_browsers,
     mailed_tokens,
     passkeys,
+    passwords,
     second_factors,
     sessions,
     step_up,
@@ -219,9 +219,9 @@ CONTROLS = (
             "dashboard/test_guessing.py::test_a_known_browser_cannot"),
     Control("a form for reset links", attempts, "count_reset_form", nothing_awaited,
             "dashboard/test_guessing.py::test_one_address_cannot"),
-    Control("common passwords", common_passwords, "is_common", no,
+    Control("common passwords", passwords, "is_common", no,
             "dashboard/test_choosing_a_password.py::test_the_most"),
-    Control("own passwords", common_passwords, "is_own", no, "dashboard/test_choosing_a_password.py::test_your_own"),
+    Control("own passwords", passwords, "is_own", no, "dashboard/test_choosing_a_password.py::test_your_own"),
     Control("sign-up's policy", accounts, "require_admitted", nothing,
             "dashboard/test_choosing_a_password.py::test_refused"),
     Control("sign-ups of an IPv6 site", attempts, "site_of", nothing,

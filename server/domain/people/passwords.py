@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 from sqlmodel import Session
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.people import common_passwords, known_browsers, mailed_tokens, sessions, users
+from server.domain.people import known_browsers, mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid
 from server.hashing import password_hash
@@ -18,9 +19,13 @@ from server.models.notifications import LetterKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
 from server.storage.database import paused
+from server.text import characters
 
 MIN_LENGTH = 8
 MAX_LENGTH = 200
+MOST_USED = 10_000
+
+_most_used = frozenset(FREQUENCY_LISTS["passwords"][:MOST_USED])
 
 
 class WrongPassword(Invalid):
@@ -50,9 +55,9 @@ def require_acceptable(password: str, email: str, name: str) -> None:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
     if not password.strip():
         raise Invalid("a password needs more than spaces.", field="password")
-    if common_passwords.is_common(password):
+    if is_common(password):
         raise Invalid("this is one of the most common passwords: choose another one.", field="password")
-    if common_passwords.is_own(password, email, name):
+    if is_own(password, email, name):
         raise Invalid("choose a password other than your email address or name.", field="password")
 
 
@@ -143,3 +148,23 @@ def _set_hash(session: Session, user: User, replacement_hash: str) -> None:
         mailed_tokens.discard(session, user.id, purpose)
     users.end_sessions(session, user.id)
     known_browsers.forget_all(user)
+
+
+def is_common(password: str) -> bool:
+    """Return whether this is one of the most common passwords, ignoring case and surrounding spaces."""
+    return _folded(password) in _most_used
+
+
+def is_own(password: str, email: str, name: str) -> bool:
+    """Return whether the letters and digits are those of the address, of the part before its @, or of the name."""
+    return _letters(password) in map(_letters, (email, email.partition("@")[0], name))
+
+
+def _folded(text: str) -> str:
+    return characters.normalize("NFKC", text).strip().casefold()
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of the text, or the whole text if there are none."""
+    folded = _folded(text)
+    return "".join(character for character in folded if character.isalnum()) or folded
