@@ -85,13 +85,16 @@ NOTHING_DONE = {
 PARAMETERS = ("done", "count", "invitations", "new", "deleted")
 """The parameters of an address that say what a form has done."""
 
+LONGEST_POSITION = 4_000
+
 
 def position(query: QueryParams) -> str:
     """Return the query of a page without what a form has done: which part of a list it shows, and where it was opened
-    from. A form sends it on, so that its redirect returns there.
+    from. A form sends it on, so that its redirect returns there. A long one is left out, because each row of a list
+    repeats it.
     """
-    kept = [(name, value) for name, value in query.multi_items() if name not in PARAMETERS]
-    return f"?{urlencode(kept)}" if kept else ""
+    kept = urlencode([(name, value) for name, value in query.multi_items() if name not in PARAMETERS])
+    return f"?{kept}" if 0 < len(kept) <= LONGEST_POSITION else ""
 
 
 def done_message(query: Mapping[str, str]) -> str | None:
