@@ -250,6 +250,20 @@ def test_the_database_from_before_is_kept_also_when_it_is_damaged(
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.parametrize("log", ["-wal", "-journal"])
+def test_the_log_of_a_database_that_was_deleted_is_not_applied_to_the_restored_one(
+    settings: Settings, data_dir: Path, tmp_path: Path, command: Command, log: str
+) -> None:
+    remembered(settings, "a red canoe")
+    command("backup", tmp_path / "backup")
+    (data_dir / "selfmemory.db").unlink()
+    (data_dir / f"selfmemory.db{log}").write_bytes(b"pages of the other database")
+    assert command("restore", tmp_path / "backup").code == 0
+    assert not (data_dir / f"selfmemory.db{log}").exists()
+    assert remembered(settings) == {"a red canoe"}
+
+
+@pytest.mark.sqlite_only
 def test_a_restore_waits_for_nobody_who_has_the_database_open(data_dir: Path, tmp_path: Path, command: Command) -> None:
     command("backup", tmp_path / "backup")
     with closing(sqlite3.connect(data_dir / "selfmemory.db")) as other:

@@ -22,7 +22,7 @@ ASIDE = ".before-restore-"
 PREPARED = ".restore-"
 """The prefix of the folder in which the new database is prepared."""
 
-COMPANIONS = ("-wal", "-shm")
+COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _prepare(settings: Settings, backup: Path, name: str, new: Path, installatio
 def _swap(new: Path, target: Path, suffix: str) -> bool:
     """Replace the old database with the new one. Return whether there was an old one, which is kept."""
     is_kept = target.exists()
-    for companion in COMPANIONS:  # the logs of a damaged database; SQLite would apply them to the new one
+    for companion in COMPANIONS:  # the logs of a damaged or deleted database; SQLite would apply them to the new one
         if Path(f"{target}{companion}").exists():
             os.rename(f"{target}{companion}", f"{target}{suffix}{companion}")
     if is_kept:
