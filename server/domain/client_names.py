@@ -34,12 +34,20 @@ def cleaned_name(name: str, kind: str) -> str:
     Removes control, direction and invisible characters. Replaces a name that looks like this server's, unless the
     operator chose it.
     """
-    text = shown_on_one_line(name).translate(_QUOTES)
+    text = without_our_name_in_brackets(shown_on_one_line(name).translate(_QUOTES))
     if kind != ClientKind.CONFIGURED and looks_like_ours(text):
         return "An application whose name imitates this server"
     if len(text) > SHOWN_LENGTH:
         return text[: SHOWN_LENGTH - 1] + "…"
     return text or "An application without a name"
+
+
+def without_our_name_in_brackets(name: str) -> str:
+    """Remove brackets at the end that hold our name. Claude Code registers as `Claude Code (selfmemory)`, with the name
+    that its user gave this server, and `connect` proposes that one.
+    """
+    outside, _, inside = name.rpartition("(")
+    return outside.rstrip() if inside.endswith(")") and looks_like_ours(inside) else name
 
 
 def looks_like_ours(name: str) -> bool:

@@ -165,7 +165,7 @@ async def test_056_an_address_in_a_private_network_is_warned_of(register: Regist
     "name",
     ["SelfMemory", "selfmemory server", "Self-Memory", "S e l f M e m o r y", "The SelfMemory team", "ЅеlfМеmоrу",
      "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory", "sᴇʟғᴍᴇᴍᴏʀʏ", "ꓢꓰꓡꓝ ꓟꓰꓟꓳꓣꓬ",
-     "ᏚᎬᏞFᎷᎬᎷOᏒᎽ"],
+     "ᏚᎬᏞFᎷᎬᎷOᏒᎽ", "SelfMemory (selfmemory)", "SelfMemory (official)", "Self (Memory)"],
 )  # fmt: skip
 async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
     app = await register(client_name=name)
@@ -174,6 +174,22 @@ async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, n
     connections = (await ann.browser.get("/api/connections")).json()["connections"]
     names = {connection["client_name"] for connection in connections}
     assert names == {"An application whose name imitates this server"}
+
+
+@rows(
+    "name, shown",
+    [
+        ("Claude Code (selfmemory)", "Claude Code"),
+        ("mcporter (plugin:selfmemory-work)", "mcporter"),
+        ("Claude Code (notes)", "Claude Code (notes)"),
+        ("(selfmemory)", "An application without a name"),
+    ],
+)
+async def test_056_a_name_is_shown_without_the_name_that_its_user_gave_this_server(
+    register: Register, ann: Person, name: str, shown: str
+) -> None:
+    app = await register(client_name=name)
+    assert f"Connect “{shown}”?" in (await ann.open(app.request())).text
 
 
 async def test_056_a_name_cannot_leave_its_quotation_marks(register: Register, ann: Person) -> None:
