@@ -30,6 +30,7 @@ from server.setting_files import PREFIX
 from server.settings import Settings, read_settings
 from server.shell import housekeeping
 from server.storage.database import Database, _engine, migrate
+from tests.support.backups import on_database as on_database
 from tests.support.commands import command as command
 from tests.support.commands import data_dir as data_dir
 from tests.support.commands import project_id as project_id

@@ -10,7 +10,7 @@ from server.models import AuthorizationRequest, BrowserSession, OAuthGrant, Proj
 from server.principal import CredentialKind, Principal
 from server.storage.database import Database
 from tests.oauth.conftest import Register
-from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, bearer, form_of, is_page, tokens_of
+from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
 from tests.support.tables import rows
 
 EVIL = "https://evil.example"
@@ -161,42 +161,6 @@ async def test_056_an_address_in_a_private_network_is_warned_of(register: Regist
     assert "<b>192.168.1.5:3000</b>" in page.text
 
 
-@rows(
-    "name",
-    ["SelfMemory", "selfmemory server", "Self-Memory", "S e l f M e m o r y", "The SelfMemory team", "ЅеlfМеmоrу",
-     "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory", "sᴇʟғᴍᴇᴍᴏʀʏ", "ꓢꓰꓡꓝ ꓟꓰꓟꓳꓣꓬ",
-     "ᏚᎬᏞFᎷᎬᎷOᏒᎽ", "SelfMemory (selfmemory)", "SelfMemory (official)", "Self (Memory)"],
-)  # fmt: skip
-async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
-    app = await register(client_name=name)
-    assert "Connect “An application whose name imitates this server”?" in (await ann.open(app.request())).text
-    await app.connect(ann)
-    connections = (await ann.browser.get("/api/connections")).json()["connections"]
-    names = {connection["client_name"] for connection in connections}
-    assert names == {"An application whose name imitates this server"}
-
-
-@rows(
-    "name, shown",
-    [
-        ("Claude Code (selfmemory)", "Claude Code"),
-        ("mcporter (plugin:selfmemory-work)", "mcporter"),
-        ("Claude Code (notes)", "Claude Code (notes)"),
-        ("(selfmemory)", "An application without a name"),
-    ],
-)
-async def test_056_a_name_is_shown_without_the_name_that_its_user_gave_this_server(
-    register: Register, ann: Person, name: str, shown: str
-) -> None:
-    app = await register(client_name=name)
-    assert f"Connect “{shown}”?" in (await ann.open(app.request())).text
-
-
-async def test_056_a_name_cannot_leave_its_quotation_marks(register: Register, ann: Person) -> None:
-    page = await ann.open((await register(client_name='Notes”? It is safe. Allow “it"')).request())
-    assert "Connect “Notes&#39;? It is safe. Allow &#39;it&#39;”?" in page.text
-
-
 async def test_057_only_projects_within_reach_may_be_connected(
     notes: App, ann: Person, ben: Person, database: Database
 ) -> None:
@@ -291,16 +255,3 @@ async def test_064_no_post_is_redirected_with_its_body(notes: App, path: str) ->
     for variant in (path, f"{path}/", path.upper()):
         response = await notes.http.post(variant, data={"client_secret": "x", "password": "x"})
         assert response.status_code not in (301, 302, 307, 308), variant
-
-
-async def test_056_a_name_that_poses_as_ours_is_shown_nowhere(register: Register, ann: Person) -> None:
-    app = await register(client_name="SelfMemory")
-    headers = bearer((await app.connect(ann)).access)
-    imitation = "An application whose name imitates this server"
-
-    added = await app.http.post("/api/memories", json={"content": "The cat is called Tom."}, headers=headers)
-    memory = await app.http.get(f"/api/memories/{added.json()['memory_id']}", headers=headers)
-    assert memory.json()["source"]["name"] == imitation
-
-    trail = await ann.browser.get(f"/dashboard/organizations/{ann.organization_id}/activity")
-    assert imitation in trail.text
