@@ -194,6 +194,15 @@ def test_each_form_of_a_word_finds_the_words_with_its_beginning(world: World) ->
     assert shares(world, "пятница пятницей")["в пятницу"] == pytest.approx(0.7**1.25, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [("кот", "У нас два кота"), ("рыба", "Купить рыбу"), ("Маша", "Подарок Маше"), ("сын", "Школа сына")],
+)
+def test_a_short_russian_noun_is_found_in_another_case(world: World, question: str, text: str) -> None:
+    world.add_many([text, "Который час", "Машина во дворе", "Рыбный рынок"], at=MAY)
+    assert {*shares(world, f"{question}, час")} == {text, "Который час"}
+
+
 def test_a_word_counts_more_than_one_that_only_begins_with_it(world: World) -> None:
     world.add("Dampfschifffahrt", at=MAY)
     assert shares(world, "Dampfschiff")["Dampfschifffahrt"] == pytest.approx(0.7**1.25, abs=0.01)

@@ -1,9 +1,10 @@
-"""Finds memories by other words where the project lacks those of the question: by words that begin as they do, then by
-words that differ by a letter.
+"""Finds memories by other words where the project lacks those of the question: by words that begin as they do or are
+other forms of theirs, then by words that differ by a letter.
 
 A question and a memory may both be misspelled: `reciept`, `enviroment`, or `whatsapp` for Whats app.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 from string import ascii_lowercase
@@ -13,6 +14,11 @@ from sqlmodel import Session
 
 from server.index.words.protocol import TermMatches, WordIndex
 from server.index.words.questions import LEAST_BEGINNING, beginning_of
+
+_CYRILLIC_NOUN = re.compile("([\u0430-\u0457]{2,3}?)[аеийояь]?")
+_LONG_ENDINGS = ("ам", "ами", "ах", "ев", "ей", "ем", "ею", "ём", "ів", "ов", "ой", "ом", "ою", "ью", "ям", "ями", "ях")
+_ENDINGS = ("", *"аеёиіїйоуыьюя", *_LONG_ENDINGS)
+"""Those of nouns in Russian and Ukrainian."""
 
 MOST_MISSPELLED = 2
 """If a project lacks more words of a question than this, they are hardly all misspelled."""
@@ -24,12 +30,17 @@ MOST_SPELLINGS = 400
 def with_beginnings(
     session: Session, index: WordIndex, project_id: str, terms: Sequence[str], matches: TermMatches, at_most: int
 ) -> TermMatches:
-    """Return the matches, and for the terms that the project lacks those of the words that begin with them."""
+    """Return the matches, and for the terms that the project lacks those of the words that begin with them, or of their
+    forms.
+    """
     lacking = np.flatnonzero(matches.counts == 0).tolist()
+    formed = {place: forms for place in lacking if (forms := forms_of(terms[place]))}
     begun = {place: beginning for place in lacking if (beginning := beginning_of(terms[place]))}
-    if not begun:
-        return matches
-    return _added(matches, index.beginnings(session, project_id, [*begun.values()], at_most), [*begun], at_most)
+    if formed:
+        matches = _added(matches, index.spelled(session, project_id, [*formed.values()], at_most), [*formed], at_most)
+    if begun:
+        matches = _added(matches, index.beginnings(session, project_id, [*begun.values()], at_most), [*begun], at_most)
+    return matches
 
 
 def with_misspelled(
@@ -47,13 +58,21 @@ def _added(matches: TermMatches, found: TermMatches, terms: Sequence[int], at_mo
     fitting = found.fitting(at_most)
     places = np.array(terms, np.intp)
     counts = matches.counts.copy()
-    counts[places[fitting]] = found.counts[fitting]
+    counts[places[fitting]] = np.maximum(counts[places[fitting]], found.counts[fitting])
     kept = np.isin(found.terms, fitting)
     return TermMatches(
         np.concatenate([matches.terms, places[found.terms[kept]]]),
         np.concatenate([matches.numbers, found.numbers[kept]]),
         counts,
     )
+
+
+def forms_of(term: str) -> list[str]:
+    """Return the forms of a short Cyrillic noun, of whose beginning there are too many other words: кота and котом for
+    кот, рыбу for рыба.
+    """
+    noun = _CYRILLIC_NOUN.fullmatch(term)
+    return [noun[1] + ending for ending in _ENDINGS] if noun else []
 
 
 def spellings_of(term: str) -> list[str]:
