@@ -2,6 +2,7 @@
 disks.
 """
 
+import errno
 import os
 import resource
 import subprocess
@@ -52,6 +53,16 @@ def test_a_killed_server_leaves_nothing_for_long(tmp_path: Path, monkeypatch: py
                 young.name, Path(of_a_running_server).name, Path(other).name
             }  # fmt: skip
     assert list(tmp_path.iterdir()) == [young]
+
+
+def test_a_disk_that_cannot_lock_a_folder_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int) -> bool:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("server.machine.shared_folder.try_lock", refuse)
+    monkeypatch.setattr("server.machine.shared_folder.IN_MEMORY", tmp_path)
+    with shared_folder() as name:
+        assert Path(name).parent == tmp_path
 
 
 def test_a_full_disk_is_named_with_what_can_be_on_it(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def shared_folder() -> Iterator[str]:
     _delete_abandoned(parent)
     folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
     with folder as name, _opened(name) as descriptor:
-        try_lock(descriptor)  # systemd's cleaner of old temporary files leaves out what is locked
+        with contextlib.suppress(OSError):  # NFS cannot lock a folder
+            try_lock(descriptor)  # systemd's cleaner of old temporary files leaves out what is locked
         yield name
 
 
