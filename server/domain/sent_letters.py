@@ -1,6 +1,5 @@
 """Limits letters to people who may not want them. Each such letter is recorded in a row, which counts for a day."""
 
-import re
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -25,9 +24,6 @@ POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
 """Each pool has its own count. Reset letters are separate, so that other people's invitations cannot lock a user out.
 """
 
-_TAG = re.compile(r"\+[^@]*(?=@)")
-"""What many mail servers ignore in an address: `ann+news@example.com` is the mailbox of `ann@example.com`."""
-
 
 def admit(
     session: Session, kind: LetterKind, recipient: str, sender_id: str | None = None, invitation_id: str | None = None
@@ -36,7 +32,7 @@ def admit(
 
     `recipient` is a normalized address. `sender_id` is the user who causes the letter, if it is not the recipient.
     """
-    recipient_hash = token_hash(_TAG.sub("", recipient))
+    recipient_hash = token_hash(recipient)
     lock_hash(session, recipient_hash)  # two simultaneous letters must not both take the last free place
     if _to_recipient(session, kind, recipient_hash) >= MOST_FOR_RECIPIENT:
         return False
