@@ -179,8 +179,8 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """The person and project to whom this call's threads and use of the model are charged."""
-        return "/".join(limit_key(self.found)) if self.found else person.get()
+        """The person to whom this call's threads and use of the model are charged."""
+        return self.found.user_id if self.found else caller()
 
     @property
     def mailer(self) -> Mailer:

@@ -32,8 +32,10 @@ person: ContextVar[str] = ContextVar("person", default="")
 
 
 def caller() -> str:
-    """Return the caller whose share the current request uses: its person, or its address if it has no credential."""
-    return person.get() or address.get()
+    """Return the caller whose share the current request uses: its person, whatever the project, or its address if it
+    has no credential. Otherwise somebody with a hundred projects would have a hundred shares.
+    """
+    return person.get().partition("/")[0] or address.get()
 
 
 class KnownCallers:
