@@ -19,7 +19,7 @@ from server.domain.locks import lock_project_shared, locked_work
 from server.domain.memory import activity, histories, moves, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_project_for
-from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
+from server.domain.memory.exchange.lines import Line, Progress, dated, memory_of, no_progress
 from server.domain.memory.publishing import Staged, Wordless
 from server.domain.memory.storing import STAGED_WEIGHT, embed, embedding_input, portions, weight_of
 from server.domain.memory.usage import require_room
@@ -93,7 +93,7 @@ def stage(
     parts: list[StagedMemory] = []
     new: list[Staged] = []
     for (number, whole), result in zip(lines, embedded, strict=True):
-        line, history = histories.split(whole)
+        line, history = histories.split(dated(whole))
         new.append(Staged(number * histories.ROWS_PER_LINE, line, memory_of(line), result))
         parts += histories.staged_rows(import_id, new[-1].position, new[-1].memory.id, history)
     keep(session, import_id, new)

@@ -85,9 +85,11 @@ def test_imported_memories_pass_filters_and_are_counted(world: World) -> None:
 
 def test_a_line_needs_only_its_content(world: World) -> None:
     dated = {"content": "dated", "created_at": "2024-01-01T00:00:00Z"}
-    assert import_lines(world, [json.dumps({"content": "bare"}), json.dumps(dated)]) == 2
-    first, last = map(json.loads, export(world))
+    changed = {"content": "changed", "updated_at": "2024-02-01T00:00:00Z"}
+    assert import_lines(world, [json.dumps(line) for line in ({"content": "bare"}, dated, changed)]) == 3
+    first, second, last = map(json.loads, export(world))
     assert first == {**dated, "updated_at": dated["created_at"]}
+    assert second == {**changed, "created_at": changed["updated_at"]}
     assert last["created_at"] == last["updated_at"] > "2026"
 
 

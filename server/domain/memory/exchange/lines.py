@@ -172,6 +172,13 @@ def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
     return Line.model_construct(id=memory.id, **fields, history=history)
 
 
+def dated(line: Line) -> Line:
+    """Return the line, created at its last change if the file names only that time."""
+    if "created_at" in line.model_fields_set:
+        return line
+    return line.model_copy(update={"created_at": line.updated_at})
+
+
 def memory_of(line: Line) -> Memory:
     """Return the new row of an imported memory, which has no project and no source yet."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
