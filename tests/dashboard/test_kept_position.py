@@ -8,7 +8,7 @@ from server.models.base import now
 from server.storage.database import Database
 from tests.dashboard.test_keys_and_account import create_key
 from tests.dashboard.test_people import team
-from tests.support.visitors import Visitor, seen
+from tests.support.visitors import Visitor, hidden, seen
 
 
 def actions(page: str, ending: str) -> list[str]:
@@ -74,6 +74,19 @@ async def test_a_form_on_the_second_page_of_the_trash_returns_there(ann: Visitor
     restored = await ann.get(await ann.do(actions(page, "restore")[1]))
     assert "Memory restored" in seen(restored)
     assert len(actions(restored.text, "restore")) == 1
+
+
+async def test_undoing_a_deletion_returns_to_the_list(ann: Visitor) -> None:
+    *_, newest = await ann.remember_all([f"Note {number:02}." for number in range(28)])
+    for days in ("7", "0"):
+        await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": days})
+        back = f"?before={newest}"
+        page = (await ann.get(f"{ann.project}/memories{back}")).text
+        send = ann.shown if days == "7" else ann.post
+        deleted = await send(actions(page, "delete")[0], {"back": back, "permanently": "1"})
+        undo = {name: hidden(deleted, name) for name in ("back", "kept")}
+        restored = await ann.do(actions(deleted.text, "restore")[0], undo)
+        assert restored == f"{ann.project}/memories{back}&done=restored"
 
 
 async def test_the_page_that_warns_of_a_permanent_merge_returns_to_the_older_ones(ann: Visitor) -> None:

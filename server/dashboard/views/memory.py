@@ -163,24 +163,28 @@ async def delete(request: PageRequest) -> Response:
     memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     await request.call.run(deletions.delete, memory.id)
     if await request.call.read(trash.days, memory.project_id):
-        query = _query_of(request.text("back"), deleted=memory.id)
-        return redirect(f"{HOME}/projects/{memory.project_id}/memories{query}")
+        return redirect(_list_of(request, memory.project_id, deleted=memory.id))
     return await memory_list.show(request, deleted=memory)
 
 
 async def restore(request: PageRequest) -> Response:
-    """Restore a memory that was just deleted. If it is not in the trash, add it again."""
+    """Restore a memory that was just deleted, and go back to its list. If it is not in the trash, add it again."""
     try:
         if deleted_id := Deleted.model_validate_json(request.text("kept")).id:
             with suppress(NotFound, Invalid):
                 memory = await request.call.run(trash.restore, deleted_id)
-                return redirect(f"{HOME}/memories/{memory.id}", "restored")
+                return redirect(_list_of(request, memory.project_id), "restored")
         new_memory = NewMemory.model_validate_json(request.text("kept"))
     except ValidationError:
         raise Invalid("Nothing was restored: the memory has left the trash, or the form is incomplete.") from None
     new_memory = new_memory.model_copy(update={"project_id": request.project_id})
-    memory_id = await request.call.run(memories.add, new_memory, request.call.index)
-    return redirect(f"{HOME}/memories/{memory_id}", "restored")
+    await request.call.run(memories.add, new_memory, request.call.index)
+    return redirect(_list_of(request, request.project_id), "restored")
+
+
+def _list_of(request: PageRequest, project_id: str, **more: str) -> str:
+    """Return the address of the list that the form was sent from, with `more` parameters."""
+    return f"{HOME}/projects/{project_id}/memories{_query_of(request.text('back'), **more)}"
 
 
 def _query_of(back: str, **more: str) -> str:
