@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlmodel import Session
 
-from server.index import chunks
+from server.storage import chunks
 from server.storage.database import is_sqlite, paused
 
 PAUSE_SECONDS = 0.002

@@ -9,7 +9,6 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index import chunks
 from server.index.pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
@@ -17,6 +16,7 @@ from server.index.words.backend import word_index_of
 from server.models import Memory, metadata
 from server.models.base import now
 from server.models.stored_size import STORED_SIZE, size_of_memory
+from server.storage import chunks
 from server.storage.statements import Query, as_json, id_subquery, numbers_in
 
 PURGE = 0

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from server.domain.memory.labels import MOST_VALUES
-from server.index import chunks
+from server.storage import chunks
 from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, hidden, seen
 

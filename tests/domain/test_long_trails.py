@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from server.domain import accounts, retention
 from server.domain.teams import organizations
-from server.index import chunks
 from server.models import AuditEvent, Organization
+from server.storage import chunks
 from tests.domain.memory.test_turns import between_turns, run
 from tests.support.world import World
 

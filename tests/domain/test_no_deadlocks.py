@@ -12,10 +12,10 @@ from server.domain.locks import lock_project
 from server.domain.memory import deletions, expiry, memories, moves, selection, storing, trash
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
-from server.index import chunks
 from server.index.upkeep import rewriting
 from server.index.upkeep.reembedding import Reembedding
 from server.models import Memory, Piece, Project, TrashedMemory
+from server.storage import chunks
 from server.storage.database import Database
 from tests.support.world import World, eventually
 

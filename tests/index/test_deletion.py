@@ -11,12 +11,12 @@ from sqlmodel import col, select
 
 from server.domain.memory import deletions
 from server.domain.teams import cascades
-from server.index import chunks
 from server.index.upkeep import worker
 from server.index.words import word_index
 from server.index.words.backend import word_index_of
 from server.models import IndexTask, Memory, Project, TrashedMemory
 from server.models.base import now
+from server.storage import chunks
 from server.storage.database_failures import why
 from tests.support.world import World, eventually
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from server.domain.memory import deletions, imports, selection, trash
-from server.index import chunks
 from server.models import Import
 from server.principal import CredentialKind, Principal
+from server.storage import chunks
 from server.storage.database import Database
 
 

@@ -13,12 +13,13 @@ from server.domain.audit import Event
 from server.domain.locks import locked_work
 from server.domain.memory import activity, counting, expiry, imports, storing, trash, unfinished
 from server.domain.memory.filters import Filters
-from server.index import chunks, outbox
+from server.index import outbox
 from server.models import BegunDeletion, Memory
 from server.models.activity import ActivityKind
 from server.models.base import is_of_later_clock, now
 from server.models.projects import deleted_projects
 from server.principal import Principal
+from server.storage import chunks
 
 RESUMED_AFTER = timedelta(seconds=5)
 """If a deletion that has begun does not continue for this long, housekeeping continues it."""

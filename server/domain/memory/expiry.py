@@ -16,12 +16,12 @@ from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
 from server.errors import Invalid
-from server.index import chunks
 from server.models import Label, Memory
 from server.models.base import Utc, now
 from server.models.memories import has_expired
 from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
+from server.storage import chunks
 from server.storage.statements import Query
 
 MOST_DAYS = 36_500

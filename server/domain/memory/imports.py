@@ -25,7 +25,7 @@ from server.domain.memory.storing import STAGED_WEIGHT, embed, embedding_input, 
 from server.domain.memory.usage import require_room
 from server.domain.turns import end_turn
 from server.errors import NotFound
-from server.index import Index, chunks
+from server.index import Index
 from server.index.words.titles import memory_terms, words_beside
 from server.models import Import, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
@@ -33,6 +33,7 @@ from server.models.base import now
 from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
+from server.storage import chunks
 from server.storage.database import Database, paused
 
 _staged = metadata.tables["staged_memories"]

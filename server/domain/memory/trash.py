@@ -19,13 +19,14 @@ from server.domain.memory.expiry import LONG_AGO
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import is_long, remove
 from server.errors import Invalid, NotFound
-from server.index import chunks, outbox
+from server.index import outbox
 from server.models import Memory, Project, TrashedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import Utc, is_id, now
 from server.models.memories import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
+from server.storage import chunks
 from server.storage.database import trash_days_of
 from server.storage.statements import Query, count_rows
 

@@ -9,12 +9,12 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index import chunks
 from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.exact.stored_pieces import StoredPieces
 from server.index.types import Numbers, Space, Vector
 from server.machine.resources import memory_bytes
 from server.models import Project, metadata
+from server.storage import chunks
 from server.storage.statements import Query, Row, as_json, numbers_in
 
 LEAST_BYTES, MOST_BYTES = 128 << 20, 1 << 30

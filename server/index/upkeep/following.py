@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index import chunks, outbox
+from server.index import outbox
 from server.index.center import without_mean
 from server.index.chroma.collections import Collection
 from server.index.exact.matrix_cache import MatrixCache
@@ -20,6 +20,7 @@ from server.index.upkeep.due import Task
 from server.index.upkeep.leases import LeaseLost
 from server.models import metadata
 from server.models.base import was_within
+from server.storage import chunks
 from server.storage.database import Database
 
 if TYPE_CHECKING:

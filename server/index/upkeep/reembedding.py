@@ -10,7 +10,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.index import chunks, outbox
+from server.index import outbox
 from server.index.model.failures import ModelAway, ModelFailed, TextRefused
 from server.index.pieces import lead_from
 from server.index.types import Embedded
@@ -18,6 +18,7 @@ from server.index.upkeep.due import memories_of_other_models, other_models
 from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
 from server.models.projects import deleted_projects
+from server.storage import chunks
 from server.storage.database import Database
 from server.storage.statements import count_rows
 

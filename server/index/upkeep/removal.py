@@ -8,10 +8,11 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index import chunks, outbox
+from server.index import outbox
 from server.index.words.backend import word_index_of
 from server.models import metadata
 from server.models.projects import deleted_projects
+from server.storage import chunks
 from server.storage.database import Database
 
 _projects = metadata.tables["projects"]

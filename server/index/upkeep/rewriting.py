@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index import chunks
 from server.index.upkeep import rebuild
 from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
 from server.index.words.titles import memory_terms, words_beside
 from server.models import WordIndexState, metadata
+from server.storage import chunks
 from server.storage.database import Database
 from server.storage.statements import count_rows
 

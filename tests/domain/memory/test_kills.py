@@ -12,10 +12,10 @@ from sqlmodel import col, select
 from server.domain.memory import deletions, expiry, memories, versions
 from server.domain.memory.inputs import MemoryChange
 from server.domain.teams import cascades
-from server.index import chunks
 from server.index.upkeep import removal
 from server.models import BegunDeletion, Memory, Project, TrashedMemory
 from server.models.base import now
+from server.storage import chunks
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
 from tests.domain.memory.test_long_memories import WORDS, counts, long_memory
 from tests.support.world import World

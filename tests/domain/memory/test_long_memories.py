@@ -15,13 +15,14 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import NewMemory
 from server.domain.teams import projects
-from server.index import chunks, outbox
+from server.index import outbox
 from server.index.types import UNEMBEDDED, Embedded
 from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
 from server.index.words.titles import memory_terms
 from server.models import Memory, Project
 from server.models.base import JsonObject
+from server.storage import chunks
 from server.storage.database import paused
 from tests.domain.memory.test_imports import RESUMED, age, lines, resume, staged, stored
 from tests.support.fakes import WordEmbedder

@@ -14,10 +14,10 @@ from server.domain import turns
 from server.domain.memory import changes, deletions, expiry, imports, memories, selection, trash
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound, ServiceError
-from server.index import chunks
 from server.models import Memory, TrashedMemory
 from server.models.base import now
 from server.quotas import Quota
+from server.storage import chunks
 from server.storage.database import paused
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged
 from tests.domain.memory.test_long_memories import add, assert_whole, counts

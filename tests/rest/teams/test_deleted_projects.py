@@ -17,13 +17,13 @@ from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import Line
 from server.domain.teams import projects
 from server.errors import NotFound
-from server.index import chunks
 from server.index.upkeep import removal
 from server.index.upkeep.owner_lock import FileLock
 from server.models import metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.settings import INDEX_LOCK_FILE, Settings
+from server.storage import chunks
 from server.storage.database import Database
 from tests.rest.conftest import said
 from tests.support.fakes import WordEmbedder
