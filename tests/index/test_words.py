@@ -1,6 +1,7 @@
 """The word index on both databases: a memory's own words and its date."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -251,6 +252,27 @@ def test_a_word_that_differs_by_a_letter_is_no_match_beside_the_word_itself(worl
     world.add_many(["The contract with Ben", "Contact Ben on Friday", "The receipt"], at=MAY)
     assert list(shares(world, "contract")) == ["The contract with Ben"]
     assert "The receipt" not in shares(world, "reciept of Ben")
+
+
+def test_postgres_looks_for_other_spellings_in_the_index(world: World) -> None:
+    """An estimate of many matches makes it read all memories, which takes a second among 100,000."""
+    if world.database.is_sqlite:
+        return
+    world.add_many([f"word{number:03}" for number in range(300)], at=MAY)
+    explained: list[str] = []
+
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute", retval=True)
+    def _explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
+        if "to_tsquery" in statement and "|" in str(parameters):
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            explained.extend(row[0] for row in cursor.fetchall())
+        return statement, parameters
+
+    with world.database.write() as session:
+        session.execute(sa.text("ANALYZE memory_words"))
+    assert shares(world, "internationalization") == {}
+    (estimate,) = [int(rows) for line in explained for rows in re.findall(r"Scan.*on memory_words.*rows=(\d+)", line)]
+    assert estimate < 10
 
 
 def test_a_memory_with_many_words_of_one_beginning_counts_once(world: World) -> None:
