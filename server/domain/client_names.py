@@ -31,12 +31,14 @@ def shown_name(client: OAuthClient) -> str:
 def cleaned_name(name: str, kind: str) -> str:
     """Return the name of a client of this kind for people: one short line that stays within its quotation marks.
 
-    Removes control, direction and invisible characters. Replaces a name that looks like this server's, unless the
-    operator chose it.
+    Removes control, direction and invisible characters. Removes or replaces this server's name and what looks like it,
+    unless the operator chose the name.
     """
-    text = without_our_name_in_brackets(shown_on_one_line(name).translate(_QUOTES))
-    if kind != ClientKind.CONFIGURED and looks_like_ours(text):
-        return "An application whose name imitates this server"
+    text = shown_on_one_line(name).translate(_QUOTES)
+    if kind != ClientKind.CONFIGURED:
+        text = without_our_name_in_brackets(text)
+        if looks_like_ours(text):
+            return "An application whose name imitates this server"
     if len(text) > SHOWN_LENGTH:
         return text[: SHOWN_LENGTH - 1] + "…"
     return text or "An application without a name"

@@ -21,12 +21,13 @@ async def test_a_configured_client_connects(
     notes: App, ann: Person, database: Database, capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:
     """While the server runs. The first line of the output is the id, the second the secret."""
-    assert main(["create-client", "--name", "Desk", "--redirect-uri", CALLBACK, *more]) == 0
+    assert main(["create-client", "--name", "Desk (SelfMemory)", "--redirect-uri", CALLBACK, *more]) == 0
     client_id, *secret = capsys.readouterr().out.split("\n")[:-1]
     assert len(secret) == len(more)
     desk = App(notes.http, client_id, *secret)
     page = await ann.open(desk.request())
     assert "An application that your administrator set up" in page.text
+    assert "Connect “Desk (SelfMemory)”?" in page.text
     assert await desk.works((await desk.connect(ann)).access)
     for given in secret:  # a configured client may send its secret in either way
         desk.secret = None
