@@ -1,4 +1,6 @@
-"""HTTP connections: answers an invalid HTTP request with JSON, and limits the time and the size of a request's head."""
+"""HTTP connections: answers an invalid HTTP request with JSON, limits the time and the size of a request's head, and
+sends a short answer in one piece.
+"""
 
 import asyncio
 import json
@@ -55,8 +57,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         super().connection_made(transport)
         self.parser = HttpParser(self)
-        self._answers = Answers(transport)
-        self.transport = cast(asyncio.Transport, self._answers)
+        self._whole = WholeAnswers(transport)
+        self.transport = cast(asyncio.Transport, self._whole)
         self._is_head_due = True
         self._is_body_due = False
         self._head_bytes = 0
@@ -168,7 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _limit_unread(self) -> None:
         """Abort connections until the limit for all is kept: those with the most unread first, of these the oldest."""
-        sizes = {connection: connection._answers.held_bytes for connection in self.unread}
+        sizes = {connection: connection._whole.held_bytes for connection in self.unread}
         unread = sum(sizes.values())
         if unread <= MOST_UNREAD_BYTES:
             return
@@ -200,6 +202,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._unread_timer = None
 
     def on_response_complete(self) -> None:
+        self._whole.flush()  # the answer to HEAD has no body
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None or (self._is_body_due and not self.pipeline):
             self.waiting[self] = None
@@ -218,11 +221,16 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class Answers:
-    """A transport that knows how much memory the unread answers take, and drops what is written after its end."""
+class WholeAnswers:
+    """A transport that keeps the head of an answer of known length until its body comes, and sends both together.
+
+    uvicorn writes them one after the other. A second system call, which also wakes the client a second time, takes a
+    tenth of the time of a short answer.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._head = b""
         self._last_bytes = 0
 
     @property
@@ -232,9 +240,26 @@ class Answers:
         return max(unread, self._last_bytes if unread else 0)
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():  # uvicorn goes on with a queued request's answer, and uvloop would raise
+        if self._transport.is_closing():  # uvicorn goes on with a queued request's answer, and uvloop would raise
+            return
+        if self._head:
+            head, self._head = self._head, b""
+            data = head + data  # `writelines` takes as long as two writes
             self._last_bytes = len(data)
             self._transport.write(data)
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        head, self._head = self._head, b""
+        if not self._transport.is_closing():
+            self._transport.write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
