@@ -189,8 +189,8 @@ CONTROLS = (
     Control("pop-ups keep their window", middleware, "SECURITY_HEADERS", {"Cross-Origin-Opener-Policy": "same-origin"},
             "opener::test_every_answer"),
     Control("plain http while we are private", redirect_uris, "is_private", yes, "redirect_uris::test_plain_http_is"),
-    Control("our name is ours", client_names, "looks_like_ours", no, "pages::test_056_a_name_cannot_pose"),
-    Control("a name stays within its marks", client_names, "_QUOTES", {}, "pages::test_056_a_name_cannot_leave"),
+    Control("our name is ours", client_names, "looks_like_ours", no, "client_names::test_056_a_name_cannot_pose"),
+    Control("a name stays within its marks", client_names, "_QUOTES", {}, "client_names::test_056_a_name_cannot_leave"),
 )  # fmt: skip
 
 
