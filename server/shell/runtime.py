@@ -106,16 +106,16 @@ class Runtime:
         known = self.known.caller(credential.value) if credential else None
         if known is None or (bucket and not self._has_room(bucket, known, project_id)):
             return Call(self, await self.authenticate(credential, bucket, project_id))
-        person.set(known)
+        person.set(known[0])
         return Call(self, None, credential)
 
-    def _has_room(self, bucket: Bucket, known: str, project_id: str | None) -> bool:
-        user_id, _, own_project_id = known.partition("/")
+    def _has_room(self, bucket: Bucket, known: tuple[str, str], project_id: str | None) -> bool:
+        user_id, own_project_id = known
         return self.limits.has_room(bucket, user_id, own_project_id or project_id or "")
 
     async def authenticated(self, outcome: Authenticated) -> None:
         """Continue as this person, and record the use of the credential."""
-        person.set("/".join(limit_key(outcome.principal)))
+        person.set(outcome.principal.user_id)
         if outcome.note_use:
             write = partial(_transact, self.database.write, credentials.note_use, outcome.principal)
             await self.use_recorder.note(write)
@@ -144,7 +144,7 @@ class Runtime:
             self.known.forget(credential.value)
             self.limits.hit(Bucket.REQUEST, address.get())
             raise
-        self.known.remember(credential.value, "/".join(limit_key(outcome.principal)))
+        self.known.remember(credential.value, limit_key(outcome.principal))
         self.limits.hit(Bucket.REQUEST, *limit_key(outcome.principal))
         return outcome
 

@@ -22,34 +22,35 @@ STOP_SECONDS = 3.0
 """How long a stop waits for work that has begun."""
 
 MOST_KNOWN = 10_000
-"""How many credentials are remembered; they take about 2 MB."""
+"""How many credentials are remembered; they take about 4 MB."""
 
 address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
 
 person: ContextVar[str] = ContextVar("person", default="")
-"""The person and project of the current request's credential. Empty without a credential."""
+"""The id of the person to whom the current request's credential belongs. Empty without a credential."""
 
 
 def caller() -> str:
-    """Return the caller whose share the current request uses: its person, whatever the project, or its address if it
-    has no credential. Otherwise somebody with a hundred projects would have a hundred shares.
+    """Return the caller whose share the current request uses: a person, or an address if there is no credential.
+
+    A person has one share for all projects. With one for each, somebody could create projects to get more.
     """
-    return person.get().partition("/")[0] or address.get()
+    return person.get() or address.get()
 
 
 class KnownCallers:
-    """Remembers the owner of each recent credential, to choose a share before the credential is looked up. It grants no
-    rights. Thread-safe, since each step is a single dictionary operation.
+    """Remembers the person and the project of each recent credential, to choose a share and a limit before the
+    credential is looked up. It grants no rights. Thread-safe, since each step is a single dictionary operation.
     """
 
     def __init__(self) -> None:
-        self._callers: dict[str, str] = {}
+        self._callers: dict[str, tuple[str, str]] = {}
 
-    def caller(self, credential: str) -> str | None:
+    def caller(self, credential: str) -> tuple[str, str] | None:
         return self._callers.get(token_hash(credential))
 
-    def remember(self, credential: str, caller: str) -> None:
+    def remember(self, credential: str, caller: tuple[str, str]) -> None:
         if len(self._callers) >= MOST_KNOWN:
             self._callers.clear()
         self._callers[token_hash(credential)] = caller
