@@ -17,6 +17,11 @@ from server.models.base import JsonObject, Utc
 from server.models.sources import Source, SourceColumn
 from server.storage.statements import Query, columns_of, detached
 
+Row = TypeVar("Row", bound=SQLModel)
+
+FOLLOWS = frozenset({"number", "memory_number", "revision", "piece_count", "embedding_model"})
+"""The columns that get new values when the row is restored."""
+
 
 class MemoryCopy(NamedTuple):
     """The columns of a memory and of its earlier versions, and its vectors; `spans` are as in `Embedded`."""
@@ -63,12 +68,6 @@ _PIECES = Query(  # without a table's class, because a long memory has thousands
 _VERSIONS = Query(
     sa.select(*columns_of(MemoryVersion)).where(col(MemoryVersion.memory_number) == sa.bindparam("number"))
 )
-
-
-Row = TypeVar("Row", bound=SQLModel)
-
-FOLLOWS = frozenset({"number", "memory_number", "revision", "piece_count", "embedding_model"})
-"""The columns that get new values when the row is restored."""
 
 
 def _written(row: SQLModel) -> JsonObject:

@@ -16,8 +16,15 @@ from server.storage.database import Database
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
+PAUSE_FACTOR = 9
+"""An erasure is followed by a pause of this many times its own length, because it may rewrite the whole word index
+while others want to write.
+"""
+
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
+_tasks = metadata.tables["index_tasks"]
 
 
 def erase(database: Database, chroma: "Chroma", project_id: str, collection: str, removals: int) -> None:
@@ -52,15 +59,6 @@ def sweep(
         used = {name for row in session.execute(sa.select(_indexes.c.collection, _indexes.c.building)) for name in row}
     for name in names - used:
         chroma.delete_collection(name)
-
-
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
-PAUSE_FACTOR = 9
-"""An erasure is followed by a pause of this many times its own length, because it may rewrite the whole word index
-while others want to write.
-"""
-
-_tasks = metadata.tables["index_tasks"]
 
 
 class WordErasure:
