@@ -111,9 +111,8 @@ async def list_all(request: Request[State]) -> Response:
     """List the organizations that you belong to."""
     call = await call_of(request)
     memberships = await call.read(organizations.list_organizations)
-    return reply(
-        OrganizationList(organizations=[OrganizationView.of_membership(membership) for membership in memberships])
-    )
+    views = [OrganizationView.of_membership(membership) for membership in memberships]
+    return reply(OrganizationList(organizations=views))
 
 
 async def get(request: Request[State]) -> Response:

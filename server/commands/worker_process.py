@@ -93,10 +93,8 @@ class SharingServer(BoundedServer):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         while self._listeners:
             asyncio.get_running_loop().remove_reader(self._listeners.pop())
-        if self._accepting:
-            await asyncio.wait(
-                self._accepting
-            )  # uvicorn closes the connections that it knows, and waits for all others
+        if self._accepting:  # uvicorn closes the connections that it knows, and waits for all others
+            await asyncio.wait(self._accepting)
         await super().shutdown(sockets)
 
     def _watch(self, listener: socket.socket) -> None:

@@ -50,8 +50,7 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
 
 def without_words(content: str, embedded: Embedded) -> Embedded:
     """Return what to store first: everything, or all but the words of a long text."""
-    is_long = weight_of(content, len(embedded.spans)) > LONG_WEIGHT
-    return replace(embedded, terms=()) if is_long else embedded
+    return replace(embedded, terms=()) if weight_of(content, len(embedded.spans)) > LONG_WEIGHT else embedded
 
 
 def is_long(memory: Memory) -> bool:
