@@ -15,8 +15,8 @@ from server.shell.runtime import State
 SCOPES = [scope.value for scope in Scope]
 KEYS = "/oauth/jwks"
 OPENID_REQUIRES = {"subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"]}
-"""What OpenID Connect Discovery requires besides a `jwks_uri`. No token has a signature, but clients that look for the
-document at the path of OpenID Connect, such as Spring's and Cursor, refuse one without these fields.
+"""The fields that OpenID Connect Discovery requires besides `jwks_uri`. The server signs no tokens and ignores them.
+Clients that read the document at OpenID Connect's path, such as Spring's, refuse it without these fields.
 """
 
 CACHE = {"Cache-Control": "public, max-age=300"}

@@ -189,7 +189,7 @@ def ended(server: ServerProcess) -> int:
 
 
 def test_a_stop_leaves_chroma_closed_and_a_killed_server_no_workers(tmp_path: Path) -> None:
-    """A Chroma that is left open would be built anew. The stop takes no longer if another worker hangs."""
+    """The server would rebuild a Chroma that is left open. A worker that hangs does not make the stop longer."""
     key = new_key(tmp_path)
     is_open = tmp_path / "data" / "chroma" / "open"
     with started(tmp_path, WORKERS="2", EXACT_SCAN_LIMIT="2") as server:

@@ -38,8 +38,8 @@ SHOWN_LENGTH = 12_000
 
 
 MOST_AS_MARKDOWN = 100_000
-"""About how many characters of a conversation are rendered as Markdown. What is said after them is shown as it is
-written: rendering a whole memory of 1 MB would take ten seconds.
+"""About how many characters of a conversation are rendered as Markdown. The page shows later messages as plain text,
+because rendering a memory of 1 MB takes ten seconds.
 """
 
 

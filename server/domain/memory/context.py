@@ -47,7 +47,7 @@ def read_context(
     budget: int,
     write: Write,
 ) -> list[ContextEntry]:
-    """Return the memories whose lines fit into `budget` characters. A line break counts as one character.
+    """Return the memories whose lines fit into `budget` characters, with one more for each line break.
 
     `write` returns the line of a memory. It gets the memory and its text, with the title first if it has one.
 
