@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from server.domain.memory.source import PREFIXES
 from server.models.base import is_id, now, time_in
 from server.plurals import count
 
@@ -61,12 +62,17 @@ def zone_of(cookies: Mapping[str, str]) -> tzinfo:
 
 
 def times_of_namesakes(names: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
-    """Return the times of the imports that another import shares its name with, by their ids. `names` are those of
-    sources by id.
+    """Return the times of sources that share their name with another, by their ids: when the import began, or the key
+    or connection was created. `names` are those of sources by id, or by the kind for those that count as one.
     """
-    imports = {one: name for one, name in names.items() if is_id(IMPORT, one)}
-    often = Counter(imports.values())
-    times = {one: time_in(IMPORT, one).astimezone(zone) for one, name in imports.items() if often[name] > 1}
+    labels = {one: (one.startswith(IMPORT), name) for one, name in names.items()}
+    often = Counter(labels.values())
+    times = {
+        one: time_in(prefix, one).astimezone(zone)
+        for one, label in labels.items()
+        for prefix in PREFIXES
+        if often[label] > 1 and is_id(prefix, one)
+    }
     return {one: f" {time:%b} {time.day}, {time:%Y %H:%M:%S}" for one, time in times.items()}
 
 

@@ -5,7 +5,7 @@ from datetime import UTC
 from starlette.responses import Response
 
 from server.dashboard import charts
-from server.dashboard.dates import zone_of
+from server.dashboard.dates import times_of_namesakes, zone_of
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
@@ -49,5 +49,6 @@ async def show(request: PageRequest) -> Response:
         newest=[Row.of(memory) for memory in newest.memories],
         chart=charts,
         works=works,
+        times=times_of_namesakes({work.source: work.name for work in works}, zone),
         people=await request.call.read(users.names_of, {work.actor_id for work in works}),
     )

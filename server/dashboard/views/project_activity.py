@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
+from server.dashboard.dates import times_of_namesakes, zone_of
 from server.dashboard.excerpts import heading
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
@@ -107,6 +108,8 @@ async def show(request: PageRequest) -> Response:
     visible = events[:EVENTS_PER_PAGE]
     older = visible[-1].event.id if len(events) > EVENTS_PER_PAGE else None
     single = {record.event.memory_ids[0] for record in visible if len(record.event.memory_ids) == 1}
+    works = await request.call.read(assistants.recent_work, request.project_id)
+    names = {work.source: work.name for work in works}
     titles_by_id = await request.call.read(titles.titles_of, request.project_id, single)
     return await request.render(
         "project_activity.html",
@@ -114,7 +117,8 @@ async def show(request: PageRequest) -> Response:
         rows=_folded([Row.of(record, titles_by_id) for record in visible]),
         older=older,
         query=query,
-        works=await request.call.read(assistants.recent_work, request.project_id),
+        works=works,
+        times=times_of_namesakes(names, zone_of(request.http.cookies)),
         days=request.call.runtime.settings.activity_days,
     )
 

@@ -15,6 +15,7 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
+from server.models.sources import SourceKind
 from server.principal import Principal
 from server.storage.statements import Query, as_json, numbers_in
 
@@ -31,7 +32,9 @@ MOST_SORTED = 5 * MOST_COUNTED
 
 
 class Facet(NamedTuple):
-    """A value that filters accept, the name that people read, and how many memories have it."""
+    """A value that filters accept, the name that people read, and how many memories have it. The browsers of people
+    are one source, whose value is its kind.
+    """
 
     value: str
     name: str
@@ -107,8 +110,9 @@ def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: i
 def facets_of(memories: Sequence[Memory]) -> Facets:
     details = [memory.details for memory in memories]
     sources = [memory.source for memory in memories if memory.source]
-    names = {source.id: source.name for source in sources}
-    counts = Counter(source.id for source in sources)
+    values = [source.kind if source.kind == SourceKind.SESSION else source.id for source in sources]
+    names = {value: source.name for value, source in zip(values, sources, strict=True)}
+    counts = Counter(values)
     by_source = [Facet(one, names[one], count) for one, count in counts.most_common(MOST_VALUES)]
     return Facets(_count(details, TAGS), _count(details, PEOPLE), _count(details, CATEGORY), by_source)
 
@@ -164,10 +168,13 @@ _DETAILS = Query(
     sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(numbers_in("numbers")))
 )
 _COUNT = sa.func.count().label("count")
+_SOURCE = sa.case(
+    (col(Memory.source_kind) == SourceKind.SESSION, SourceKind.SESSION), else_=col(Memory.source_id)
+).label("source")
 _SOURCES = Query(
-    sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), _COUNT)
+    sa.select(_SOURCE, sa.func.max(col(Memory.source_name)), _COUNT)
     .where(col(Memory.number).in_(numbers_in("numbers")), col(Memory.source_id).is_not(None))
-    .group_by(col(Memory.source_id))
-    .order_by(_COUNT.desc(), col(Memory.source_id))
+    .group_by(_SOURCE)
+    .order_by(_COUNT.desc(), _SOURCE)
     .limit(sa.literal(MOST_VALUES))
 )
