@@ -1,4 +1,4 @@
-"""Logging: one event per line, with fields, as text or JSON, and never a token, address, query or memory text."""
+"""Logging: one event per line, with fields, as text or JSON, and never a token, email address, query or memory text."""
 
 import json
 import logging
@@ -8,6 +8,8 @@ import time
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+client_address: ContextVar[str] = ContextVar("client_address", default="")
+"""The address that the current request came from. Only the lines of refusals and account events hold it."""
 
 _TOKEN = re.compile(r"(sk_im_|sm_[a-z]{2}_)[A-Za-z0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

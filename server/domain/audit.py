@@ -1,5 +1,6 @@
 """The audit trail: who changed which rights, and when."""
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
@@ -9,9 +10,12 @@ from sqlmodel import Session, col, select
 
 from server.domain.access import Action, require_organization, require_session
 from server.domain.client_names import shown_name
+from server.logs import client_address
 from server.models import ApiKey, AuditEvent, Invitation, OAuthClient, Project
 from server.models.base import JSON
 from server.principal import Principal
+
+log = logging.getLogger(__name__)
 
 
 class Event(StrEnum):
@@ -91,8 +95,15 @@ def record(
 
 
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
-    """Record an event of the user's account that only the user can see."""
+    """Record an event of the user's account that only the user can see, and log it for those who run the server."""
+    log_account_event(event, user_id=user_id, **details)
     session.add(AuditEvent(type=event, actor_id=user_id, user_id=user_id, target=target, details=details))
+
+
+def log_account_event(event: str, **fields: JSON) -> None:
+    """Log an event of an account with the address that it came from. Commands, which have none, say what they did."""
+    if address := client_address.get():
+        log.info(event, extra=fields | {"address": address})
 
 
 def record_memories(

@@ -20,6 +20,7 @@ from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
+from server.logs import client_address
 from server.mailer import Mailer
 from server.metrics import Metrics
 from server.principal import Principal
@@ -29,7 +30,7 @@ from server.shell.health import HealthChecks
 from server.shell.last_use import UseRecorder
 from server.shell.operations import ENDING, LIMITS, NAMES, READING_FIRST
 from server.shell.pools import Pools
-from server.shell.shares import KnownCallers, Shares, Threads, address, caller, person
+from server.shell.shares import KnownCallers, Shares, Threads, caller, person
 from server.storage.database import Database, transact
 from server.storage.database_failures import translating_outages
 
@@ -123,9 +124,9 @@ class Runtime:
     async def count_request(self) -> None:
         """Count an anonymous request against its client address. Raises RateLimited."""
         if self.limits.may_block:
-            await self.in_thread(self.limits.hit, Bucket.REQUEST, address.get())
+            await self.in_thread(self.limits.hit, Bucket.REQUEST, client_address.get())
         else:
-            self.limits.hit(Bucket.REQUEST, address.get())
+            self.limits.hit(Bucket.REQUEST, client_address.get())
 
     def _authenticate(
         self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
@@ -142,7 +143,7 @@ class Runtime:
             outcome = credentials.authenticate(session, credential)
         except Unauthenticated:
             self.known.forget(credential.value)
-            self.limits.hit(Bucket.REQUEST, address.get())
+            self.limits.hit(Bucket.REQUEST, client_address.get())
             raise
         self.known.remember(credential.value, limit_key(outcome.principal))
         self.limits.hit(Bucket.REQUEST, *limit_key(outcome.principal))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from server import waits
 from server.errors import ServiceError, Unavailable
 from server.hashing import token_hash
+from server.logs import client_address
 
 T = TypeVar("T")
 
@@ -24,9 +25,6 @@ STOP_SECONDS = 3.0
 MOST_KNOWN = 10_000
 """How many credentials are remembered; they take about 4 MB."""
 
-address: ContextVar[str] = ContextVar("address", default="")
-"""The client address of the current request."""
-
 person: ContextVar[str] = ContextVar("person", default="")
 """The id of the person to whom the current request's credential belongs. Empty without a credential."""
 
@@ -36,7 +34,7 @@ def caller() -> str:
 
     A person has one share for all projects. With one for each, somebody could create projects to get more.
     """
-    return person.get() or address.get()
+    return person.get() or client_address.get()
 
 
 class KnownCallers:

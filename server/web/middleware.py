@@ -13,13 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import waits
 from server.errors import RateLimited, ServiceError, Unavailable
-from server.logs import request_id
+from server.logs import client_address, request_id
 from server.metrics import Metrics
 from server.models.base import new_id
 from server.network.urls import host_of, host_of_header, is_loopback, without_slash
 from server.settings import Settings
 from server.shell.runtime import State
-from server.shell.shares import address, person
+from server.shell.shares import person
 from server.web import csp
 from server.web.forwarding import apply_forwarding, networks
 from server.web.request_credentials import address_of, presents_credential
@@ -72,7 +72,7 @@ class Envelope:
         scope["path"] = without_slash(scope["method"], path)
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
-        address.set(address_of(HTTPConnection(scope)))
+        address_token = client_address.set(address_of(HTTPConnection(scope)))
         person.set("")
         waits.begin()
         started, status = time.perf_counter(), 0
@@ -98,10 +98,13 @@ class Envelope:
         finally:
             self._record(scope, status or 500, time.perf_counter() - started)
             request_id.reset(token)
+            client_address.reset(address_token)
 
     def _record(self, scope: Scope, status: int, spent: float) -> None:
         route = route_of(scope)
         fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
+        if 400 <= status < 500:
+            fields |= {"address": client_address.get()} | ({"user_id": person.get()} if person.get() else {})
         log.log(logging.DEBUG if route.startswith("/static/") else logging.INFO, "request", extra=fields)
         self.metrics.count_request(scope["method"], route, status, spent)
 

@@ -64,9 +64,11 @@ def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -
     if user is not None and is_right and user.email == address:
         return complete_sign_in(session, user, browser)
     if user is not None:
-        audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
+        reason = "other_address" if is_right else "wrong_password"
+        audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id, reason=reason)
     else:
         audit.record(session, Event.SIGN_IN_FAILED, None, None)
+        audit.log_account_event(Event.SIGN_IN_FAILED, reason="no_account")
     return None
 
 

@@ -1,0 +1,58 @@
+"""The log says who was refused, from where and why, without addresses of people or secrets."""
+
+import logging
+
+import pytest
+from starlette.types import ASGIApp
+
+from server.settings import Settings
+from tests.support.browsers import COOKIE, PASSWORD, browser_at, sign_in, sign_up
+
+ANN = "ann@example.com"
+ADDRESS = "203.0.113.7"
+Lines = list[tuple[str, dict[str, object]]]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    names = ("address", "user_id", "reason", "status", "limit")
+    return [
+        (record.getMessage(), {name: value for name, value in vars(record).items() if name in names})
+        for record in caplog.records
+    ]
+
+
+async def test_the_log_tells_of_sign_ins_that_fail(app: ASGIApp, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("server", "rest"):
+        caplog.set_level(logging.INFO, name)
+    async with browser_at(app, "198.51.100.1") as ann, browser_at(app, ADDRESS) as stranger:
+        await sign_up(ann)
+        user_id = (await ann.get("/api/users/me")).json()["id"]
+        caplog.clear()
+        for _ in range(3):
+            await sign_in(stranger, password="not the password")
+        await sign_in(stranger, "nobody@example.com")
+        logged = lines(caplog)
+        wrong = ("account.sign_in_failed", {"user_id": user_id, "reason": "wrong_password", "address": ADDRESS})
+        assert logged.count(wrong) == 2
+        assert logged.count(("rate limited", {"limit": "sign_in"})) == 1
+        assert ("account.sign_in_failed", {"reason": "no_account", "address": ADDRESS}) in logged
+        requests = [fields for event, fields in logged if event == "request"]
+        assert requests == [{"status": status, "address": ADDRESS} for status in (401, 401, 429, 401)]
+
+        caplog.clear()
+        fields = {"current_password": "not the password", "new_password": "another long password"}
+        refused = await ann.post("/dashboard/account/password", data=fields, headers={"Origin": str(ann.base_url)})
+        assert refused.status_code == 400
+        assert ("request", {"status": 400, "address": "198.51.100.1", "user_id": user_id}) in lines(caplog)
+
+        caplog.clear()
+        assert (await sign_in(ann)).status_code == 303
+        assert ("account.signed_in", {"user_id": user_id, "address": "198.51.100.1"}) in lines(caplog)
+        assert ("request", {"status": 303}) in lines(caplog)
+        for secret in (ANN, PASSWORD, ann.cookies[COOKIE]):
+            assert secret not in caplog.text
