@@ -30,6 +30,7 @@ def configure(level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat errors that it raises, which we log
     for name in ("server", "rest", "tools", "oauth"):
         logging.getLogger(name).setLevel(level.upper())
 

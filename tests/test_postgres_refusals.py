@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -85,3 +86,13 @@ def test_a_server_without_tls_is_said(refusal: Refusal, postgres: Databases) -> 
 def test_a_host_that_does_not_exist_is_said(refusal: Refusal) -> None:
     said = refusal("postgresql://me:it@nowhere.invalid/x")
     assert said == "the database is not usable: the host in SELFMEMORY_DATABASE_URL cannot be found"
+
+
+def test_the_driver_does_not_log_the_error_that_it_raises(
+    refusal: Refusal, postgres: Databases, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refusal("postgresql://me:it@nowhere.invalid/x")
+    plain = sa.make_url(postgres.make_empty()).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as connection, pytest.raises(psycopg.errors.DivisionByZero):
+        connection.cursor().executemany("SELECT 1 / %s", [(0,)] * 5_000)
+    assert capfd.readouterr().err == ""
