@@ -3,17 +3,17 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, names, notifications
-from server.domain.access import GOVERNING, PROJECT_ACTIONS, Action, refusal, require_project_role
+from server.domain.access import PROJECT_ACTIONS, Action, refusal, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
+from server.domain.teams.project_members import administrators_of
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
-from server.models import ApiKey, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
+from server.models import ApiKey, Project, User
 from server.models.base import JSON, now
 from server.principal import Principal
 from server.storage.statements import count_rows
@@ -166,25 +166,9 @@ def _notify(session: Session, project: Project, key: ApiKey, notice: Notice, ver
     by = f"by {actor.name}" if actor else "on the command line"
     owner = [key.created_by] if key.created_by != actor_id else []
     notifications.notify(
-        session, _project_administrators(session, project.id) + owner, notice, f"API key {verb}",
+        session, administrators_of(session, project.id) + owner, notice, f"API key {verb}",
         f"The API key “{key.name}” was {verb} in the project “{project.name}”.",
         topic=f"{notice}:{project.id}:{actor_id}",
         gathered=f"%d API keys were {verb} in the project “{project.name}” {by}. The last one was “{key.name}”.",
         project_id=project.id, api_key_id=key.id, prefix=key.prefix, **({"actor_id": actor_id} if actor_id else {}),
     )  # fmt: skip
-
-
-def _project_administrators(session: Session, project_id: str) -> list[str]:
-    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
-    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    user_ids = sa.union(
-        sa.select(col(ProjectMember.user_id)).where(
-            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
-        ),
-        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
-        sa.select(col(OrganizationMember.user_id)).where(
-            col(OrganizationMember.organization_id) == organization_id,
-            col(OrganizationMember.role).in_(GOVERNING),
-        ),
-    )
-    return list(session.execute(user_ids).scalars())

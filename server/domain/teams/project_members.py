@@ -7,10 +7,11 @@ removed like any other.
 
 from dataclasses import replace
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import PROJECT_ACTIONS, Action, governs, require_project_role
+from server.domain.access import GOVERNING, PROJECT_ACTIONS, Action, governs, require_project_role
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
@@ -118,13 +119,31 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
         session, event, principal.user_id, organization.id, user_id,
         project_id=project.id, api_keys=revoked.api_keys, grants=revoked.grants, invitations=cancelled,
     )  # fmt: skip
-    if not is_leaving:
+    if is_leaving:
+        _notify_administrators(session, project, session.get_one(User, user_id))
+    else:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {project.name}",
             f"You no longer have a role in the project “{project.name}”.", topic=f"removed:{project.id}",
             project_id=project.id, actor_id=principal.user_id,
         )  # fmt: skip
     return replace(revoked, invitations=cancelled)
+
+
+def administrators_of(session: Session, project_id: str) -> list[str]:
+    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
+    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    user_ids = sa.union(
+        sa.select(col(ProjectMember.user_id)).where(
+            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
+        ),
+        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
+        sa.select(col(OrganizationMember.user_id)).where(
+            col(OrganizationMember.organization_id) == organization_id,
+            col(OrganizationMember.role).in_(GOVERNING),
+        ),
+    )
+    return list(session.execute(user_ids).scalars())
 
 
 def _require_own_role(session: Session, project: Project, user_id: str) -> tuple[Organization, ProjectMember]:
@@ -149,6 +168,18 @@ def _require_other_admin(session: Session, principal: Principal, organization: O
     is_admin = (col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN)
     if principal.user_id != organization.owner_id and count_rows(session, ProjectMember, *is_admin) <= 1:
         raise LastAdmin
+
+
+def _notify_administrators(session: Session, project: Project, user: User) -> None:
+    """Notify the other administrators of the project that the user has left."""
+    others = set(administrators_of(session, project.id)) - {user.id}
+    notifications.notify(
+        session, others, Notice.MEMBER_LEFT, f"{user.name} left {project.name}",
+        f"{user.name} left the project “{project.name}”.",
+        topic=f"left:{project.id}",
+        gathered=f"%d members left the project “{project.name}”. The last one was {user.name}.",
+        project_id=project.id, actor_id=user.id,
+    )  # fmt: skip
 
 
 def _notify_role(session: Session, principal: Principal, project: Project, user_id: str, role: ProjectRole) -> None:

@@ -72,6 +72,17 @@ async def test_the_owner_is_told_who_left(team: Team) -> None:
     assert re.fullmatch(r"2 members left the organization “.*”\. The last one was .+\.", notice["message"])
 
 
+async def test_the_administrators_of_a_project_are_told_who_left_it(team: Team) -> None:
+    assert (await team["owner"].put(in_project(team, "editor"), {"role": "admin"})).status_code == 200
+    for role in ("viewer", "editor"):
+        assert (await team[role].delete(in_project(team, role))).status_code == 200
+    for role in ("owner", "admin", "project_admin"):
+        (notice,) = (await team[role].get("/api/notifications")).json()["notifications"][:1]
+        assert (notice["type"], notice["metadata"]["actor_id"]) == ("member_left", team.ids["editor"])
+        assert re.fullmatch(r"2 members left the project “.*”\. The last one was .+\.", notice["message"])
+    assert "left the project" not in (await team["target"].get("/api/notifications")).text
+
+
 async def test_a_demoted_admin_loses_the_invitations_that_the_role_allowed(team: Team) -> None:
     await team["owner"].post(
         f"/api/projects/{team.project_id}/members", {"user_id": team.ids["member"], "role": "admin"}
