@@ -90,6 +90,7 @@ async def test_the_form_says_at_once_that_sign_up_is_by_invitation(settings: Set
             shown = (await fresh(guest).get("/sign-up")).text
             assert remark in shown
             assert "<form" in shown
+            assert "Invited, but no account yet?" in (await fresh(guest).get("/sign-in")).text
             invited = (await fresh(guest).get("/sign-up?next=/accept-invitation/x")).text
             assert remark not in invited
             assert "Then you can answer your invitation." in invited

@@ -53,10 +53,7 @@ async def show_setup(request: Request[State]) -> Response:
 
 
 async def show_sign_up(request: Request[State]) -> Response:
-    """Show the form. Where invited addresses alone may sign up, say so, unless the first account is to be created."""
-    runtime = request.state["runtime"]
-    is_by_invitation = runtime.settings.sign_up == "invited" and await runtime.read(users.has_any)
-    return await _page_unless_signed_in(request, "sign_up.html", is_by_invitation=is_by_invitation)
+    return await _page_unless_signed_in(request, "sign_up.html")
 
 
 async def sign_up(request: Request[State]) -> Response:
@@ -194,9 +191,12 @@ async def call_of(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
-async def _page_unless_signed_in(request: Request[State], template: str, *, is_by_invitation: bool = False) -> Response:
+async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
+    """Show the form. Where invited addresses alone may sign up, say so, unless the first account is to be created."""
     if SWITCH not in request.query_params and await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
+    runtime = request.state["runtime"]
+    is_by_invitation = runtime.settings.sign_up == "invited" and await runtime.read(users.has_any)
     return await render_page(request, template, is_by_invitation=is_by_invitation)
 
 
