@@ -63,3 +63,10 @@ async def test_malformed_forms_are_refused(client: httpx.AsyncClient) -> None:
     assert zero.status_code == 400
     many = await client.post("/sign-in", data={f"f{number}": "" for number in range(30)})
     assert many.status_code == 400
+
+
+async def test_an_invitation_that_does_not_exist_says_what_to_do(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/accept-invitation/x")
+    assert answer.status_code == 404
+    assert "<h1>Invitation not found</h1>" in answer.text
+    assert "ask the person who invited you for a new one" in answer.text
