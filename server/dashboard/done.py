@@ -27,6 +27,7 @@ DONE = {
     "selected-tag": "Tags added to {}.",
     "selected-move": "{} moved.",
     "selected-delete": "{} deleted. You can restore deleted memories from the trash.",
+    "selected-restore": "{} restored.",
     "selected-erase": "{} deleted.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
@@ -76,13 +77,14 @@ NOTHING_DONE = {
     "selected-unpin": f"Nothing was unpinned: {ALREADY_GONE}",
     "selected-tag": f"No tags were added: {ALREADY_GONE}",
     "selected-move": f"Nothing was moved: {ALREADY_GONE}",
+    "selected-restore": "Nothing was restored: the memories are no longer in the trash.",
     "selected-delete": f"Nothing was deleted: {ALREADY_GONE}",
     "selected-erase": f"Nothing was deleted: {ALREADY_GONE}",
 }
 """The messages to show instead when the number is 0."""
 
 
-PARAMETERS = ("done", "count", "invitations", "new", "deleted")
+PARAMETERS = ("done", "count", "invitations", "new", "deleted", "deleted_since", "deleted_until")
 """The parameters of an address that say what a form has done."""
 
 LONGEST_POSITION = 4_000

@@ -52,6 +52,7 @@ PAGES = {
     PROJECT + "/examples": Form(overview.show, overview.add_examples),
     PROJECT + "/memories": Page(memories.show),
     PROJECT + "/memories/new": Page(memory.new, memory.add),
+    PROJECT + "/memories/undo-deletion": Form(memories.show, selection.undo_deletion),
     PROJECT + "/memories/selected": Form(memories.show, selection.act, guard=permanent.of_selection),
     PROJECT + "/memories/restore": Form(memories.show, memory.restore),
     PROJECT + "/views": Form(memories.show, saved_views.save),

@@ -275,3 +275,18 @@ async def test_an_export_refuses_what_it_cannot_narrow_by(ann: Visitor) -> None:
     answer = await ann.get(f"{ann.project}/export?tag=travel")
     assert (answer.status_code, TEXTS[0] in answer.text) == (400, False)
     assert "did you mean tags?" in seen(answer)
+
+
+async def test_a_deletion_of_several_memories_can_be_undone_at_once(ann: Visitor) -> None:
+    first, *others = await ann.remember_all(TEXTS, tags="travel")
+    await ann.do(f"/dashboard/memories/{first}/delete")
+    page = await ann.get((await act(ann, "delete", others, back="?tags=travel")).headers["location"])
+    assert "2 memories deleted." in seen(page)
+    form = {name: hidden(page, name) for name in ("deleted_since", "deleted_until", "back")}
+    undone = await ann.do(f"{ann.project}/memories/undo-deletion", form)
+    assert undone == f"{ann.project}/memories?tags=travel&done=selected-restore&count=2"
+    shown = await ann.see(undone)
+    assert "2 memories restored." in shown
+    assert TEXTS[0] not in shown, "what was deleted before stays in the trash"
+    assert "Nothing was restored" in seen(await ann.shown(f"{ann.project}/memories/undo-deletion", form))
+    assert (await ann.post(f"{ann.project}/memories/undo-deletion", {"deleted_since": "x"})).status_code == 400

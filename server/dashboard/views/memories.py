@@ -63,12 +63,11 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
-    runtime = request.call.runtime
-    model = await request.call.read(model_notes.of_project, project_id, runtime.settings) if query.q else None
+    settings = request.call.runtime.settings
+    model = await request.call.read(model_notes.of_project, project_id, settings) if query.q else None
     views = await request.call.read(saved_views.list_own, project_id)
     kept = restore_form(deleted) if deleted else _kept(request)
     is_deleted = deleted is not None or bool(kept)
-    trash_days = await request.call.read(trash.days, project_id) if is_deleted else 0
     known = results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters())
     zone = zone_of(request.http.cookies)
     author_ids = {row.memory.created_by for row in (*results.rows, *results.weaker)}
@@ -81,7 +80,8 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         model=model,
         kept=kept,
         is_deleted=is_deleted,
-        trash_days=trash_days,
+        deletion=_deletion(request),
+        trash_days=await request.call.read(trash.days, project_id) if is_deleted else 0,
         targets=await _targets(request, project_id),
         picked=request.texts("ids"),
         most_counted=MOST_COUNTED,
@@ -102,6 +102,12 @@ async def _targets(request: PageRequest, project_id: str) -> list[ProjectEntry]:
     """Return the other projects, to which memories can be moved."""
     projects = (await request.frame()).projects
     return [entry for entry in projects if entry.project.id != project_id and entry.may("write")]
+
+
+def _deletion(request: PageRequest) -> dict[str, str]:
+    """Return the period of a deletion of several memories, which the page offers to undo."""
+    given = request.http.query_params
+    return {name: given[name] for name in ("deleted_since", "deleted_until") if name in given}
 
 
 def _kept(request: PageRequest) -> str:

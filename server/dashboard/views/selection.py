@@ -1,4 +1,6 @@
-"""Actions on the memories that are selected in a list: pin, tag, move, export, delete."""
+"""Actions on the memories that are selected in a list: pin, tag, move, export, delete, and undo the deletion."""
+
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -6,8 +8,10 @@ from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views import exchange
 from server.domain.memory import selection, trash
 from server.domain.memory.exchange.export import ExportFormat
+from server.domain.memory.expiry import parse_moment
 from server.domain.memory.selection import MOST_SELECTED
 from server.errors import Invalid
+from server.models.base import now
 
 
 async def act(request: PageRequest) -> Response:
@@ -20,9 +24,25 @@ async def act(request: PageRequest) -> Response:
     action = request.text("action")
     if action == "export":
         return await exchange.download(request, ExportFormat.JSONL, ids)
+    since = now()
     count = await _run(request, action, ids)
-    is_final = action == "delete" and not await request.call.read(trash.days, request.project_id)
-    return _back(request, "erase" if is_final else action, count)
+    if action != "delete" or not count:
+        return _back(request, action, count)
+    if not await request.call.read(trash.days, request.project_id):
+        return _back(request, "erase", count)
+    return _back(request, action, count, deleted_since=since.isoformat(), deleted_until=now().isoformat())
+
+
+async def undo_deletion(request: PageRequest) -> Response:
+    """Restore the memories of the deletion that the form names by its time. Raises Invalid."""
+    try:
+        since, until = (parse_moment(request.text(name) or None) for name in ("deleted_since", "deleted_until"))
+    except ValueError:
+        since = until = None
+    if since is None or until is None:
+        raise Invalid("Nothing was restored, because the form is incomplete. Restore the memories from the trash.")
+    count = await request.call.run(selection.undo_deletion, request.project_id, since, until)
+    return _back(request, "restore", count)
 
 
 async def _run(request: PageRequest, action: str, ids: list[str]) -> int:
@@ -41,8 +61,10 @@ async def _run(request: PageRequest, action: str, ids: list[str]) -> int:
     raise Invalid("Choose what to do with the selected memories.")
 
 
-def _back(request: PageRequest, action: str, count: int) -> Response:
-    """Redirect to the same page of the list, with a message that says how many memories were affected."""
-    query = request.text("back").removeprefix("?")
+def _back(request: PageRequest, action: str, count: int, **period: str) -> Response:
+    """Redirect to the same page of the list, with a message that says how many memories were affected. `period` is the
+    time of a deletion, which the page offers to undo.
+    """
+    query = "&".join(filter(None, (request.text("back").removeprefix("?"), urlencode(period))))
     address = f"{request.project_path}/memories" + (f"?{query}" if query else "")
     return redirect(address, f"selected-{action}", count=count)

@@ -75,7 +75,7 @@ def of_one(session: Session, principal: Principal, memory_id: str, *_more: objec
     return Charge(trash.project_of(session, principal, memory_id))
 
 
-def of_deletion_of_all(_session: Session, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
+def of_project(_session: Session, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
     return Charge(project_id)
 
 

@@ -5,6 +5,8 @@ Memories that someone has deleted are skipped.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 import sqlalchemy as sa
@@ -13,7 +15,7 @@ from sqlmodel import Session, col
 from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project
-from server.domain.memory import activity, deletions, memories, moves, storing, unfinished, usage
+from server.domain.memory import activity, deletions, memories, moves, storing, trash, unfinished, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, distinct, like, parse_list
@@ -67,6 +69,20 @@ def delete(session: Session, principal: Principal, project_id: str, ids: Sequenc
     """Delete the memories as `deletions.delete` does. Return how many."""
     selected = _in_order(session, principal, project_id, ids)
     return _each(session, principal, project_id, selected, lambda one: deletions.delete(session, principal, one))
+
+
+def undo_deletion(session: Session, principal: Principal, project_id: str, since: datetime, until: datetime) -> int:
+    """Bring back what the principal deleted from `since` to `until`. Return how many memories. Those that somebody else
+    has restored or deleted permanently are skipped. Raises the errors of `require_project`, and QuotaExceeded.
+    """
+    require_project(session, principal, project_id, Action.WRITE)
+    count = 0
+    ids = trash.deleted_between(session, project_id, principal.user_id, since, until, MOST_SELECTED)
+    for memory_id in turns.each(session, ids):
+        with suppress(NotFound, Invalid):
+            trash.restore(session, principal, memory_id)
+            count += 1
+    return count
 
 
 def move(session: Session, principal: Principal, project_id: str, ids: Sequence[str], target_id: str) -> int:

@@ -2,6 +2,7 @@
 time in the trash is over, it can be restored with its id and all its versions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -138,6 +139,15 @@ def restorable_in(project_id: str) -> sa.Select[TrashedMemory]:
     matching = [*_restorable(), *_of(project_id, None)]
     query = sa.select(TrashedMemory).where(*matching).options(*_ONLY_MEMORY).order_by(col(TrashedMemory.id))
     return query.execution_options(yield_per=ROWS_PER_READ)
+
+
+def deleted_between(
+    session: Session, project_id: str, user_id: str, since: datetime, until: datetime, limit: int
+) -> Sequence[str]:
+    """Return the ids of at most `limit` memories that the user deleted from `since` to `until`, both inclusive."""
+    own = (col(TrashedMemory.deleted_by) == user_id, col(TrashedMemory.deleted_at).between(since, until))
+    query = sa.select(col(TrashedMemory.id)).where(*_restorable(), *_of(project_id, None), *own)
+    return session.scalars(query.order_by(col(TrashedMemory.id).desc()).limit(limit)).all()
 
 
 def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
