@@ -6,9 +6,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain.access import require_session
+from server.domain.access import GOVERNING, require_session
 from server.errors import NotFound
-from server.models import Notification, metadata
+from server.models import Notification, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, metadata
 from server.models.base import JSON, now
 from server.principal import Principal
 from server.storage.statements import Query, count_rows
@@ -59,6 +59,22 @@ def notify(
     if notices:
         session.execute(sa.insert(Notification), notices)
         _FORGET.run(session, [{"user_id": user_id} for user_id in recipients])
+
+
+def administrators_of(session: Session, project_id: str) -> list[str]:
+    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
+    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    user_ids = sa.union(
+        sa.select(col(ProjectMember.user_id)).where(
+            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
+        ),
+        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
+        sa.select(col(OrganizationMember.user_id)).where(
+            col(OrganizationMember.organization_id) == organization_id,
+            col(OrganizationMember.role).in_(GOVERNING),
+        ),
+    )
+    return list(session.execute(user_ids).scalars())
 
 
 _notifications = metadata.tables["notifications"]

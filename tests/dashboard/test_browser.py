@@ -142,7 +142,7 @@ def invite_and_accept(ann: Browser, ben: Browser) -> None:
     ben.press("Accept")
     ben.open("/dashboard/organizations")
     assert ben.shows("Personal (Ann)")
-    ben.press("My Memories")
+    ben.press("My Memories", "section:nth-of-type(2)")  # below his own organization
     assert ben.shows("Anna likes the aisle seat.")
     ann.press("Notifications", "nav")
     assert ann.shows("Ben joined Personal")

@@ -10,7 +10,6 @@ from server.domain.access import PROJECT_ACTIONS, Action, refusal, require_proje
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
-from server.domain.teams.project_members import administrators_of
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
 from server.models import ApiKey, Project, User
@@ -166,7 +165,7 @@ def _notify(session: Session, project: Project, key: ApiKey, notice: Notice, ver
     by = f"by {actor.name}" if actor else "on the command line"
     owner = [key.created_by] if key.created_by != actor_id else []
     notifications.notify(
-        session, administrators_of(session, project.id) + owner, notice, f"API key {verb}",
+        session, notifications.administrators_of(session, project.id) + owner, notice, f"API key {verb}",
         f"The API key “{key.name}” was {verb} in the project “{project.name}”.",
         topic=f"{notice}:{project.id}:{actor_id}",
         gathered=f"%d API keys were {verb} in the project “{project.name}” {by}. The last one was “{key.name}”.",

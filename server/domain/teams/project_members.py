@@ -7,11 +7,10 @@ removed like any other.
 
 from dataclasses import replace
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import GOVERNING, PROJECT_ACTIONS, Action, governs, require_project_role
+from server.domain.access import PROJECT_ACTIONS, Action, governs, require_project_role
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
@@ -130,22 +129,6 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
     return replace(revoked, invitations=cancelled)
 
 
-def administrators_of(session: Session, project_id: str) -> list[str]:
-    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
-    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    user_ids = sa.union(
-        sa.select(col(ProjectMember.user_id)).where(
-            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
-        ),
-        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
-        sa.select(col(OrganizationMember.user_id)).where(
-            col(OrganizationMember.organization_id) == organization_id,
-            col(OrganizationMember.role).in_(GOVERNING),
-        ),
-    )
-    return list(session.execute(user_ids).scalars())
-
-
 def _require_own_role(session: Session, project: Project, user_id: str) -> tuple[Organization, ProjectMember]:
     """Return the organization and the user's own row in the project.
 
@@ -172,7 +155,7 @@ def _require_other_admin(session: Session, principal: Principal, organization: O
 
 def _notify_administrators(session: Session, project: Project, user: User) -> None:
     """Notify the other administrators of the project that the user has left."""
-    others = set(administrators_of(session, project.id)) - {user.id}
+    others = set(notifications.administrators_of(session, project.id)) - {user.id}
     notifications.notify(
         session, others, Notice.MEMBER_LEFT, f"{user.name} left {project.name}",
         f"{user.name} left the project “{project.name}”.",
