@@ -3,7 +3,7 @@ body, or reads nothing of its answer. So no client can use up what all connectio
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
@@ -83,21 +83,25 @@ async def received(*sent: bytes) -> bytes:
         return await reader.read()
 
 
-@pytest.mark.parametrize("sent", [[], [b"G"], [b"GET / HTTP/1.1\r\n", b"Host:"]])
-async def test_a_head_that_never_ends_closes_the_connection(sent: list[bytes]) -> None:
-    assert await received(*sent) == b""
+async def received_each(sendings: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """Return what `received` does for each, which wait for the end of their connections together."""
+    return await asyncio.gather(*(received(*sent) for sent in sendings))
+
+
+async def test_a_head_that_never_ends_closes_the_connection() -> None:
+    assert await received_each([[], [b"G"], [b"GET / HTTP/1.1\r\n", b"Host:"]]) == [b""] * 3
 
 
 async def test_the_head_of_a_later_request_has_the_same_limit() -> None:
     assert (await received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /")).endswith(b"at once")
 
 
-@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nhost: b\r\n", b"Host: a\r\nHost: a\r\n"])
-async def test_a_request_for_no_host_or_for_two_is_refused(hosts: bytes) -> None:
+async def test_a_request_for_no_host_or_for_two_is_refused() -> None:
     """A proxy and the application could each go by another host."""
-    answered = await received(b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")
-    assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert b"one Host header" in answered
+    hosts = (b"", b"Host: a\r\nhost: b\r\n", b"Host: a\r\nHost: a\r\n")
+    for answered in await received_each([b"GET / HTTP/1.1\r\n" + named + b"\r\n"] for named in hosts):
+        assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"one Host header" in answered
 
 
 async def test_a_request_of_http_1_0_needs_no_host() -> None:
@@ -151,11 +155,12 @@ async def test_an_answer_may_take_longer_than_a_head() -> None:
     assert (await received(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")).endswith(b"late")
 
 
-@pytest.mark.parametrize("begun", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
-async def test_a_body_that_never_ends_closes_the_connection_after_the_answer(begun: bytes) -> None:
+async def test_a_body_that_never_ends_closes_the_connection_after_the_answer() -> None:
     """A stranger could keep any number of connections with one byte each."""
-    part = b"1\r\na\r\n" if b"chunked" in begun else b"a"
-    assert (await received(b"POST /nowhere HTTP/1.1\r\nHost: a\r\n" + begun, part)).endswith(b"Not Found")
+    head = b"POST /nowhere HTTP/1.1\r\nHost: a\r\n"
+    begun = ([head + b"Content-Length: 1000\r\n\r\n", b"a"], [POST.replace(b"named", b"nowhere"), b"1\r\na\r\n"])
+    for answered in await received_each(begun):
+        assert answered.endswith(b"Not Found")
 
 
 async def test_a_body_that_ends_after_the_answer_gives_way_to_the_next_request() -> None:
@@ -214,8 +219,9 @@ async def test_a_request_that_offers_another_protocol_keeps_its_body(name: str) 
     """Java's HTTP client offers HTTP/2 in each first request over plain http (RFC 9110 section 7.8)."""
     head = HEADS[name]
     body = b"10\r\n%s\r\n0\r\n\r\n" % BODY if name == "chunks" else BODY
-    for sent in ([head + body], [head, body], [head[:30], head[30:-3], head[-3:] + body[:5], body[5:]]):
-        assert (await received(*sent)).endswith(b"16 bytes from k")
+    sendings = ([head + body], [head, body], [head[:30], head[30:-3], head[-3:] + body[:5], body[5:]])
+    for answered in await received_each(sendings):
+        assert answered.endswith(b"16 bytes from k")
 
 
 async def test_the_body_of_a_request_that_offers_another_protocol_is_no_request() -> None:
@@ -235,17 +241,18 @@ async def test_requests_around_one_that_offers_another_protocol_are_answered() -
 
 async def test_a_connection_queues_only_a_few_requests() -> None:
     request = b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n"
-    assert (await received(request * 2)).count(b"late") == 2
-    assert (await received(request * 100)).count(b"late") == 0
+    few, many = await received_each([[request * 2], [request * 100]])
+    assert (few.count(b"late"), many.count(b"late")) == (2, 0)
 
 
-@pytest.mark.parametrize("requests", [1, 3])
-async def test_an_answer_that_nobody_reads_closes_the_connection(requests: int) -> None:
-    async with connection() as (reader, writer):
-        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
+async def test_an_answer_that_nobody_reads_closes_the_connection() -> None:
+    async with connection() as one, connection() as three:
+        for (_, writer), requests in ((one, 1), (three, 3)):
+            writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
         await asyncio.sleep(3 * HEAD_SECONDS)
-        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-            await reader.readexactly(LARGE_BYTES)
+        for reader, _ in (one, three):
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await reader.readexactly(LARGE_BYTES)
 
 
 async def test_answers_that_are_read_slowly_wait_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
