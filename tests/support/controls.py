@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.mail import Mailbox
 
-WITHOUT = ("--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
-"""What a run leaves out: nobody reads why its test failed, and the last plugin collects garbage five times at the end,
-which takes longer than most tests.
+WITHOUT = ("--assert=plain", "--tb=native", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
+"""What a run leaves out: nobody reads why its test failed, so no source is read for it, and the last plugin collects
+garbage five times at the end, which takes longer than most tests.
 """
 
 
