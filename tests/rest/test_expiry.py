@@ -86,6 +86,7 @@ async def test_what_expired_is_deleted_with_all_that_belongs_to_it(
         {"expires_at": "2020-01-01"},
         {"expires_at": "soon"},
         {"expires_in_days": 0},
+        {"expires_in_days": 36_501},
         {"expires_in_days": True},
         {"expires_in_days": 3, "expires_at": FAR},
     ],
