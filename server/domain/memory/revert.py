@@ -15,13 +15,12 @@ from sqlmodel import Session, col
 
 from server.domain import turns
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, deletions, memories, trash
+from server.domain.memory import deletions, memories, trash
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.changes import restoring_change
 from server.domain.memory.copies import read_row
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.storing import embed, embedding_input
-from server.errors import NotFound
 from server.index import Index
 from server.models import Memory, MemoryVersion, TrashedMemory
 from server.models.activity import ActivityKind
@@ -116,16 +115,8 @@ def undo_deletions(session: Session, principal: Principal, reversion: Reversion,
     Raises QuotaExceeded.
     """
     require_project(session, principal, reversion.project_id, Action.REVERT)
-    restored = []
     trashed = session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all()
-    for row in turns.each(session, trashed):
-        try:
-            restored.append(trash.bring_back(session, row).id)
-        except NotFound:  # somebody else brought it back, or deleted it permanently
-            continue
-    if restored:
-        activity.note(session, principal, reversion.project_id, ActivityKind.RESTORE, restored)
-    return Step(len(restored))
+    return Step(trash.bring_back_all(session, principal, reversion.project_id, trashed))
 
 
 def undo_change(session: Session, principal: Principal, reversion: Reversion, memory_id: str, index: Index) -> Step:

@@ -5,7 +5,6 @@ Memories that someone has deleted are skipped.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -21,7 +20,7 @@ from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, distinct, like, parse_list
 from server.errors import Invalid, NotFound
 from server.index import Index
-from server.models import Memory
+from server.models import Memory, TrashedMemory
 from server.models.activity import ActivityKind
 from server.models.base import JSON
 from server.models.stored_size import TOTAL_SIZE
@@ -76,13 +75,10 @@ def undo_deletion(session: Session, principal: Principal, project_id: str, since
     has restored or deleted permanently are skipped. Raises the errors of `require_project`, and QuotaExceeded.
     """
     require_project(session, principal, project_id, Action.WRITE)
-    count = 0
-    ids = trash.deleted_between(session, project_id, principal.user_id, since, until, MOST_SELECTED)
-    for memory_id in turns.each(session, ids):
-        with suppress(NotFound, Invalid):
-            trash.restore(session, principal, memory_id)
-            count += 1
-    return count
+    own = trash.restorable_in(project_id).where(
+        col(TrashedMemory.deleted_by) == principal.user_id, col(TrashedMemory.deleted_at).between(since, until)
+    )
+    return trash.bring_back_all(session, principal, project_id, session.scalars(own.limit(MOST_SELECTED)).all())
 
 
 def move(session: Session, principal: Principal, project_id: str, ids: Sequence[str], target_id: str) -> int:

@@ -2,7 +2,8 @@
 time in the trash is over, it can be restored with its id and all its versions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
+from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, copies, unfinished, usage
@@ -141,15 +143,6 @@ def restorable_in(project_id: str) -> sa.Select[TrashedMemory]:
     return query.execution_options(yield_per=ROWS_PER_READ)
 
 
-def deleted_between(
-    session: Session, project_id: str, user_id: str, since: datetime, until: datetime, limit: int
-) -> Sequence[str]:
-    """Return the ids of at most `limit` memories that the user deleted from `since` to `until`, both inclusive."""
-    own = (col(TrashedMemory.deleted_by) == user_id, col(TrashedMemory.deleted_at).between(since, until))
-    query = sa.select(col(TrashedMemory.id)).where(*_restorable(), *_of(project_id, None), *own)
-    return session.scalars(query.order_by(col(TrashedMemory.id).desc()).limit(limit)).all()
-
-
 def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
     """Bring a memory back from the trash, with its id and its versions.
 
@@ -180,6 +173,19 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
         session.delete(row)
     session.flush()
     return memory
+
+
+def bring_back_all(session: Session, principal: Principal, project_id: str, found: Iterable[TrashedMemory]) -> int:
+    """Move the project's memories out of the trash in turns. Return how many. Those that somebody else has brought
+    back or deleted permanently are skipped. Raises QuotaExceeded.
+    """
+    restored = []
+    for row in turns.each(session, found):
+        with suppress(NotFound):
+            restored.append(bring_back(session, row).id)
+    if restored:
+        activity.note(session, principal, project_id, ActivityKind.RESTORE, restored)
+    return len(restored)
 
 
 def _locked(session: Session, found: TrashedMemory) -> TrashedMemory:
