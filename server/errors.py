@@ -117,11 +117,12 @@ def _wait(seconds: int) -> str:
 
 
 class RateLimited(ServiceError):
-    """`retry_after` is in seconds, at least one."""
+    """`retry_after` is in seconds, at least one. `limit` names the limit in the log."""
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, limit: str) -> None:
         super().__init__(f"Too many requests: try again in {_wait(retry_after)}.")
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class Unavailable(ServiceError):

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
-from server.errors import Invalid, MaybeStored, NotFound, ServiceError, Unavailable
+from server.errors import Invalid, MaybeStored, NotFound, ServiceError
 from server.logs import request_id
-from server.web.statuses import log_unavailable
+from server.web.statuses import log_temporary
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,9 @@ def sentence(error: Exception) -> str:
     """Return the message for a failure. For a crash, it reveals only the request id."""
     if isinstance(error, NotFound):
         return NOT_FOUND
-    if isinstance(error, Unavailable):
-        log_unavailable(error)
-    if isinstance(error, MaybeStored):
-        return MAYBE_STORED
     if isinstance(error, ServiceError):
-        return error.detail
+        log_temporary(error)
+        return MAYBE_STORED if isinstance(error, MaybeStored) else error.detail
     log.error("crash", exc_info=error)
     return f"Something went wrong. If you report this, include the request id {request_id.get()}."
 

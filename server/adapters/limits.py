@@ -178,8 +178,7 @@ def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> Rate
     """Return RateLimited with the time until one more hit is allowed or, for larger work, until the window is empty."""
     reset = window.get_window_stats(rate, *rule.key).reset_time
     seconds = reset - time.time() if cost == 1 else rate.get_expiry()
-    log.info("rate limited", extra={"limit": rule.key[0]})
-    return RateLimited(max(1, math.ceil(seconds)))
+    return RateLimited(max(1, math.ceil(seconds)), limit=rule.key[0])
 
 
 def in_redis(url: str) -> Window:

@@ -34,23 +34,26 @@ def status_of(error: errors.ServiceError) -> int:
 
 
 def answered(problem: errors.ServiceError | None) -> tuple[int, dict[str, str]]:
-    """Return the status and the headers of an answer: Retry-After for a problem that goes away with time. Log an
-    outage. Every door over HTTP calls this once for each answer that may tell of a problem.
+    """Return the status and the headers of an answer: Retry-After for a problem that goes away with time, which
+    is logged. Every door over HTTP calls this once for each answer that may tell of a problem.
     """
     if problem is None:
         return 200, {}
+    log_temporary(problem)
     headers = {}
     if isinstance(problem, errors.RateLimited):
         headers = {"Retry-After": str(problem.retry_after)}
     elif isinstance(problem, errors.Unavailable):
-        log_unavailable(problem)
         headers = {"Retry-After": "1"}
     return status_of(problem), headers
 
 
-def log_unavailable(error: errors.Unavailable) -> None:
-    """Log in one line why something cannot be done now."""
-    log.warning("unavailable", extra={"reason": why_unavailable(error)})
+def log_temporary(problem: errors.ServiceError) -> None:
+    """Log in one line a problem that goes away with time: an outage, or a used-up limit."""
+    if isinstance(problem, errors.Unavailable):
+        log.warning("unavailable", extra={"reason": why_unavailable(problem)})
+    elif isinstance(problem, errors.RateLimited):
+        log.info("rate limited", extra={"limit": problem.limit})
 
 
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:

@@ -64,7 +64,7 @@ async def test_r15_too_many_requests_are_refused_with_retry_after(client: httpx.
     [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (3_541, "60 minutes"), (7_201, "3 hours")],
 )
 def test_a_refusal_says_the_time_in_a_unit_that_people_count_in(seconds: int, wait: str) -> None:
-    assert RateLimited(seconds).detail == f"Too many requests: try again in {wait}."
+    assert RateLimited(seconds, "request").detail == f"Too many requests: try again in {wait}."
 
 
 async def test_a_refused_request_has_no_effect(client: httpx.AsyncClient, alice: Tenant) -> None:

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from server.settings import Settings
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, sign_in, sign_up
+from tests.support.tenants import Tenant
 
 ANN = "ann@example.com"
 ADDRESS = "203.0.113.7"
@@ -15,7 +16,8 @@ Lines = list[tuple[str, dict[str, object]]]
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
+    limits = {"rate_limit_sign_in": "2/hour", "rate_limit_memory_add": "1/hour"}
+    return settings.model_copy(update={"rate_limit_enabled": True, **limits})
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
@@ -56,3 +58,17 @@ async def test_the_log_tells_of_sign_ins_that_fail(app: ASGIApp, caplog: pytest.
         assert ("request", {"status": 303}) in lines(caplog)
         for secret in (ANN, PASSWORD, ann.cookies[COOKIE]):
             assert secret not in caplog.text
+
+
+async def test_the_log_names_the_limit_once_for_each_refusal(
+    app: ASGIApp, alice: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "server")
+    async with browser_at(app) as client:
+        client.headers["Authorization"] = f"Bearer {alice.key}"
+        statuses = [(await client.post("/api/memories", json={"content": "Tea."})).status_code for _ in range(3)]
+        call = {"name": "add_memory", "arguments": {"content": "Milk."}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        told = (await client.post("/mcp", json=body)).text
+    assert (statuses, "Too many requests" in told) == ([200, 429, 429], True)
+    assert lines(caplog).count(("rate limited", {"limit": "memory_add"})) == 3

@@ -225,7 +225,7 @@ def current_step() -> int:
 def _require_tries_left(factor: SecondFactor) -> None:
     if factor.failures >= FAILURES_A_DAY and was_within(factor.failures_since, DAY):
         left = DAY - (now() - factor.failures_since)
-        raise RateLimited(int(left.total_seconds()) + 1)
+        raise RateLimited(int(left.total_seconds()) + 1, limit="second_factor")
 
 
 def _count_failure(session: Session, user: User, factor: SecondFactor, mailer: Mailer) -> None:
