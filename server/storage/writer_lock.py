@@ -130,6 +130,7 @@ class _Waiter:
         self._changed = threading.Condition()
         self._is_wanted = False
         self._is_ending = False
+        self._has_lock = False
         self.is_waiting = False
         """Whether the thread waits for the file's lock, even if the writer that it began to wait for has given up."""
 
@@ -139,10 +140,11 @@ class _Waiter:
         """Return whether this process got the lock. If not, the thread keeps waiting, and then releases it at once."""
         with self._changed:
             self._is_wanted = self.is_waiting = True
+            self._has_lock = False
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self.is_waiting, max(seconds, 0))
             self._is_wanted = False
-            return not self.is_waiting
+            return self._has_lock
 
     def end(self) -> None:
         with self._changed:
@@ -151,9 +153,13 @@ class _Waiter:
 
     def _run(self) -> None:
         while self._is_needed():
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            has_lock = False
+            with contextlib.suppress(OSError):  # a network file system may refuse it; the next writer tries again
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                has_lock = True
             with self._changed:
-                if not self._is_wanted:
+                self._has_lock = has_lock and self._is_wanted
+                if has_lock and not self._is_wanted:
                     fcntl.flock(self._descriptor, fcntl.LOCK_UN)
                 self.is_waiting = False  # only now, because another thread may then lock the same descriptor
                 self._changed.notify_all()
