@@ -25,9 +25,14 @@ from server.plurals import count
 
 
 class ServiceError(Exception):
-    """An error that a caller sees. `detail` is one sentence and never holds a secret."""
+    """An error that a caller sees. `detail` is one sentence and never holds a secret.
+
+    `title` is the heading of its page, and `advice` what the page says instead of `detail`, if anything.
+    """
 
     sentence = "The request failed."
+    title = "Something went wrong"
+    advice = ""
 
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or self.sentence
@@ -64,6 +69,7 @@ class Unauthenticated(ServiceError):
 
 class Forbidden(ServiceError):
     sentence = "Your role does not allow this."
+    title = "Permission denied"
 
 
 class InsufficientScope(Forbidden):
@@ -77,6 +83,8 @@ class InsufficientScope(Forbidden):
 class WrongAddress(Forbidden):
     """The page was not opened at PUBLIC_URL. `right` is PUBLIC_URL."""
 
+    title = "Wrong address"
+
     def __init__(self, opened: str, right: str) -> None:
         super().__init__(
             f"This page was opened at {opened}, but the address of this server is {right}: open it there. "
@@ -87,6 +95,8 @@ class WrongAddress(Forbidden):
 
 class NotFound(ServiceError):
     sentence = "Not found."
+    title = "Page not found"
+    advice = "This page does not exist, or you don’t have access to it."
 
 
 class Conflict(ServiceError):
@@ -95,6 +105,7 @@ class Conflict(ServiceError):
 
 class Gone(ServiceError):
     sentence = "This has ended."
+    title = "No longer available"
 
 
 class TooLarge(ServiceError):
@@ -119,6 +130,8 @@ def _wait(seconds: int) -> str:
 class RateLimited(ServiceError):
     """`retry_after` is in seconds, at least one. `limit` names the limit in the log."""
 
+    title = "Too many requests"
+
     def __init__(self, retry_after: int, limit: str) -> None:
         super().__init__(f"Too many requests: try again in {_wait(retry_after)}.")
         self.retry_after = retry_after
@@ -127,6 +140,7 @@ class RateLimited(ServiceError):
 
 class Unavailable(ServiceError):
     sentence = "The server cannot do this now; nothing was changed. Try again."
+    title = "Temporarily unavailable"
 
 
 class MaybeStored(Unavailable):

@@ -119,6 +119,7 @@ SENTENCES = {
         "X-API-Key: KEY, or a session as Authorization: Session SESSION."
     ),
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
+    "UnknownInvitation": "Invitation not found.",
     "Unsupported": "Send the body as application/json.",
     "VectorsRefused": (
         "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server.dashboard.pages import refusal
 from server.dashboard.rendering import problem_page
-from server.errors import NotFound
+from server.errors import NotFound, ServiceError
 from server.logs import request_id
 from server.network.urls import is_for_programs, is_local_path
 from server.shell.runtime import State
@@ -34,9 +34,10 @@ async def answer_http(request: Request[State], error: HTTPException) -> Response
         if without_slash != request.url.path and is_local_path(without_slash) and request.method in SAFE_METHODS:
             return RedirectResponse(f"{without_slash}?{request.url.query}".rstrip("?"), 303)
         return await refusal(request, NotFound())
-    return problem_page(error.status_code, error.detail, error.headers)
+    return problem_page(error.status_code, ServiceError(error.detail), error.headers)
 
 
 def crashed() -> Response:
     """Return the page for a bug, with the id of the request."""
-    return problem_page(500, f"Something went wrong. If you report this, include the request ID {request_id.get()}.")
+    detail = f"Something went wrong. If you report this, include the request ID {request_id.get()}."
+    return problem_page(500, ServiceError(detail))

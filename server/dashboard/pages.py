@@ -21,12 +21,12 @@ from server.dashboard.rendering import problem_page, render, signed_out_page
 from server.dashboard.shown_once import forget_values, kept_values
 from server.domain import names
 from server.domain.people import users
-from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
+from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated
 from server.shell.runtime import Call, State
 from server.web import csp
 from server.web.dispatch import Methods
 from server.web.request_credentials import credential_of, require_same_origin
-from server.web.statuses import answered, status_of
+from server.web.statuses import answered
 from server.web.wire import FORM, NUL_IN_FORM, is_unstorable, media_types, read_body
 
 FORM_BYTES = 1_000_000
@@ -281,10 +281,9 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
     if isinstance(error, Unauthenticated):
         return await to_sign_in(http)
     if request is not None:
-        return await request.with_problem(error).render("problem.html", status=status_of(error))
+        return await request.with_problem(error).render("problem.html", error=error)
     status, headers = answered(error)
-    right_address = error.right if isinstance(error, WrongAddress) else None
-    return problem_page(status, error.detail, headers, right_address)  # at once: there may be no thread for pages
+    return problem_page(status, error, headers)  # at once: there may be no thread for pages
 
 
 async def _buffered(http: Request[State], limit: int) -> Request[State]:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.domain.memory.labels import as_text
+from server.errors import ServiceError
 from server.machine.own_command import shown_command
 from server.models.base import JSON
 from server.plurals import count, with_article
@@ -21,12 +22,9 @@ def render(template: str, context: dict[str, object]) -> str:
     return _environment().get_template(template).render(context)
 
 
-def problem_page(
-    status: int, problem: str, headers: Mapping[str, str] | None = None, right_address: str | None = None
-) -> HTMLResponse:
-    """Return an error page without navigation. `right_address` is PUBLIC_URL if the page was opened somewhere else."""
-    context = {"problem": problem, "status": status, "right_address": right_address}
-    html = render("problem.html", {**context, "frame": None, "current": None})
+def problem_page(status: int, error: ServiceError, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """Return an error page without navigation."""
+    html = render("problem.html", {"error": error, "problem": error.detail, "frame": None, "current": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 

@@ -64,6 +64,8 @@ async def test_an_invitation_can_be_canceled(ann: Visitor, ben: Visitor) -> None
     assert cancel
     await ann.do(cancel[1])
     assert (await ben.get(link)).status_code == 410
+    again = await ann.post(cancel[1])  # from another tab
+    assert (again.status_code, "opened the whole link" in again.text) == (404, False)
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ class AnotherAccount(Forbidden):
     sentence = "This invitation is for another email address: sign in with the account of that address."
 
 
+class UnknownInvitation(NotFound):
+    sentence = "Invitation not found."
+    title = "Invitation not found"
+    advice = (
+        "This invitation does not exist, or it is for another account. Check that you opened the whole link, or ask "
+        "the person who invited you for a new one."
+    )
+
+
 class InvitationEnded(Gone):
     """`how` is the end of the sentence, such as "has expired"."""
 
@@ -134,7 +143,7 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None
         if user is None or user.email_verified_at is None:
-            raise NotFound("Invitation not found.")
+            raise UnknownInvitation
         query = query.where(Invitation.id == handle, Invitation.email == user.email)
     else:
         presented = token_hash(handle)
@@ -143,7 +152,7 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
         )
     invitation = session.exec(query).one_or_none()
     if invitation is None:
-        raise NotFound("Invitation not found.")
+        raise UnknownInvitation
     return invitation
 
 
