@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -95,9 +96,12 @@ def record(
 
 
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
-    """Record an event of the user's account that only the user can see, and log it for those who run the server."""
-    log_account_event(event, user_id=user_id, **details)
+    """Record an event of the user's account that only the user can see. After the commit, log it for those who run the
+    server.
+    """
     session.add(AuditEvent(type=event, actor_id=user_id, user_id=user_id, target=target, details=details))
+    log_it = partial(log_account_event, event, user_id=user_id, **details)
+    sa.event.listen(session, "after_commit", lambda _session: log_it(), once=True)
 
 
 def log_account_event(event: str, **fields: JSON) -> None:

@@ -1,10 +1,13 @@
 """The log says who was refused, from where and why, without addresses of people or secrets."""
 
 import logging
+import sqlite3
 
 import pytest
+import sqlalchemy as sa
 from starlette.types import ASGIApp
 
+from server.logs import client_address
 from server.settings import Settings
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, sign_in, sign_up
 from tests.support.tenants import Tenant
@@ -26,6 +29,13 @@ def lines(caplog: pytest.LogCaptureFixture) -> Lines:
         (record.getMessage(), {name: value for name, value in vars(record).items() if name in names})
         for record in caplog.records
     ]
+
+
+def lose_the_disk(connection: sa.Connection) -> None:
+    """Fail a commit of a request. The index goes on."""
+    if client_address.get():
+        connection.connection.rollback()
+        raise sa.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
 
 
 async def test_the_log_tells_of_sign_ins_that_fail(app: ASGIApp, caplog: pytest.LogCaptureFixture) -> None:
@@ -58,6 +68,11 @@ async def test_the_log_tells_of_sign_ins_that_fail(app: ASGIApp, caplog: pytest.
         assert ("request", {"status": 303}) in lines(caplog)
         for secret in (ANN, PASSWORD, ann.cookies[COOKIE]):
             assert secret not in caplog.text
+
+        sa.event.listen(sa.Engine, "commit", lose_the_disk)
+        assert (await ann.post("/sign-out", headers={"Origin": str(ann.base_url)})).status_code == 503
+        sa.event.remove(sa.Engine, "commit", lose_the_disk)
+        assert "account.signed_out" not in caplog.text
 
 
 async def test_the_log_names_the_limit_once_for_each_refusal(
