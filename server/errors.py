@@ -55,16 +55,20 @@ class Unsupported(Invalid):
 
 
 class Unauthenticated(ServiceError):
-    """`presented` says whether the request had a credential. The challenge depends on it (RFC 6750 section 3.1)."""
+    """`reason` and `credential_id` say in the log why a credential was refused, and which one. The caller gets the same
+    sentence for every reason. A request without a credential has no reason.
+    """
 
     sentence = (
         "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
         "X-API-Key: KEY, or a session as Authorization: Session SESSION."
     )
+    reason = ""
 
-    def __init__(self, detail: str | None = None, *, presented: bool = False) -> None:
+    def __init__(self, detail: str | None = None, *, reason: str = "", credential_id: str = "") -> None:
         super().__init__(detail)
-        self.presented = presented
+        self.reason = reason or self.reason
+        self.credential_id = credential_id
 
 
 class Forbidden(ServiceError):

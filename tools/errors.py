@@ -9,7 +9,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
 from server.errors import Invalid, MaybeStored, NotFound, ServiceError
 from server.logs import request_id
-from server.web.statuses import log_temporary
+from server.web.statuses import log_reason
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, NotFound):
         return NOT_FOUND
     if isinstance(error, ServiceError):
-        log_temporary(error)
+        log_reason(error)
         return MAYBE_STORED if isinstance(error, MaybeStored) else error.detail
     log.error("crash", exc_info=error)
     return f"Something went wrong. If you report this, include the request id {request_id.get()}."

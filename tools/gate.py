@@ -99,7 +99,7 @@ async def call_of(request: Request[State]) -> Call:
         raise Unauthenticated
     credential = credential_of(request, runtime.settings)
     if credential is None or credential.is_session:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="session")
     return Call(runtime, await runtime.authenticate(credential))
 
 

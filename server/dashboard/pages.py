@@ -236,7 +236,7 @@ async def page_request_of(http: Request[State]) -> PageRequest:
     runtime = http.state["runtime"]
     principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="no_session")
     return PageRequest(http, Call(runtime, principal))
 
 

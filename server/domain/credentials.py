@@ -34,6 +34,7 @@ _TABLES: dict[CredentialKind, type[ApiKey | BrowserSession | OAuthGrant]] = {
 
 class CredentialEnded(Unauthenticated):
     sentence = "The session, key or connection of this request has ended. Sign in or connect again."
+    reason = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +78,18 @@ def require_kept(session: Session, principal: Principal) -> None:
     the body, and a sender can delay the body. So each transaction that changes something asks again.
     """
     if _KEPT[principal.kind].row(session, credential_id=principal.credential_id) is None:
-        raise CredentialEnded(presented=True)
+        raise CredentialEnded
 
 
 def _authenticate_api_key(session: Session, key: str) -> Authenticated:
-    row = _KEY.row(session, hash=token_hash(key)) if is_api_key(key) else None
+    if not is_api_key(key):
+        raise Unauthenticated(reason="mistyped")
+    row = _KEY.row(session, hash=token_hash(key))
     if row is None:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="unknown_key")
     key_id, name, project_id, user_id, permissions, last_used_at, expires_at, role = row
     moment = now()
-    if role is None or (expires_at and expires_at <= moment):
-        raise Unauthenticated(presented=True)
+    _require_current(key_id, role, is_expired=expires_at is not None and expires_at <= moment)
     scopes = with_implied(frozenset(Scope(f"memories:{permission}") for permission in permissions))
     principal = Principal(user_id, CredentialKind.API_KEY, key_id, project_id, scopes, name)
     return Authenticated(principal, _is_stale(last_used_at, moment))
@@ -114,8 +116,10 @@ def _authenticate_session(session: Session, value: str) -> Authenticated:
     query = sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
     row = session.execute(query).scalar_one_or_none()
     moment = now()
-    if row is None or row.expires_at <= moment or row.last_seen_at <= moment - IDLE_TIMEOUT:
-        raise Unauthenticated(presented=True)
+    if row is None:
+        raise Unauthenticated(reason="unknown_session")
+    if row.expires_at <= moment or row.last_seen_at <= moment - IDLE_TIMEOUT:
+        raise Unauthenticated(reason="expired", credential_id=row.id)
     principal = Principal(row.user_id, CredentialKind.SESSION, row.id, credential_name=SESSION_NAME)
     return Authenticated(principal, _is_stale(row.last_seen_at, moment))
 
@@ -123,11 +127,10 @@ def _authenticate_session(session: Session, value: str) -> Authenticated:
 def _authenticate_access_token(session: Session, value: str) -> Authenticated:
     row = _TOKEN.row(session, hash=token_hash(value))
     if row is None:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="unknown_token")
     grant_id, name, kind, user_id, project_id, last_used_at, scopes, expires_at, role = row
     moment = now()
-    if role is None or expires_at <= moment:
-        raise Unauthenticated(presented=True)
+    _require_current(grant_id, role, is_expired=expires_at <= moment)
     included = with_implied(frozenset(map(Scope, scopes)))
     shown = cleaned_name(name, kind)
     principal = Principal(user_id, CredentialKind.ACCESS_TOKEN, grant_id, project_id, included, shown)
@@ -153,6 +156,14 @@ _TOKEN = Query(
     .join(Organization, col(Organization.id) == Project.organization_id)
     .where(col(AccessToken.token_hash) == sa.bindparam("hash"))
 )
+
+
+def _require_current(credential_id: str, role: str | None, *, is_expired: bool) -> None:
+    """Raises Unauthenticated if the key or token has expired, or its owner has no role in the project any more."""
+    if role is None:
+        raise Unauthenticated(reason="role_lost", credential_id=credential_id)
+    if is_expired:
+        raise Unauthenticated(reason="expired", credential_id=credential_id)
 
 
 def _is_stale(last_used_at: datetime | None, moment: datetime) -> bool:

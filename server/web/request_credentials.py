@@ -143,11 +143,11 @@ def _from_header(header: str) -> PresentedCredential:
             return PresentedCredential(key, is_session=False)
         case [*schemes, value] if {scheme.lower() for scheme in schemes} in ({"bearer"}, {"session"}):
             return PresentedCredential(value, is_session=schemes[0].lower() == "session")
-    raise Unauthenticated(presented=True)
+    raise Unauthenticated(reason="unreadable_header")
 
 
 def _only_one(sent: Sequence[PresentedCredential]) -> PresentedCredential:
     """Return the credential that all headers hold. Raises Unauthenticated if they differ."""
     if len(set(sent)) > 1:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="several_credentials")
     return sent[0]

@@ -34,12 +34,13 @@ def status_of(error: errors.ServiceError) -> int:
 
 
 def answered(problem: errors.ServiceError | None) -> tuple[int, dict[str, str]]:
-    """Return the status and the headers of an answer: Retry-After for a problem that goes away with time, which
-    is logged. Every door over HTTP calls this once for each answer that may tell of a problem.
+    """Return the status and the headers of an answer: Retry-After for a problem that goes away with time. Log why.
+
+    Every door over HTTP calls this once for each answer that may tell of a problem.
     """
     if problem is None:
         return 200, {}
-    log_temporary(problem)
+    log_reason(problem)
     headers = {}
     if isinstance(problem, errors.RateLimited):
         headers = {"Retry-After": str(problem.retry_after)}
@@ -48,12 +49,15 @@ def answered(problem: errors.ServiceError | None) -> tuple[int, dict[str, str]]:
     return status_of(problem), headers
 
 
-def log_temporary(problem: errors.ServiceError) -> None:
-    """Log in one line a problem that goes away with time: an outage, or a used-up limit."""
+def log_reason(problem: errors.ServiceError) -> None:
+    """Log in one line what the answer does not say of an outage, a used-up limit or a refused credential."""
     if isinstance(problem, errors.Unavailable):
         log.warning("unavailable", extra={"reason": why_unavailable(problem)})
     elif isinstance(problem, errors.RateLimited):
         log.info("rate limited", extra={"limit": problem.limit})
+    elif isinstance(problem, errors.Unauthenticated) and problem.reason:
+        which = {"credential_id": problem.credential_id} if problem.credential_id else {}
+        log.info("credential refused", extra={"reason": problem.reason, **which})
 
 
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
@@ -64,7 +68,7 @@ def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
     """
     scopes: tuple[str, ...]
     if isinstance(error, errors.Unauthenticated):
-        code, scopes = ("invalid_token" if error.presented else None), EVERYDAY_SCOPES
+        code, scopes = ("invalid_token" if error.reason else None), EVERYDAY_SCOPES
     elif isinstance(error, errors.InsufficientScope):
         code, scopes = "insufficient_scope", error.needed
     else:

@@ -5,10 +5,15 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 from starlette.types import ASGIApp
 
+from server.hashing import new_api_key, token_hash
 from server.logs import client_address
+from server.models import ApiKey
+from server.models.base import now
 from server.settings import Settings
+from server.storage.database import Database
 from tests.support.browsers import COOKIE, PASSWORD, browser_at, sign_in, sign_up
 from tests.support.tenants import Tenant
 
@@ -24,7 +29,7 @@ def settings(settings: Settings) -> Settings:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    names = ("address", "user_id", "reason", "status", "limit")
+    names = ("address", "user_id", "reason", "credential_id", "status", "limit")
     return [
         (record.getMessage(), {name: value for name, value in vars(record).items() if name in names})
         for record in caplog.records
@@ -87,3 +92,31 @@ async def test_the_log_names_the_limit_once_for_each_refusal(
         told = (await client.post("/mcp", json=body)).text
     assert (statuses, "Too many requests" in told) == ([200, 429, 429], True)
     assert lines(caplog).count(("rate limited", {"limit": "memory_add"})) == 3
+
+
+async def test_the_log_says_why_a_key_or_token_was_refused(
+    app: ASGIApp, database: Database, alice: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "server")
+    with database.write() as session:
+        key = session.scalars(sa.select(ApiKey).where(col(ApiKey.token_hash) == token_hash(alice.key))).one()
+        key.expires_at, key_id = now(), key.id
+    refused = {
+        f"Bearer {alice.key}": {"reason": "expired", "credential_id": key_id},
+        f"Bearer {alice.key[:-1]}": {"reason": "mistyped"},
+        f"Bearer {new_api_key()}": {"reason": "unknown_key"},
+        "Bearer no-token": {"reason": "unknown_token"},
+        "Session no-session": {"reason": "unknown_session"},
+        "Basic YWJj": {"reason": "unreadable_header"},
+    }
+    async with browser_at(app) as client:
+        for header, reason in refused.items():
+            caplog.clear()
+            answers = {
+                (await client.post(path, json={}, headers={"Authorization": header})).text
+                for path in ("/api/memories", "/mcp")
+            }
+            said = [fields for event, fields in lines(caplog) if event == "credential refused"]
+            expected = {"reason": "session"} if header.startswith("Session") else reason
+            assert (len(answers), said) == (1, [reason, expected])
+            assert header.partition(" ")[2] not in caplog.text

@@ -24,7 +24,7 @@ from server.shell.runtime import Call, Runtime, State
 from server.web import attempts, csp, wire
 from server.web.dispatch import Handler, Methods
 from server.web.request_credentials import credential_of, require_same_origin, session_cookie_of
-from server.web.statuses import answered, log_temporary
+from server.web.statuses import answered, log_reason
 
 SETUP_PAGE = "setup.html"
 FORM_BYTES = 64_000
@@ -132,7 +132,7 @@ async def _mail_reset_link(runtime: Runtime, email: str) -> None:
     try:
         await runtime.run(passwords.mail_reset_link, email, runtime.mailer)
     except Unavailable as error:
-        log_temporary(error)
+        log_reason(error)
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:

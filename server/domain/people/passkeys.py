@@ -67,6 +67,7 @@ class PasskeyRefused(Unauthenticated):
     """The message is the same for every reason, so that it reveals nothing about an account."""
 
     sentence = "This passkey did not work here. Try again, or sign in another way."
+    reason = "passkey"
 
 
 class PasskeyUnusable(Invalid):
@@ -205,11 +206,11 @@ def verify(session: Session, credential: str, challenge: Challenge, party: Relyi
     try:
         parsed = parse_authentication_credential_json(credential)
     except FORGED as error:
-        raise PasskeyRefused(presented=True) from error
+        raise PasskeyRefused from error
     credential_id = bytes_to_base64url(parsed.raw_id)  # `id` is the same text, or the verification fails
     passkey = session.exec(select(Passkey).where(Passkey.credential_id == credential_id)).one_or_none()
     if passkey is None or parsed.response.user_handle not in (None, passkey.user_id.encode()):
-        raise PasskeyRefused(presented=True)
+        raise PasskeyRefused
     return Answer(passkey.id, _verified_count(passkey, parsed, challenge, party), challenge)
 
 
@@ -224,8 +225,8 @@ def use(session: Session, answer: Answer) -> Passkey:
     """Use up the challenge and return the passkey that answered it. Raises PasskeyRefused."""
     passkey = session.get(Passkey, answer.passkey_id, populate_existing=True, with_for_update=True)
     if passkey is None or _is_behind(passkey, answer.sign_count):
-        raise PasskeyRefused(presented=True)
-    _use_up(session, PROOF, answer.challenge, PasskeyRefused(presented=True))
+        raise PasskeyRefused
+    _use_up(session, PROOF, answer.challenge, PasskeyRefused())
     passkey.sign_count = answer.sign_count
     passkey.last_used_at = now()
     return passkey
@@ -246,7 +247,7 @@ def _verified_count(
             require_user_verification=True,
         )
     except FORGED as error:
-        raise PasskeyRefused(presented=True) from error
+        raise PasskeyRefused from error
     return verified.new_sign_count
 
 

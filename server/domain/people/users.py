@@ -87,7 +87,7 @@ def me(session: Session, principal: Principal) -> User:
     """Return the principal's user, read again from the database. Raises Unauthenticated for a deleted account."""
     user = session.get(User, principal.user_id, populate_existing=True)
     if user is None or user.deleted_at is not None:
-        raise Unauthenticated(presented=True)
+        raise Unauthenticated(reason="account_deleted")
     return user
 
 
