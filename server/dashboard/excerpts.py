@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from server.dashboard.markdown import to_text
-from server.domain.memory.excerpts import excerpt_of, title_and_text
+from server.domain.memory.excerpts import beginning_of, excerpt_of, title_and_text
 from server.domain.memory.pages.highlights import Highlighter
 from server.models import Memory
 
@@ -48,7 +48,8 @@ def excerpt(memory: Memory, question: str = "", piece: str = "") -> list[Part]:
     `piece` is the closest passage. Without a question, return the beginning.
     """
     content = memory.content
-    title, text = title_and_text(_lines_of(excerpt_of(content, question, piece, EXCERPT_LENGTH)), memory.details)
+    shown = excerpt_of(content, question, piece, EXCERPT_LENGTH) if question else beginning_of(content, EXCERPT_LENGTH)
+    title, text = title_and_text(_lines_of(shown), memory.details)
     highlighter = Highlighter(question)
     named = [part._replace(is_title=True) for part in _parts(title, highlighter.spans(title), [], [])]
     piece = "" if piece == content.strip() else title_and_text(_lines_of(piece), memory.details)[1]

@@ -5,13 +5,14 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
 
 from server.app import create_app
 from server.dashboard import file_reading
-from server.dashboard.views import exchange, uploads
+from server.dashboard.views import exchange, memories, memory, memory_rows, trash, uploads
 from server.domain.memory.exchange.entries import Entry
 from server.domain.memory.exchange.sources import read_path
 from server.errors import Unavailable
@@ -40,6 +41,11 @@ def may_end() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+def after(event: threading.Event, work: Callable[..., object], *args: object) -> object:
+    event.wait(20)
+    return work(*args)
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +103,22 @@ async def test_exports_that_take_long_leave_threads_for_pages(
     monkeypatch.setattr(exchange, "write_export", lambda *_args, **_names: int(not may_end.wait(20)))
     exports = [asyncio.create_task(person.get(f"{person.project}/export")) for person in crowd]
     async with busy(exports, may_end):
+        assert (await client.get("/sign-in")).status_code == 200
+
+
+async def test_texts_that_take_long_to_compare_and_to_cut_hold_up_no_other_page(
+    client: httpx.AsyncClient, ann: Visitor, may_end: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = await ann.remember_all(["Tea.", "Coffee."])
+    await ann.do(f"/dashboard/memories/{kept}/edit", {"text": "Green tea.", "version": "1"})
+    await ann.do(f"/dashboard/memories/{gone}/delete")
+    slow = ((memory_rows, "excerpt"), (trash, "excerpt"), (memories, "strengths_of"), (memory, "text_differences"))
+    for module, name in slow:
+        monkeypatch.setattr(module, name, partial(after, may_end, getattr(module, name)))
+    pages = ("/memories", "/memories?q=tea", "/trash")
+    paths = [*(f"{ann.project}{page}" for page in pages), f"/dashboard/memories/{kept}"]
+    opened = [asyncio.create_task(ann.get(path)) for path in paths]
+    async with busy(opened, may_end):
         assert (await client.get("/sign-in")).status_code == 200
 
 

@@ -32,7 +32,7 @@ async def show(request: PageRequest) -> Response:
     comparison = await request.call.read(similar.near_duplicates, request.project_id, before)
     groups = [
         RowGroup(
-            [Row.of(memory) for memory in group.memories],
+            [Row(memory) for memory in group.memories],
             max(group.memories, key=lambda memory: len(memory.content)).id,
             int((group.closeness + ROUNDING) * 100),
         )

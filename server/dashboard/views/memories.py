@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -21,8 +22,8 @@ from server.domain.memory.inputs import NewMemory
 from server.domain.memory.memories import ListRequest
 from server.domain.memory.pages import facets, model_notes, saved_views
 from server.domain.memory.pages.facets import MOST_COUNTED, Facets
-from server.domain.memory.pages.strength import Strength, strengths_of
-from server.domain.memory.search import SearchRequest, SearchResult
+from server.domain.memory.pages.strength import strengths_of
+from server.domain.memory.search import SearchPage, SearchRequest
 from server.domain.people import users
 from server.errors import Invalid, RateLimited
 from server.models import Memory
@@ -34,8 +35,6 @@ MOST_ENCODED = 3
 
 OTHER_BYTES = 10_000
 """How many bytes of a form are left for its other fields."""
-
-Ranked = list[tuple[SearchResult, Strength]]
 
 
 class RowPage(NamedTuple):
@@ -150,47 +149,36 @@ async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> 
     older = {"before": visible[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None
     newest: dict[str, str | int] | None = {} if query.before else None
     counted = await request.call.read(facets.facets, project_id, filters)
-    return RowPage([Row.of(memory) for memory in visible], page.total, counted, (), older, newest)
+    return RowPage([Row(memory) for memory in visible], page.total, counted, (), older, newest)
 
 
 async def _search_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
-    results = await _ranked(request, project_id, query)
-    close = [result.memory for result, strength in results.ranked if strength is not Strength.WEAK]
-    visible = results.ranked[query.skip - results.skipped :][:PAGE_SIZE]
-    rows = [Row.of_result(result, strength, query.q) for result, strength in visible]
-    end = query.skip + len(rows)
-    return RowPage(
-        [row for row in rows if row.strength is not Strength.WEAK],
-        results.skipped + len(close),
-        facets.facets_of(close) if not results.skipped else Facets(),
-        [row for row in rows if row.strength is Strength.WEAK],
-        {"skip": end} if end < results.skipped + len(results.ranked) or results.has_more else None,
-        {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None,
-    )
-
-
-class RankedResults(NamedTuple):
-    """Results with their strengths, weak ones last.
-
-    `skipped` is the number of better results on earlier pages, which are not included.
-    """
-
-    ranked: Ranked
-    skipped: int
-    has_more: bool
-
-
-async def _ranked(request: PageRequest, project_id: str, query: ListQuery) -> RankedResults:
-    """Return all results, or only those from this page on, if the earlier ones are too large to read again."""
-    skipped = 0
-    search_request = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
+    """Return the rows of one page of results. Reads those of the earlier pages again, unless they are too large."""
+    skipped, search_request = 0, SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
     page = await request.call.read(search.search, search_request, request.call.index)
     if page.omitted and query.skip >= len(page.results):
         skipped = query.skip
-        search_request = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id, skip=skipped)
-        page = await request.call.read(search.search, search_request, request.call.index)
-    ranked = list(zip(page.results, strengths_of(page, query.q), strict=True))
+        page = await request.call.read(search.search, replace(search_request, skip=skipped), request.call.index)
+    return await request.call.runtime.in_thread(_ranked, page, query, skipped)
+
+
+def _ranked(page: SearchPage, query: ListQuery, skipped: int) -> RowPage:
+    """Return the rows of one page, weak ones last. `skipped` better results are not in `page`. Compares the question
+    with each text, which takes long: call it on a worker thread.
+    """
+    strengths = strengths_of(page, query.q)
+    rows = [Row(one.memory, one, strength, query.q) for one, strength in zip(page.results, strengths, strict=True)]
     if query.sort is Order.NEWEST:
-        ranked.sort(key=lambda one: one[0].memory.id, reverse=True)
-    ranked.sort(key=lambda one: one[1] is Strength.WEAK)
-    return RankedResults(ranked, skipped, bool(page.omitted))
+        rows.sort(key=lambda row: row.memory.id, reverse=True)
+    rows.sort(key=lambda row: row.is_weak)
+    close = [row.memory for row in rows if not row.is_weak]
+    visible = rows[query.skip - skipped :][:PAGE_SIZE]
+    end = query.skip + len(visible)
+    return RowPage(
+        [row for row in visible if not row.is_weak],
+        skipped + len(close),
+        facets.facets_of(close) if not skipped else Facets(),
+        [row for row in visible if row.is_weak],
+        {"skip": end} if end < skipped + len(rows) or page.omitted else None,
+        {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None,
+    )

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -57,12 +59,23 @@ class Deleted(BaseModel):
     id: str | None = None
 
 
-class Change(NamedTuple):
-    """An earlier version, and what the next version changed. `text` is None if the text is too long to compare."""
+@dataclass(frozen=True)
+class Change:
+    """An earlier version, and what the next version changed. Only the template asks for the differences, so that the
+    thread that renders the page finds them.
+    """
 
     version: Version
-    text: Sequence[Piece] | None
-    details: Sequence[ChangedValue]
+    successor: Version | Memory
+
+    @cached_property
+    def text(self) -> Sequence[Piece] | None:
+        """The differences of the texts, or None if they are too long to compare."""
+        return text_differences(self.version.content, self.successor.content)
+
+    @cached_property
+    def details(self) -> Sequence[ChangedValue]:
+        return detail_differences(self.version.details, self.successor.details)
 
 
 async def show(request: PageRequest) -> Response:
@@ -80,14 +93,14 @@ async def show(request: PageRequest) -> Response:
         turns=_turns(memory, length),
         text=memory.content[:length],
         is_plain=_is_plain(memory),
-        row=Row.of(memory),
+        row=Row(memory),
         other=other_details(memory.details),
-        changes=[_change(version, successor) for successor, version in pairwise(page.versions)],
+        changes=[Change(version, successor) for successor, version in pairwise(page.versions)],
         earlier_count=await request.call.read(versions.count_versions, memory.id),
         has_more_versions=page.has_more,
         is_newest_history=before == memory.version,
         authors=await request.call.read(users.names_of, author_ids),
-        similar=[Row.of(one) for one in alike],
+        similar=[Row(one) for one in alike],
         back=_query_of(request.http.query_params.get("back", "")),
     )
 
@@ -211,7 +224,7 @@ async def _form_after_change(request: PageRequest, memory: Memory) -> Response:
     who = " via ".join(filter(None, (names.get(memory.updated_by or ""), source.name if source else "")))
     sentence = f"This memory was changed{who and f' by {who}'} in the meantime. Check the text, then save again."
     request = request.with_problem(changes.ChangedSince(sentence))
-    change = _change(seen, memory) if seen else None
+    change = Change(seen, memory) if seen else None
     return await _form(request, memory.project_id, memory, typed, change)
 
 
@@ -253,14 +266,6 @@ async def _form(
         known=await request.call.read(facets.facets, project_id, Filters()),
         wrong=request.problem if isinstance(request.problem, Invalid) else None,
         change=change,
-    )
-
-
-def _change(version: Version, successor: Version | Memory) -> Change:
-    return Change(
-        version,
-        text_differences(version.content, successor.content),
-        detail_differences(version.details, successor.details),
     )
 
 

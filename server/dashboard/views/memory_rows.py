@@ -1,8 +1,9 @@
 """The rows of a list of memories."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import cached_property
 
 from server.dashboard.excerpts import Part, excerpt, is_conversation
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, distinct, parse_list
@@ -11,39 +12,45 @@ from server.domain.memory.search import SearchResult
 from server.models import Memory
 
 
-class Row(NamedTuple):
-    """A memory in a list. `result` and `strength` are set for the results of a search."""
+@dataclass(frozen=True)
+class Row:
+    """A memory in a list. `result` and `strength` are set for the results of a search for `question`.
+
+    Only the template reads the other parts, so that the thread that renders the page works them out.
+    """
 
     memory: Memory
-    excerpt: Sequence[Part]
-    is_conversation: bool
-    tags: Sequence[str]
-    people: Sequence[str]
-    category: str | None
     result: SearchResult | None = None
     strength: Strength | None = None
+    question: str = ""
 
     @property
     def created_at(self) -> datetime:
         return self.memory.created_at
 
-    @classmethod
-    def of(cls, memory: Memory, parts: Sequence[Part] | None = None) -> "Row":
-        """Return the row of a memory. Without `parts`, it shows the beginning of the text."""
-        details = memory.details
-        category = details.get(CATEGORY)
-        return cls(
-            memory,
-            excerpt(memory) if parts is None else parts,
-            is_conversation(memory),
-            distinct(parse_list(details.get(TAGS))),
-            distinct(parse_list(details.get(PEOPLE))),
-            category if isinstance(category, str) else None,
-        )
+    @property
+    def is_weak(self) -> bool:
+        return self.strength is Strength.WEAK
 
-    @classmethod
-    def of_result(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
-        """Return the row of a result. Mark only a passage that is really close."""
-        piece = "" if strength is Strength.WEAK else result.piece
-        row = cls.of(result.memory, excerpt(result.memory, question, piece))
-        return row._replace(result=result, strength=strength)
+    @property
+    def excerpt(self) -> Sequence[Part]:
+        """The part of the text to show. Only a passage that is really close is marked."""
+        piece = self.result.piece if self.result and not self.is_weak else ""
+        return excerpt(self.memory, self.question, piece)
+
+    @property
+    def is_conversation(self) -> bool:
+        return is_conversation(self.memory)
+
+    @cached_property
+    def tags(self) -> Sequence[str]:
+        return distinct(parse_list(self.memory.details.get(TAGS)))
+
+    @cached_property
+    def people(self) -> Sequence[str]:
+        return distinct(parse_list(self.memory.details.get(PEOPLE)))
+
+    @property
+    def category(self) -> str | None:
+        category = self.memory.details.get(CATEGORY)
+        return category if isinstance(category, str) else None

@@ -46,7 +46,7 @@ async def show(request: PageRequest) -> Response:
         step=project_overview.step.value,
         is_utc=zone is UTC,
         labels={kind.value: frequent.labels for kind, frequent in project_overview.labels.items()},
-        newest=[Row.of(memory) for memory in newest.memories],
+        newest=[Row(memory) for memory in newest.memories],
         chart=charts,
         works=works,
         times=times_of_namesakes({work.source: work.name for work in works}, zone),

@@ -13,15 +13,20 @@ from server.domain.memory import deletions, trash
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.trash import TrashRequest
 from server.domain.people import users
-from server.models import TrashedMemory
+from server.models import Memory, TrashedMemory
 
 PAGE_SIZE = 25
 
 
 class TrashRow(NamedTuple):
     row: TrashedMemory
-    excerpt: Sequence[Part]
+    memory: Memory
     deleted_by: str | None
+
+    @property
+    def excerpt(self) -> Sequence[Part]:
+        """The beginning of the text. The thread that renders the page cuts it out."""
+        return excerpt(self.memory)
 
 
 async def show(request: PageRequest) -> Response:
@@ -35,7 +40,7 @@ async def show(request: PageRequest) -> Response:
         return redirect(f"{request.project_path}/trash")
     people = {one.row.deleted_by for one in visible if one.row.deleted_by}
     names = await request.call.read(users.names_of, people)
-    rows = [TrashRow(one.row, excerpt(one.memory), names.get(one.row.deleted_by or "")) for one in visible]
+    rows = [TrashRow(one.row, one.memory, names.get(one.row.deleted_by or "")) for one in visible]
     has_more = len(page.trashed) > PAGE_SIZE or page.is_cut
     following = visible[-1].row.deleted_at.isoformat() if has_more else None
     days = await request.call.read(trash.days, request.project_id)
