@@ -43,6 +43,8 @@ async def test_r07_r09_r10_a_reset_link_works_once_and_ends_all_sessions(
     assert (await sign_in(fresh(client), password="another good one")).status_code == 303
     for answer in (await browser.get(path), await browser.post(path, data={"password": "one more good one"})):
         assert answer.status_code == 410
+        assert "no longer works" in answer.text
+        assert 'action="/forgot-password"' in answer.text
 
 
 @pytest.mark.sqlite_only

@@ -28,9 +28,12 @@ async def show_reset_password(
     request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
 ) -> Response:
     """Return the form for a password. Its checkbox starts out checked if there is an old password, which others may
-    know. Raises LinkEnded.
+    know. If the link has ended, return the form that asks for another one.
     """
-    reset = await request.state["runtime"].read(passwords.pending_reset, request.path_params["token"])
+    try:
+        reset = await request.state["runtime"].read(passwords.pending_reset, request.path_params["token"])
+    except LinkEnded as error:
+        return await render_page(request, "forgot_password.html", error, sent=False)
     end_access = reset.has_password if fields is None else bool(fields.get("end_access"))
     return await render_page(request, "reset_password.html", problem, fields, reset=reset, end_access=end_access)
 
@@ -51,8 +54,6 @@ async def reset_password(request: Request[State]) -> Response:
             runtime.mailer,
             end_access=bool(fields.get("end_access")),
         )
-    except LinkEnded:
-        raise
     except ServiceError as error:
         return await show_reset_password(request, error, fields)
     if reset.ended is None:
