@@ -14,7 +14,7 @@ from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.domain.people import known_browsers, passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo, SignIn
-from server.domain.teams import cascades, invitations, withdrawals
+from server.domain.teams import cascades, invitations, organization_members, withdrawals
 from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, Forbidden
 from server.mailer import Mailer
@@ -173,6 +173,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     counts = cascades.remove_organization(session, personal)
     for organization_id in joined:
         audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
+        organization_members.notify_owner(session, session.get_one(Organization, organization_id), user)
     withdrawals.cancel_of_deleted_account(session, user)
     revoked = cascades.revoke_access(session, user.id)
     for table in (*_WAYS_IN, OrganizationMember, ProjectMember, Notification, AuditEvent, SavedView):

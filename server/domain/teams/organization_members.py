@@ -111,7 +111,7 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
         api_keys=revoked.api_keys, grants=revoked.grants, invitations=cancelled,
     )  # fmt: skip
     if is_leaving:
-        _notify_owner(session, organization, session.get_one(User, user_id))
+        notify_owner(session, organization, session.get_one(User, user_id))
     else:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {organization.name}",
@@ -121,7 +121,7 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
     return replace(revoked, invitations=cancelled)
 
 
-def _notify_owner(session: Session, organization: Organization, user: User) -> None:
+def notify_owner(session: Session, organization: Organization, user: User) -> None:
     """Notify the owner that the user has left."""
     notifications.notify(
         session, [organization.owner_id], Notice.MEMBER_LEFT, f"{user.name} left {organization.name}",

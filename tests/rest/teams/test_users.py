@@ -39,6 +39,8 @@ async def test_deleting_an_account_deletes_everything_and_frees_its_address(team
     assert team.ids["project_admin"] not in [one["userId"] for one in listed]
     [event, *_] = (await team["owner"].get(f"/api/organizations/{team.organization_id}/audit")).json()["events"]
     assert (event["type"], event["target"]) == ("member.left", team.ids["project_admin"])
+    [notice, *_] = (await team["owner"].get("/api/notifications")).json()["notifications"]
+    assert (notice["type"], notice["metadata"]["actor_id"]) == ("member_left", team.ids["project_admin"])
     with database.read() as session:
         row = session.get_one(User, team.ids["project_admin"])
         assert (row.email, row.name, row.password_hash) == (None, "", None)
