@@ -243,12 +243,6 @@ async def test_an_organization_has_a_page_for_each_concern(shared: Visitor, ben:
     assert "Third" in await shared.see(f"{shared.organization}/projects")
 
 
-async def test_lists_that_were_on_one_page_are_found_on_theirs(shared: Visitor) -> None:
-    for query, page in (("from=40", "members"), ("projects=40", "projects")):
-        moved = await shared.get(f"{shared.organization}?{query}")
-        assert (moved.status_code, moved.headers["location"]) == (303, f"{shared.organization}/{page}?{query}")
-
-
 async def test_projects_are_sorted_without_case_and_accents(ann: Visitor) -> None:
     at = await team(ann)
     for name in ("Zoo", "Ärger", "apple"):

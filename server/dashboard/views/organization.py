@@ -23,8 +23,6 @@ from server.plurals import count
 ORGANIZATIONS = f"{HOME}/organizations"
 DELETED_ACCOUNT = "Deleted account"
 EVENTS_PER_PAGE = 50
-PAGE_OF_PARAMETER = {"from": "members", "projects": "projects"}
-"""The page of each list, by the list's paging parameter. Old addresses have all lists on one page."""
 
 
 class Tab(NamedTuple):
@@ -75,10 +73,7 @@ async def membership_of(request: PageRequest) -> Membership:
 
 
 async def show(request: PageRequest) -> Response:
-    """Show the name and facts. An old address with a position in a list redirects to the page with that list."""
-    for parameter, page in PAGE_OF_PARAMETER.items():
-        if position := request.http.query_params.get(parameter):
-            return redirect(f"{organization_path(request)}/{page}?{parameter}={position}")
+    """Show the name and facts."""
     membership = await membership_of(request)
     return await render(request, "organization.html", membership, entries=await entries_of(request))
 
