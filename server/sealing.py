@@ -17,7 +17,7 @@ class Purpose(StrEnum):
     MAIL = "selfmemory mail"
     SECOND_FACTOR = "selfmemory second factor"
     SIGN_IN = "selfmemory sign-in"
-    MAIL_KEY_ID = "selfmemory mail key id"
+    KEY_ID = "selfmemory mail key id"  # nothing is sealed for this purpose
     KNOWN_BROWSER = "selfmemory known browser"
 
 
@@ -26,11 +26,9 @@ def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(_derive(settings, purpose, 32)))
 
 
-def key_id(settings: Settings, purpose: Purpose) -> str:
-    """Return an id of SECRET_KEY that reveals only whether two keys differ. `purpose` must be one that nothing is
-    sealed for.
-    """
-    return _derive(settings, purpose, 8).hex()
+def key_id(settings: Settings) -> str:
+    """Return an id of SECRET_KEY that reveals only whether two keys differ."""
+    return _derive(settings, Purpose.KEY_ID, 8).hex()
 
 
 def _derive(settings: Settings, purpose: Purpose, length: int) -> bytes:

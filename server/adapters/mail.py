@@ -61,7 +61,7 @@ class SmtpMailer(Mailer):
         self._server = Server.at(settings.smtp_url.get_secret_value(), _public_name(settings.public_url))
         self._sender = settings.mail_from
         self._seal = seal_for(settings, Purpose.MAIL)
-        self._key_id = key_id(settings, Purpose.MAIL_KEY_ID)
+        self._key_id = key_id(settings)
         self._database = database
         self._due = threading.Event()
         self._closing = threading.Event()

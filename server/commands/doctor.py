@@ -143,7 +143,7 @@ def _secret_key(settings: Settings) -> str:
             seal_for(settings, Purpose.SECOND_FACTOR).decrypt(sealed)
     except InvalidToken:
         raise CheckFailed(f"authenticator apps were set up with a different one: {back}") from None
-    if names - {key_id(settings, Purpose.MAIL_KEY_ID)}:
+    if names - {key_id(settings)}:
         raise CheckFailed(
             f"queued emails were encrypted with a different one: {back}, and use the same key for all servers"
         )

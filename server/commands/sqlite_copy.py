@@ -13,7 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from server import waits
-from server.sealing import Purpose, key_id
+from server.sealing import key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
 from server.storage.sqlite import PRIMARY_CODE
 
@@ -72,7 +72,7 @@ def _write_key(connection: sqlite3.Connection, settings: Settings) -> None:
     if configured or key_file.exists():
         connection.execute(f"CREATE TABLE {_TABLE} (key_name TEXT NOT NULL, secret_key TEXT)")
         value = None if configured else key_file.read_text("ascii").strip()
-        name = key_id(settings, Purpose.MAIL_KEY_ID)
+        name = key_id(settings)
         connection.execute(f"INSERT INTO {_TABLE} VALUES (?, ?)", (name, value))  # noqa: S608 - a constant
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from server.commands import renewal
 from server.commands.sqlite_copy import KeyOfCopy, database_file, schema_of, take_key
 from server.network.urls import sqlite_url
-from server.sealing import Purpose, key_id
+from server.sealing import key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 from server.storage.database import migrated, require_known_schema
 
@@ -146,4 +146,4 @@ def _name_of_present_key(settings: Settings) -> str | None:
     """Return the name of this server's key, or None if the key does not exist yet."""
     if not settings.secret_key.get_secret_value() and not (settings.data_dir / SECRET_KEY_FILE).exists():
         return None
-    return key_id(settings, Purpose.MAIL_KEY_ID)
+    return key_id(settings)
