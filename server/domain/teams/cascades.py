@@ -134,8 +134,8 @@ def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, 
 def _revoke(session: Session, matching: Callable[[_Id, _Id], sa.ColumnElement[bool]]) -> DeletedCounts:
     """Delete the API keys, grants and codes whose user and project match."""
     api_keys = _delete(session, ApiKey, matching(col(ApiKey.created_by), col(ApiKey.project_id)))
-    for table in (AuthorizationCode, OAuthGrant):
-        grants = _delete(session, table, matching(col(table.user_id), col(table.project_id)))
+    _delete(session, AuthorizationCode, matching(col(AuthorizationCode.user_id), col(AuthorizationCode.project_id)))
+    grants = _delete(session, OAuthGrant, matching(col(OAuthGrant.user_id), col(OAuthGrant.project_id)))
     return DeletedCounts(api_keys=api_keys, grants=grants)
 
 
