@@ -17,6 +17,7 @@ for _ in range(40):
 TOO_LONG = "has 10,001 characters, and a memory or message holds at most 10,000: split it into several"
 
 
+NO_TEXT = "messages: must have at least one message with text."
 PARTS = 'must be text, or a list of parts such as {"type": "text", "text": "Hello"}'
 
 
@@ -34,11 +35,16 @@ BAD_MEMORIES: list[tuple[object, str]] = [
         "messages.0.role: must be one line, without control characters.",
     ),
     ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages: must have at most 100 items."),
-    (said(""), "messages.0.content: must not be blank."),
-    (said(" \n\t"), "messages.0.content: must not be blank."),
-    (said([{"type": "image_url", "image_url": {"url": "x"}}]), f"messages.0.content: {PARTS}."),
-    (said({"type": "image_url", "image_url": {"url": "x"}}), f"messages.0.content: {PARTS}."),
-    (said([]), "messages.0.content: must not be blank."),
+    (said(""), NO_TEXT),
+    (said(" \n\t"), NO_TEXT),
+    (said(None), NO_TEXT),
+    ({"messages": [{"role": "assistant", "tool_calls": []}]}, NO_TEXT),
+    (said([{"type": "image_url", "image_url": {"url": "x"}}]), NO_TEXT),
+    (said({"type": "image_url", "image_url": {"url": "x"}}), NO_TEXT),
+    (said([]), NO_TEXT),
+    (said([7]), f"messages.0.content: {PARTS}."),
+    (said([{"text": "x"}]), f"messages.0.content: {PARTS}."),
+    (said([{"type": "text", "text": None}]), f"messages.0.content: {PARTS}."),
     (said("x" * 10_001), f"messages.0.content: {TOO_LONG}."),
     (said("x\0y"), "messages.0.content: NUL characters and infinite numbers cannot be stored."),
     (said("x", metadata=[]), "metadata: must be a JSON object."),

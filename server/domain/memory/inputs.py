@@ -1,10 +1,20 @@
 """The inputs that create and change memories. Doors parse requests into these models."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from server.domain.memory.expiry import (
     EXPIRES_AT,
@@ -16,7 +26,16 @@ from server.domain.memory.expiry import (
     require_one_way,
 )
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
-from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
+from server.domain.memory.metadata import (
+    CONTENT_LENGTH,
+    DESCRIPTION,
+    Content,
+    Metadata,
+    UserId,
+    is_blank,
+    parse_metadata,
+    require_content,
+)
 from server.models.base import JsonObject, now
 from server.text.spelling import wrong_name_hint
 
@@ -61,19 +80,26 @@ TextKind = Literal["text", "input_text", "output_text"]
 
 
 def join_parts(content: object) -> object:
-    """Return the text of a list of text parts, as chat APIs send it, or of one part, or else the content itself.
-
-    Raises ValueError for any other part.
+    """Return the text of a list of parts, as chat APIs send it, or of one part: "" if none has text. Return anything
+    else unchanged.
     """
+    if content is None:
+        return ""
     if not isinstance(content, list | dict):
         return content
-    texts = []
-    for part in [content] if isinstance(content, dict) else content:
-        kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
-        if kind not in get_args(TextKind) or not isinstance(text, str):
-            raise ValueError('must be text, or a list of parts such as {"type": "text", "text": "Hello"}')
-        texts.append(text)
-    return "\n".join(texts)
+    texts = [text_of(part) for part in ([content] if isinstance(content, dict) else content)]
+    return "\n".join(text for text in texts if text is not None)
+
+
+def text_of(part: object) -> str | None:
+    """Return the text of a part of a message, or None for an image, a tool call and the like. Raises ValueError."""
+    if isinstance(part, str):
+        return part
+    kind, text = (part.get("type"), part.get("text")) if isinstance(part, dict) else (None, None)
+    is_text = kind in get_args(TextKind)
+    if not isinstance(kind, str) or (is_text and not isinstance(text, str)):
+        raise ValueError('must be text, or a list of parts such as {"type": "text", "text": "Hello"}')
+    return text if is_text else None
 
 
 class TextPart(BaseModel):
@@ -81,37 +107,76 @@ class TextPart(BaseModel):
     text: str
 
 
-Sent = str | TextPart | list[TextPart]
+class OtherPart(BaseModel):
+    type: str
+
+
+Part = TextPart | OtherPart
+Sent = str | Part | list[str | Part] | None
+_CALLS = {"tool_calls", "function_call"}
+
+
+def _content_or_nothing(text: str) -> str:
+    return "" if is_blank(text) else require_content(text)
 
 
 class Message(BaseModel):
-    """Unknown fields are kept so that the answer can name them. They are not stored."""
+    """Unknown fields, and parts that are no text, are kept so that the answer can name them. They are not stored.
+    The `content` is "" if the message has no text, such as an assistant's call of a tool.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
-    content: Annotated[Content, BeforeValidator(join_parts, json_schema_input_type=Sent)] = Field(
-        description="the text, a text part, or a list of text parts, which become lines"
-    )
+    content: Annotated[
+        str,
+        BeforeValidator(join_parts, json_schema_input_type=Sent),
+        AfterValidator(_content_or_nothing),
+        Field(json_schema_extra={"maxLength": CONTENT_LENGTH}),
+    ] = Field(description="the text, or a list of parts, whose texts become lines; a message without text is left out")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_other_parts(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        content = fields.get("content")
+        parts = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
+        kinds = [part.get("type") for part in parts if isinstance(part, dict)]
+        others = {kind: None for kind in kinds if isinstance(kind, str) and kind not in get_args(TextKind)}
+        calls = {"content": None} if _CALLS & fields.keys() else {}  # clients leave out what is null
+        return others | calls | fields
 
     @property
     def stored(self) -> dict[str, str]:
         return {"role": self.role, "content": self.content}
 
 
+def with_text(messages: Iterable[Message]) -> list[Message]:
+    return [message for message in messages if message.content]
+
+
+def _require_a_text(messages: list[Message]) -> list[Message]:
+    if messages and not with_text(messages):
+        raise ValueError("must have at least one message with text")
+    return messages
+
+
 class NewMemory(BaseModel):
     """A memory to create, from `content` or from `messages`. The content of a single message is stored verbatim.
 
-    Several messages become one text of `role: content` lines, and are also stored in full. Labels may be separate
-    fields or part of the metadata. Unknown fields are kept, so that the answer can name them.
+    Several messages become one text of `role: content` lines, and are also stored in full, unless they have no text.
+    Labels may be separate fields or part of the metadata. Unknown fields are kept, so that the answer can name them.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     content: Content | None = Field(default=None, description="the text, unless you send messages")
-    messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
+    messages: Annotated[list[Message], AfterValidator(_require_a_text)] | None = Field(
+        default=None, min_length=1, max_length=MOST_MESSAGES
+    )
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
     tags: Labels | None = Field(default=None, description="may be sent in metadata instead")
     people_mentioned: Labels | None = Field(default=None, description="may be sent in metadata instead")
@@ -157,10 +222,14 @@ class NewMemory(BaseModel):
     def text(self) -> str:
         if self.content is not None:
             return self.content
-        messages = self.messages or ()
+        messages = self.messages_with_text
         if len(messages) == 1:
             return messages[0].content
         return "\n".join(f"{message.role}: {message.content}" for message in messages)
+
+    @property
+    def messages_with_text(self) -> list[Message]:
+        return with_text(self.messages or ())
 
     @property
     def details(self) -> JsonObject:

@@ -39,6 +39,9 @@ PLAIN = {
     "a list beside a type": json.dumps({"type": "export", "version": 1, "memories": [{"content": "tea"}]}),
     "texts in an object": json.dumps({"memories": ["tea"]}),
     "messages alone": json.dumps({"messages": [{"role": "user", "content": "tea"}]}),
+    "messages without text": json.dumps(
+        {"messages": [{"role": "user", "content": "tea"}, {"role": "assistant", "content": None, "tool_calls": []}]}
+    ),
     "commas": "id,content\n1,tea\n",
     "semicolons": "Text;Created At\ntea;2024-01-01\n",
     "tabs": "memory\ttags\ntea\ta\n",

@@ -169,12 +169,11 @@ def _metadata(record: Foreign, given: Foreign) -> Foreign:
 
 
 def _of_messages(messages: list[Any]) -> Any:
-    """Return the text of messages in the form of `NewMemory.content`, or None if they are not messages."""
+    """Return the text of messages in the form of `NewMemory.text`, or None if they are not messages."""
     if not all(isinstance(message, dict) for message in messages):
         return None
-    if len(messages) == 1:
-        return _said(messages[0])
-    return "\n".join(f"{message.get('role')}: {_said(message)}" for message in messages)
+    said = [(message.get("role"), text) for message in messages if (text := _said(message))]
+    return said[0][1] if len(said) == 1 else "\n".join(f"{role}: {text}" for role, text in said) or None
 
 
 def _first_time(messages: list[Any]) -> Any:
