@@ -135,7 +135,7 @@ async def test_a_batch_is_stored_in_order(api: Caller) -> None:
 async def test_a_batch_with_one_bad_memory_stores_nothing(api: Caller) -> None:
     answer = await api.post("/api/memories/batch", {"memories": [said("a"), said("")]})
     assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("memories.1.messages: ")
+    assert answer.json()["detail"].startswith("memories.1.messages.0.content: ")
     assert await api.listed() == []
 
 

@@ -22,17 +22,20 @@ async def test_messages_without_text_are_left_out(api: Caller) -> None:
         asked,
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "assistant", "tool_calls": [call]},
-        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": "", "function_call": call["function"]},
         answered,
     ]
     of_anthropic = [
         {"role": "user", "content": [{"type": "image", "source": {}}, {"type": "text", "text": "Is it raining?"}]},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": ""}, {"type": "tool_use", "id": "toolu_1", "name": "weather"}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "dry"}]},
         {"role": "assistant", "content": ["No."]},
     ]
     for messages, left_out in (
-        (of_openai, ["1.tool_calls", "2.tool_calls"]),
+        (of_openai, ["1.tool_calls", "2.tool_calls", "3.function_call"]),
         (of_anthropic, ["0.image", "1.tool_use", "2.tool_result"]),
     ):
         created = (await api.post("/api/memories", {"messages": messages})).json()

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -27,14 +26,12 @@ from server.domain.memory.expiry import (
 )
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import (
-    CONTENT_LENGTH,
     DESCRIPTION,
     Content,
     Metadata,
     UserId,
     is_blank,
     parse_metadata,
-    require_content,
 )
 from server.models.base import JsonObject, now
 from server.text.spelling import wrong_name_hint
@@ -80,15 +77,15 @@ TextKind = Literal["text", "input_text", "output_text"]
 
 
 def join_parts(content: object) -> object:
-    """Return the text of a list of parts, as chat APIs send it, or of one part: "" if none has text. Return anything
-    else unchanged.
+    """Return the text of a list of parts, as chat APIs send it, or of one part, or None if there are only parts without
+    text. Return anything else unchanged. Raises ValueError.
     """
-    if content is None:
-        return ""
     if not isinstance(content, list | dict):
         return content
-    texts = [text_of(part) for part in ([content] if isinstance(content, dict) else content)]
-    return "\n".join(text for text in texts if text is not None)
+    parts = [content] if isinstance(content, dict) else content
+    texts = [text for part in parts if (text := text_of(part)) is not None]
+    text = "\n".join(texts)
+    return None if len(texts) < len(parts) and is_blank(text) else text
 
 
 def text_of(part: object) -> str | None:
@@ -113,16 +110,11 @@ class OtherPart(BaseModel):
 
 Part = TextPart | OtherPart
 Sent = str | Part | list[str | Part] | None
-_CALLS = {"tool_calls", "function_call"}
-
-
-def _content_or_nothing(text: str) -> str:
-    return "" if is_blank(text) else require_content(text)
 
 
 class Message(BaseModel):
-    """Unknown fields, and parts that are no text, are kept so that the answer can name them. They are not stored.
-    The `content` is "" if the message has no text, such as an assistant's call of a tool.
+    """Unknown fields, and kinds of parts without text, are kept so that the answer can name them. They are not stored.
+    Only a call of tools, or a message of parts without text, may lack `content`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -130,38 +122,29 @@ class Message(BaseModel):
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
-    content: Annotated[
-        str,
-        BeforeValidator(join_parts, json_schema_input_type=Sent),
-        AfterValidator(_content_or_nothing),
-        Field(json_schema_extra={"maxLength": CONTENT_LENGTH}),
-    ] = Field(description="the text, or a list of parts, whose texts become lines; a message without text is left out")
+    content: Annotated[Content | None, BeforeValidator(join_parts, json_schema_input_type=Sent)] = Field(
+        description="the text, or a list of parts, whose texts become lines; "
+        "a call of tools without text, and parts without text, are left out"
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _names_other_parts(cls, fields: object) -> object:
+    def _lacks_text_only_beside_calls(cls, fields: object) -> object:
         if not isinstance(fields, dict):
             return fields
         content = fields.get("content")
+        if content is None or (isinstance(content, str) and is_blank(content)):
+            if fields.get("tool_calls") or fields.get("function_call"):
+                return {**fields, "content": None}
+            return {name: value for name, value in fields.items() if value is not None}
         parts = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
         kinds = [part.get("type") for part in parts if isinstance(part, dict)]
-        others = {kind: None for kind in kinds if isinstance(kind, str) and kind not in get_args(TextKind)}
-        calls = {"content": None} if _CALLS & fields.keys() else {}  # clients leave out what is null
-        return others | calls | fields
-
-    @property
-    def stored(self) -> dict[str, str]:
-        return {"role": self.role, "content": self.content}
+        return {kind: None for kind in kinds if isinstance(kind, str) and kind not in get_args(TextKind)} | fields
 
 
-def with_text(messages: Iterable[Message]) -> list[Message]:
-    return [message for message in messages if message.content]
-
-
-def _require_a_text(messages: list[Message]) -> list[Message]:
-    if messages and not with_text(messages):
-        raise ValueError("must have at least one message with text")
-    return messages
+def turns_of(messages: Iterable[Message]) -> list[dict[str, str]]:
+    """Return the messages that have text, as they are stored: objects of `role` and `content`."""
+    return [{"role": message.role, "content": message.content} for message in messages if message.content]
 
 
 class NewMemory(BaseModel):
@@ -174,9 +157,7 @@ class NewMemory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     content: Content | None = Field(default=None, description="the text, unless you send messages")
-    messages: Annotated[list[Message], AfterValidator(_require_a_text)] | None = Field(
-        default=None, min_length=1, max_length=MOST_MESSAGES
-    )
+    messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
     tags: Labels | None = Field(default=None, description="may be sent in metadata instead")
     people_mentioned: Labels | None = Field(default=None, description="may be sent in metadata instead")
@@ -209,6 +190,8 @@ class NewMemory(BaseModel):
         if (self.content is None) == (self.messages is None):
             instead = wrong_name_hint(["content", "messages"], self.model_extra or ()) if self.content is None else ""
             raise ValueError(f"content or messages: give exactly one of them{instead}")
+        if self.content is None and not self.turns:
+            raise ValueError("messages: must have at least one message with text")
         require_one_way(self.expires_at, self.expires_in_days)
         if labels := self._labels():
             require_same_labels(labels, self.metadata)
@@ -222,14 +205,14 @@ class NewMemory(BaseModel):
     def text(self) -> str:
         if self.content is not None:
             return self.content
-        messages = self.messages_with_text
-        if len(messages) == 1:
-            return messages[0].content
-        return "\n".join(f"{message.role}: {message.content}" for message in messages)
+        turns = self.turns
+        if len(turns) == 1:
+            return turns[0]["content"]
+        return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
     @property
-    def messages_with_text(self) -> list[Message]:
-        return with_text(self.messages or ())
+    def turns(self) -> list[dict[str, str]]:
+        return turns_of(self.messages or ())
 
     @property
     def details(self) -> JsonObject:

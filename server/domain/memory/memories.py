@@ -247,14 +247,14 @@ def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, st
 def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     stored_at = now()
     created_at = min(new.created_at or stored_at, stored_at)
-    text, messages, source = new.text, new.messages_with_text, source_of(principal)
+    text, turns, source = new.text, new.turns, source_of(principal)
     return without_constructor(Memory, {
         "id": new_id("mem_", new.created_at and created_at),
         "project_id": project_id,
         "user_id": new.user_id,
         "content": text,
         "content_hash": hash_content(text),
-        "messages": [message.stored for message in messages] if len(messages) > 1 else None,
+        "messages": turns if len(turns) > 1 else None,
         "details": new.details,
         "version": 1,
         "place": 0,

@@ -55,7 +55,7 @@ def test_a_long_answer_is_cut_into_several_memories(path: Path) -> None:
 )
 def test_the_signs_of_chatgpt_for_sources_are_not_text(path: Path, written: str, shown: str) -> None:
     lines = read(path, json.dumps([chat(mapping={"a": said("assistant", written, None)})]))
-    assert "".join(message.content for line in lines for message in line.messages or ()) == shown
+    assert "".join(message.content or "" for line in lines for message in line.messages or ()) == shown
 
 
 def test_a_claude_conversation_is_read(path: Path) -> None:

@@ -40,7 +40,7 @@ PLAIN = {
     "texts in an object": json.dumps({"memories": ["tea"]}),
     "messages alone": json.dumps({"messages": [{"role": "user", "content": "tea"}]}),
     "messages without text": json.dumps(
-        {"messages": [{"role": "user", "content": "tea"}, {"role": "assistant", "content": None, "tool_calls": []}]}
+        {"messages": [{"role": "user", "content": "tea"}, {"role": "assistant", "tool_calls": [{"id": "call_1"}]}]}
     ),
     "commas": "id,content\n1,tea\n",
     "semicolons": "Text;Created At\ntea;2024-01-01\n",

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from server.domain.memory.expiry import AnyMoment, Days, expiry_of, require_one_way
-from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, leave_out_now, parse_past, with_text
+from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, leave_out_now, parse_past, turns_of
 from server.domain.memory.metadata import (
     CONTENT_LENGTH,
     Metadata,
@@ -103,7 +103,7 @@ class Line(BaseModel):
     user_id: UserId | None = None
     created_at: Past = Field(default_factory=now)
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
-    messages: Annotated[list[Message], AfterValidator(with_text)] | None = Field(default=None, max_length=MOST_MESSAGES)
+    messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: VersionNumber = 1
     pinned: bool = False
     expires_at: AnyMoment = None
@@ -182,7 +182,7 @@ def dated(line: Line) -> Line:
 def memory_of(line: Line) -> Memory:
     """Return the new row of an imported memory, which has no project and no source yet."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
-    attributes["messages"] = [message.stored for message in line.messages] if line.messages else None
+    attributes["messages"] = turns_of(line.messages or ()) or None
     attributes["created_at"] = min(line.created_at, now())
     return Memory(
         **attributes,
