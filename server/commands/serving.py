@@ -1,4 +1,4 @@
-"""`serve`: one process, or several worker processes that share one socket."""
+"""`serve`: one process, or several worker processes that share its sockets."""
 
 import contextlib
 import errno
@@ -9,6 +9,7 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -50,36 +51,54 @@ def serve(settings: Settings, _args: Namespace) -> int:
     """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
     require_tracing()
     require_writable(settings.data_dir)
-    with bind(settings.host, settings.port) as listener:
-        chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}
+    with contextlib.ExitStack() as bound:
+        listeners = [bound.enter_context(listener) for listener in bind(settings)]
+        chosen = {"host": settings.host, "port": listeners[0].getsockname()[1], "workers": settings.workers}
         settings = read_settings(**chosen)
         for warning in start_warnings.warnings_for(settings):
             log.warning(warning)
         with lock_data_dir(settings):
             if settings.workers == 1:
-                code = serve_in_process(settings, listener)
+                code = serve_in_process(settings, listeners)
             else:
                 hand_down(chosen)
-                code = serve_in_workers(settings, listener)
+                code = serve_in_workers(settings, listeners)
         if code == 0:
             log.info("stopped")
         return code
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address, not listening yet. Port 0 picks a free one. Raises SettingsError."""
+def bind(settings: Settings) -> list[socket.socket]:
+    """Return sockets bound to the address, not listening yet. Port 0 picks a free one. Raises SettingsError.
+
+    If PUBLIC_URL names localhost, 127.0.0.1 brings ::1 with it: some clients try only one address of a name.
+    """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if the protocol is given
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
+        listener = _bound_to(settings.host, settings.port)
     except OSError as error:
         advice = LISTEN_ADVICE.get(error.errno or 0, "check SELFMEMORY_HOST and SELFMEMORY_PORT")
-        raise SettingsError(f"cannot listen on {bracketed(host)}:{port}: {error.strerror}: {advice}") from None
+        place = f"{bracketed(settings.host)}:{settings.port}"
+        raise SettingsError(f"cannot listen on {place}: {error.strerror}: {advice}") from None
+    address, port = listener.getsockname()[:2]
+    if address != "127.0.0.1" or urlsplit(settings.public_url).hostname != "localhost":
+        return [listener]
+    try:
+        return [listener, _bound_to("::1", port)]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            log.warning(f"another program uses [::1]:{port}: stop it, or some clients reach it at localhost:{port}")
+        return [listener]
+
+
+def _bound_to(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if the protocol is given
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
     listener.set_inheritable(True)
     return listener
 
@@ -99,19 +118,19 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
         yield
 
 
-def serve_in_process(settings: Settings, listener: socket.socket) -> int:
+def serve_in_process(settings: Settings, listeners: list[socket.socket]) -> int:
     gc.disable()  # collections would take a fifth of the time of the imports; `freeze_start` enables them again
     from server.app import create_app, freeze_start  # noqa: PLC0415 - 100 MB that the parent of workers does not need
 
     def when_listening() -> None:
         freeze_start()
-        log_address(listener, settings.public_url)
+        log_address(listeners[0], settings.public_url)
 
     # uvicorn raises the signal again after it has closed everything
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     stop_when_terminal_closes()
     try:
-        Server(config_of(create_app(settings)), when_listening).run([listener])
+        Server(config_of(create_app(settings)), when_listening).run(listeners)
     except KeyboardInterrupt:
         return 0
     except SystemExit as stopped:
@@ -143,7 +162,7 @@ def stop_when_terminal_closes() -> None:
         signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
 
 
-def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
+def serve_in_workers(settings: Settings, listeners: list[socket.socket]) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
     url = settings.database_url.get_secret_value()
     migrate(url)  # checked here, so that a problem is reported only once
@@ -153,7 +172,7 @@ def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
         share_metrics(folder)
         share_cores(settings.workers)
         config = config_of("server.app:from_environment", workers=settings.workers)
-        workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url), file)
+        workers = Workers(config, listeners, lambda: log_address(listeners[0], settings.public_url), file)
         workers.run()
     return 1 if workers.have_failed else 0
 
