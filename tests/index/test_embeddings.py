@@ -14,7 +14,7 @@ import pytest
 from server.index.model import bundled, onnx_export
 from server.index.model.embeddings import Embedder, open_embedder
 from server.index.model.failures import ModelAway, ModelUnusable
-from server.index.model.onnx_model import OnnxModel
+from server.index.model.onnx_model import GRAPH, OnnxModel
 
 TEXTS = [
     "Caroline: I went to a support group yesterday and it was so powerful.",
@@ -116,7 +116,7 @@ def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.Monkey
     whole = bundled.exported(tmp_path).graph
     models.mkdir()
     copy = Path(shutil.copy(whole, models))
-    damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
+    damaged = models / f"{whole.name.split('.')[0]}.{GRAPH}.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))
     open_embedder(bundled.NAME, tmp_path).close()

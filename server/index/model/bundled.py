@@ -10,7 +10,7 @@ from pathlib import Path
 from server.index.model import programs
 from server.index.model.export_cache import prepared, require_checksum
 from server.index.model.failures import ModelUnusable
-from server.index.model.onnx_model import PRECISION, Exported
+from server.index.model.onnx_model import GRAPH, Exported
 from server.index.model.programs import ProgramFailed
 
 NAME = "all-MiniLM-L6-v2"
@@ -24,7 +24,7 @@ def exported(data_dir: Path) -> Exported:
     """Return the model. Export it first if necessary. Raises ModelUnusable."""
     source = source_folder()
     require_checksum(source / "tokenizer.json", TOKENIZER_SHA256, PACKAGE)
-    (graph,) = prepared(data_dir, f"{NAME}.{PRECISION}", WEIGHTS_SHA256, [".onnx"], partial(_export, source))
+    (graph,) = prepared(data_dir, f"{NAME}.{GRAPH}", WEIGHTS_SHA256, [".onnx"], partial(_export, source))
     return Exported(NAME, source / "tokenizer.json", graph, MAX_TOKENS)
 
 

@@ -13,7 +13,7 @@ from server.index.model.endpoint import EndpointModel
 from server.index.model.export_cache import prepared
 from server.index.model.failures import ModelUnusable
 from server.index.model.late import LateModel
-from server.index.model.onnx_model import PRECISION, Exported, OnnxModel
+from server.index.model.onnx_model import GRAPH, PRECISION, Exported, OnnxModel
 from server.index.model.programs import ProgramFailed
 from server.index.model.protocol import Model
 from server.index.model.sentence_folder import NotExportable, SentenceModel
@@ -114,6 +114,6 @@ def _exported(model: SentenceModel, label: str, data_dir: Path) -> Exported:
     """Return the exported model. Export it first if necessary. Raises ProgramFailed, ModelUnusable."""
     weights = model.checksum()
     make = partial(programs.export, model.folder, model.pooling)
-    (graph,) = prepared(data_dir, f"{label.replace('/', '--')}.{PRECISION}", weights, [".onnx"], make)
+    (graph,) = prepared(data_dir, f"{label.replace('/', '--')}.{GRAPH}", weights, [".onnx"], make)
     name = f"{label}-{weights[:8]}"
     return Exported(name, model.tokenizer, graph, model.max_tokens, model.prompts, model.is_lowercase)

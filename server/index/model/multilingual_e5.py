@@ -10,7 +10,7 @@ from pathlib import Path
 from server.index.model import programs
 from server.index.model.export_cache import prepared, require_checksum
 from server.index.model.failures import ModelUnusable
-from server.index.model.onnx_model import PRECISION, Exported
+from server.index.model.onnx_model import GRAPH, Exported
 from server.index.model.programs import ProgramFailed
 from server.index.model.prompts import E5
 
@@ -25,7 +25,7 @@ WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb78
 def exported(data_dir: Path) -> Exported:
     """Return the model. Decode and export it first if necessary. Raises ModelUnusable."""
     make = partial(_export, _source_file())
-    graph, tokenizer = prepared(data_dir, f"{NAME}.{PRECISION}", WEIGHTS_SHA256, [".onnx", ".json"], make)
+    graph, tokenizer = prepared(data_dir, f"{NAME}.{GRAPH}", WEIGHTS_SHA256, [".onnx", ".json"], make)
     return Exported(NAME, tokenizer, graph, MAX_TOKENS, E5)
 
 

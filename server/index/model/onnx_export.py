@@ -34,33 +34,31 @@ def main(source: str, pooling: str, full: str, quantized: str) -> None:
 
 
 def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]]:
-    """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
+    """Write `source` as a graph: input_ids (1 × length) → vector (1 × dimensions).
 
     Return some sample texts whose lengths differ from the traced one, with the vectors that they should get.
     """
     import torch  # noqa: PLC0415 - 350 MB that only this process needs
 
     model, vocabulary = sentence_model(source, pooling)
-    ids = torch.randint(*vocabulary, (2, 7))
-    names = ["input_ids", "attention_mask"]
     torch.onnx.export(
         model,
-        (ids, torch.ones_like(ids)),
+        (torch.randint(*vocabulary, (1, 7)),),
         str(target),
-        input_names=names,
+        input_names=["input_ids"],
         output_names=["vector"],
-        dynamic_axes={name: {0: "batch", 1: "length"} for name in names} | {"vector": {0: "batch"}},
+        dynamic_axes={"input_ids": {1: "length"}},
         opset_version=OPSET,
         dynamo=False,
     )
     with torch.no_grad():
         samples = [torch.randint(*vocabulary, (1, length)) for length in SAMPLE_LENGTHS]
-        return [(ids.numpy(), model(ids, torch.ones_like(ids)).numpy()) for ids in samples]
+        return [(ids.numpy(), model(ids).numpy()) for ids in samples]
 
 
 def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[int, int]]":
-    """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalization. Also return the range
-    of token ids without padding.
+    """Return the encoder with its pooling ("mean" or "cls") and normalization, for one text without padding. Also
+    return the range of token ids without padding.
     """
     import torch  # noqa: PLC0415
     from transformers import AutoModel  # noqa: PLC0415
@@ -70,13 +68,9 @@ def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[
             super().__init__()
             self.encoder = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            words = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            if pooling == "cls":
-                return torch.nn.functional.normalize(words[:, 0], dim=1)
-            mask = attention_mask.unsqueeze(-1).to(words.dtype)
-            mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(mean, dim=1)
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            words = self.encoder(input_ids=input_ids).last_hidden_state
+            return torch.nn.functional.normalize(words[:, 0] if pooling == "cls" else words.mean(1), dim=1)
 
     model = Sentence().eval()
     config = model.encoder.config
@@ -87,7 +81,7 @@ def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float)
     """Exit unless the graph's vectors have at least this cosine with the samples' vectors."""
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     for ids, vectors in samples:
-        (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        (found,) = session.run(["vector"], {"input_ids": ids})
         if not (found * vectors).sum() >= least:
             raise SystemExit(f"{graph.name} gives vectors that differ from those of the model")
 
