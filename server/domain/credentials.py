@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -37,12 +38,16 @@ class CredentialEnded(Unauthenticated):
     reason = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PresentedCredential:
     """The credential of a request: a bearer token, or a session's value if `is_session`."""
 
     value: str
     is_session: bool = False
+
+    @cached_property
+    def hash(self) -> str:
+        return token_hash(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,10 @@ class Authenticated:
 def authenticate(session: Session, presented: PresentedCredential) -> Authenticated:
     """Return the credential's principal. Raises Unauthenticated, with the same message for every reason."""
     if presented.is_session:
-        return _authenticate_session(session, presented.value)
+        return _authenticate_session(session, presented.hash)
     if presented.value.startswith(API_KEY_PREFIX):
-        return _authenticate_api_key(session, presented.value)
-    return _authenticate_access_token(session, presented.value)
+        return _authenticate_api_key(session, presented)
+    return _authenticate_access_token(session, presented.hash)
 
 
 def note_use(session: Session, principal: Principal) -> None:
@@ -81,10 +86,10 @@ def require_kept(session: Session, principal: Principal) -> None:
         raise CredentialEnded
 
 
-def _authenticate_api_key(session: Session, key: str) -> Authenticated:
-    if not is_api_key(key):
+def _authenticate_api_key(session: Session, presented: PresentedCredential) -> Authenticated:
+    if not is_api_key(presented.value):
         raise Unauthenticated(reason="mistyped")
-    row = _KEY.row(session, hash=token_hash(key))
+    row = _KEY.row(session, hash=presented.hash)
     if row is None:
         raise Unauthenticated(reason="unknown_key")
     key_id, name, project_id, user_id, permissions, last_used_at, expires_at, role = row
@@ -112,8 +117,8 @@ _KEY = Query(
 )
 
 
-def _authenticate_session(session: Session, value: str) -> Authenticated:
-    query = sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
+def _authenticate_session(session: Session, value_hash: str) -> Authenticated:
+    query = sa.select(BrowserSession).where(col(BrowserSession.token_hash) == value_hash)
     row = session.execute(query).scalar_one_or_none()
     moment = now()
     if row is None:
@@ -124,8 +129,8 @@ def _authenticate_session(session: Session, value: str) -> Authenticated:
     return Authenticated(principal, _is_stale(row.last_seen_at, moment))
 
 
-def _authenticate_access_token(session: Session, value: str) -> Authenticated:
-    row = _TOKEN.row(session, hash=token_hash(value))
+def _authenticate_access_token(session: Session, value_hash: str) -> Authenticated:
+    row = _TOKEN.row(session, hash=value_hash)
     if row is None:
         raise Unauthenticated(reason="unknown_token")
     grant_id, name, kind, user_id, project_id, last_used_at, scopes, expires_at, role = row

@@ -17,7 +17,6 @@ from server.domain.credentials import Authenticated, PresentedCredential
 from server.domain.memory.activity import Noted, noted_in
 from server.domain.memory.charges import Charge
 from server.errors import Unauthenticated, Unavailable
-from server.hashing import token_hash
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
 from server.logs import client_address
@@ -91,7 +90,7 @@ class Runtime:
         """
         if credential is None:
             raise Unauthenticated
-        key = token_hash(credential.value)  # not the address: many people may share one
+        key = credential.hash  # not the address: many people may share one
         outcome = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
         await self.authenticated(outcome)
         return outcome.principal
@@ -104,7 +103,7 @@ class Runtime:
         An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises the errors of
         `authenticate`.
         """
-        known = self.known.caller(credential.value) if credential else None
+        known = self.known.caller(credential.hash) if credential else None
         if known is None or (bucket and not self._has_room(bucket, known, project_id)):
             return Call(self, await self.authenticate(credential, bucket, project_id))
         person.set(known[0])
@@ -142,10 +141,10 @@ class Runtime:
         try:
             outcome = credentials.authenticate(session, credential)
         except Unauthenticated:
-            self.known.forget(credential.value)
+            self.known.forget(credential.hash)
             self.limits.hit(Bucket.REQUEST, client_address.get())
             raise
-        self.known.remember(credential.value, limit_key(outcome.principal))
+        self.known.remember(credential.hash, limit_key(outcome.principal))
         self.limits.hit(Bucket.REQUEST, *limit_key(outcome.principal))
         return outcome
 

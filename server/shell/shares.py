@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from server import waits
 from server.errors import ServiceError, Unavailable
-from server.hashing import token_hash
 from server.logs import client_address
 
 T = TypeVar("T")
@@ -38,23 +37,23 @@ def caller() -> str:
 
 
 class KnownCallers:
-    """Remembers the person and the project of each recent credential, to choose a share and a limit before the
-    credential is looked up. It grants no rights. Thread-safe, since each step is a single dictionary operation.
+    """Remembers the person and the project of each recent credential, by its hash, to choose a share and a limit before
+    the credential is looked up. It grants no rights. Thread-safe, since each step is a single dictionary operation.
     """
 
     def __init__(self) -> None:
         self._callers: dict[str, tuple[str, str]] = {}
 
-    def caller(self, credential: str) -> tuple[str, str] | None:
-        return self._callers.get(token_hash(credential))
+    def caller(self, credential_hash: str) -> tuple[str, str] | None:
+        return self._callers.get(credential_hash)
 
-    def remember(self, credential: str, caller: tuple[str, str]) -> None:
+    def remember(self, credential_hash: str, caller: tuple[str, str]) -> None:
         if len(self._callers) >= MOST_KNOWN:
             self._callers.clear()
-        self._callers[token_hash(credential)] = caller
+        self._callers[credential_hash] = caller
 
-    def forget(self, credential: str) -> None:
-        self._callers.pop(token_hash(credential), None)
+    def forget(self, credential_hash: str) -> None:
+        self._callers.pop(credential_hash, None)
 
 
 @dataclass(slots=True)
