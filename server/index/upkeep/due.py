@@ -68,8 +68,8 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
     a collection needs one until it has shrunk to half the limit, when `erasing.sweep` forgets it.
     """
     project, index = _projects.c, _indexes.c
-    had_one = sa.and_(index.project_id.is_not(None), project.piece_count * 2 > exact_scan_limit)
-    is_large = sa.or_(project.piece_count > exact_scan_limit, had_one)
+    may_be_large = project.piece_count * 2 > exact_scan_limit  # passes over small projects before the join
+    is_large = sa.and_(may_be_large, sa.or_(project.piece_count > exact_scan_limit, index.project_id.is_not(None)))
     lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
     joined = _projects.outerjoin(_indexes, index.project_id == project.id)
     return sa.select(project.id).select_from(joined).where(is_large, lacks, ~IS_DELETED)
@@ -105,4 +105,5 @@ def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, 
 
 
 def _joined() -> sa.Join:
-    return _projects.join(_indexes, _indexes.c.project_id == _projects.c.id)
+    """Join the collections with their projects, in this order: SQLite begins with the first, and they are fewer."""
+    return _indexes.join(_projects, _projects.c.id == _indexes.c.project_id)
