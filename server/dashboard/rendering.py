@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
+from jinja2.filters import do_filesizeformat
 from starlette.responses import HTMLResponse
 
 from server.dashboard.dates import ago, moment
@@ -59,12 +60,17 @@ def browser(agent: str) -> str:
     return f"{name} on {system}" if system else name
 
 
+def size(number: int) -> str:
+    """Return `1 byte`, `0 bytes`, `1.5 kB`."""
+    return do_filesizeformat(number).replace("Byte", "byte")
+
+
 @functools.cache
 def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "one_line": one_line, "browser": browser,
-        "as_text": as_text, "with_article": with_article,
+        "as_text": as_text, "with_article": with_article, "size": size,
     }  # fmt: skip
     environment.globals["command"] = shown_command
     return environment

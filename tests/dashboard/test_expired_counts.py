@@ -44,10 +44,14 @@ async def test_no_page_counts_an_expired_memory(ann: Visitor, database: Database
 async def test_no_size_includes_an_expired_memory(ann: Visitor, database: Database) -> None:
     await ann.remember("Anna likes tea.")
     page = f"/dashboard/organizations/{ann.tenant.organization_id}/projects"
-    before = re.findall(r"[\d.]+ (?:Bytes|kB)", await ann.see(page))
+    before = re.findall(r"[\d.]+ (?:bytes|kB)", await ann.see(page))
     assert len(before) == 2
     await expired(ann, database)
-    assert re.findall(r"[\d.]+ (?:Bytes|kB)", await ann.see(page)) == before
+    assert re.findall(r"[\d.]+ (?:bytes|kB)", await ann.see(page)) == before
+
+
+async def test_sizes_below_a_kilobyte_are_in_lowercase_bytes(ann: Visitor) -> None:
+    assert "Text stored 0 bytes" in await ann.see(f"{ann.organization}/projects")
 
 
 async def test_the_sizes_are_shown_while_a_project_is_deleted(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
