@@ -115,8 +115,6 @@ def _source(file_name: str | None) -> Iterator[tuple[Path, str]]:
             with path.open("rb") as pipe, _copy_of(pipe) as copy:
                 yield copy, STANDARD_INPUT
         return
-    if sys.stdin is None:
-        raise Invalid("Standard input is closed: name a file or folder to import.")
     if sys.stdin.isatty():
         print_message("Reading from the terminal until Ctrl-D. To import a file, name it.")
     with _copy_of(sys.stdin.buffer) as copy:
