@@ -56,7 +56,10 @@ def several(server: ServerProcess, key: str) -> Iterator[list[httpx.Client]]:
 
 def connections_of(pid: int) -> int:
     """Return how many established connections the process has."""
-    files = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    files = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the process has closed it meanwhile
+            files.add(os.readlink(file))
     lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]]
     return sum(fields[3] == "01" and f"socket:[{fields[9]}]" in files for fields in lines)
 
