@@ -82,10 +82,17 @@ def join_parts(content: object) -> object:
     """
     if not isinstance(content, list | dict):
         return content
-    parts = [content] if isinstance(content, dict) else content
+    parts = parts_of(content)
     texts = [text for part in parts if (text := text_of(part)) is not None]
     text = "\n".join(texts)
     return None if len(texts) < len(parts) and is_blank(text) else text
+
+
+def parts_of(content: object) -> list[object]:
+    """Return the parts of a message's content, which may be a list or one part. A plain text has none."""
+    if isinstance(content, dict):
+        return [content]
+    return content if isinstance(content, list) else []
 
 
 def text_of(part: object) -> str | None:
@@ -129,16 +136,22 @@ class Message(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _lacks_text_only_beside_calls(cls, fields: object) -> object:
+    def _call_needs_no_text(cls, fields: object) -> object:
         if not isinstance(fields, dict):
             return fields
         content = fields.get("content")
-        if content is None or (isinstance(content, str) and is_blank(content)):
-            if fields.get("tool_calls") or fields.get("function_call"):
-                return {**fields, "content": None}
-            return {name: value for name, value in fields.items() if value is not None}
-        parts = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
-        kinds = [part.get("type") for part in parts if isinstance(part, dict)]
+        if content is not None and not (isinstance(content, str) and is_blank(content)):
+            return fields
+        if fields.get("tool_calls") or fields.get("function_call"):
+            return {**fields, "content": None}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_other_parts(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        kinds = [part.get("type") for part in parts_of(fields.get("content")) if isinstance(part, dict)]
         return {kind: None for kind in kinds if isinstance(kind, str) and kind not in get_args(TextKind)} | fields
 
 
