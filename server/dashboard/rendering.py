@@ -60,7 +60,7 @@ def browser(agent: str) -> str:
     return f"{name} on {system}" if system else name
 
 
-def size(number: int) -> str:
+def byte_size(number: int) -> str:
     """Return `1 byte`, `0 bytes`, `1.5 kB`."""
     return do_filesizeformat(number).replace("Byte", "byte")
 
@@ -70,7 +70,7 @@ def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "one_line": one_line, "browser": browser,
-        "as_text": as_text, "with_article": with_article, "size": size,
+        "as_text": as_text, "with_article": with_article, "byte_size": byte_size,
     }  # fmt: skip
     environment.globals["command"] = shown_command
     return environment
