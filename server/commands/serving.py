@@ -163,7 +163,7 @@ def stop_when_terminal_closes() -> None:
 
 
 def serve_in_workers(settings: Settings, listeners: list[socket.socket]) -> int:
-    """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
+    """Run workers that share the sockets and a metrics folder. Each reads the settings from the environment."""
     url = settings.database_url.get_secret_value()
     migrate(url)  # checked here, so that a problem is reported only once
     if file := file_of(url):

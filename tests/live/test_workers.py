@@ -58,7 +58,7 @@ def connections_of(pid: int) -> int:
     """Return how many established connections the process has."""
     files = set()
     for file in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the process has closed it meanwhile
+        with contextlib.suppress(FileNotFoundError):  # the process closed the file
             files.add(os.readlink(file))
     lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]]
     return sum(fields[3] == "01" and f"socket:[{fields[9]}]" in files for fields in lines)

@@ -20,7 +20,7 @@ GRAPH = f"{PRECISION}.2"
 """A part of the names of exported files. Increase the number with each change of `onnx_export`."""
 
 SLOWER_FUSIONS = ["SkipLayerNormFusion"]
-"""Optimizations of onnxruntime that cost time: this one divides once for each number, where the separate nodes divide
+"""Optimizations of onnxruntime that cost time. This one divides once for each number; the nodes that it replaces divide
 once for each token.
 """
 

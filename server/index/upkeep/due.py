@@ -68,7 +68,7 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
     a collection needs one until it has shrunk to half the limit, when `erasing.sweep` forgets it.
     """
     project, index = _projects.c, _indexes.c
-    may_be_large = project.piece_count * 2 > exact_scan_limit  # passes over small projects before the join
+    may_be_large = project.piece_count * 2 > exact_scan_limit  # without this, SQLite joins all projects
     is_large = sa.and_(may_be_large, sa.or_(project.piece_count > exact_scan_limit, index.project_id.is_not(None)))
     lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
     joined = _projects.outerjoin(_indexes, index.project_id == project.id)
@@ -105,5 +105,5 @@ def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, 
 
 
 def _joined() -> sa.Join:
-    """Join the collections with their projects, in this order: SQLite begins with the first, and they are fewer."""
+    """Join collections and their projects. SQLite reads the first table as a whole, so the smaller one is first."""
     return _indexes.join(_projects, _projects.c.id == _indexes.c.project_id)
